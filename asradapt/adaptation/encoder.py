@@ -1,0 +1,59 @@
+"""Change of all encoder weights, for one speaker at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from asradapt.adaptation.method import Method, TensorSpec, register
+from asradapt.models.base import Site, SourceModel
+
+
+@register
+@dataclass(frozen=True)
+class Encoder(Method):
+    """Every weight before the output layer plus a difference: full fine-tuning, the source untouched.
+
+    The weights of a layer act on a whole batch at once, so only one speaker can be attached.
+    """
+
+    name = "encoder"
+    summary = "all encoder weights, one speaker at a time; for an hour of speech, MBs"
+    kinds = frozenset({"weight"})
+    one_speaker = True
+    rate = 3e-4
+
+    def sites(self, model: SourceModel) -> list[Site]:
+        """One site a weight of the network, without those of its output sites."""
+        outputs = tuple(f"{site.name}." for site in model.sites if site.kind == "output")
+        return [
+            Site(name, "weight", value.shape[-1], value.shape[0], tuple(value.shape))
+            for name, value in model.module.named_parameters()
+            if not name.startswith(outputs)
+        ]
+
+    def tensors(self, site: Site) -> dict[str, TensorSpec]:
+        """`change`, of the weight's shape."""
+        return {"change": TensorSpec(site.shape)}
+
+    def apply(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Add the change (1, ...) to the weight `y`; `x` is not used."""
+        return y + tensors["change"][0]
+
+    @contextmanager
+    def attach(
+        self, model: SourceModel, site: Site, tensors: Mapping[str, Tensor], rows: Tensor
+    ) -> Iterator[None]:
+        """Put the changed weight in the place of the weight until the context ends; `tensors` are (1, ...)."""
+        path, _, name = site.name.rpartition(".")
+        weights = model.module.get_submodule(path)._parameters
+        source = weights[name]
+        assert source is not None
+        weights[name] = self.apply(source, source.detach(), tensors)  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            weights[name] = source

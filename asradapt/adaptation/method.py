@@ -1,0 +1,136 @@
+"""What an adaptation method is, and the registry of all of them.
+
+A method says which sites of a model it takes, which small tensors a speaker needs there, and how they
+transform the activation. All tensors carry a leading speaker axis; `rows` says whose they are.
+
+Letters: B batch, F frames, D width, S speakers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from asradapt.errors import UnknownName, UsageError
+from asradapt.models.base import Site, SourceModel
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One tensor that each speaker has at a site.
+
+    Attributes:
+        shape: Shape without the speaker axis.
+        spread: Standard deviation of its random start; 0 starts at zero.
+        scaled: Whether the strength multiplies it; enough of a site's tensors are scaled that strength 0 is
+            the identity.
+    """
+
+    shape: tuple[int, ...]
+    spread: float = 0.0
+    scaled: bool = True
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """An adaptation method with its options (the fields of the subclass).
+
+    Attributes:
+        name: How it is called on the command line.
+        summary: One line for `asradapt methods`.
+        kinds: The kinds of sites that it takes.
+        one_speaker: Whether only one speaker at a time can be attached.
+        rate: Learning rate that enrolment starts from.
+    """
+
+    name: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    kinds: ClassVar[frozenset[str]] = frozenset()
+    one_speaker: ClassVar[bool] = False
+    rate: ClassVar[float] = 1e-2
+
+    def sites(self, model: SourceModel) -> list[Site]:
+        """The sites of `model` that this method takes."""
+        return [site for site in model.sites if site.kind in self.kinds]
+
+    @abstractmethod
+    def tensors(self, site: Site) -> dict[str, TensorSpec]:
+        """The tensors of one speaker at `site`; as specified they are the identity."""
+
+    @abstractmethod
+    def apply(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Transform the activation of every batch row by the tensors of that row's speaker.
+
+        Args:
+            x: (B, F, D_in) input of the site's module.
+            y: (B, F, D) its output.
+            tensors: Each (B, ...), or (1, ...) where all rows belong to one speaker.
+
+        Returns:
+            (B, F, D).
+        """
+
+    @contextmanager
+    def attach(
+        self, model: SourceModel, site: Site, tensors: Mapping[str, Tensor], rows: Tensor
+    ) -> Iterator[None]:
+        """Apply the method at `site` until the context ends; `tensors` are (S, ...), `rows` (B,)."""
+        gathered: dict[str, Tensor] = {}
+
+        def hook(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+            if not gathered:  # here and not before, so that the gather belongs to the forward pass's graph
+                gathered.update({name: _of_rows(tensor, rows) for name, tensor in tensors.items()})
+            return self.apply(inputs[0], output, gathered)
+
+        handle = model.module.get_submodule(site.name).register_forward_hook(hook)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def options(self) -> dict[str, object]:
+        """The options as plain values, for the speaker's record."""
+        return asdict(self)
+
+
+def _of_rows(tensor: Tensor, rows: Tensor) -> Tensor:
+    """(S, ...) to (B, ...); with one speaker it is only viewed, not copied."""
+    return tensor if tensor.shape[0] == 1 else tensor.index_select(0, rows)
+
+
+METHODS: dict[str, type[Method]] = {}
+
+
+def register(method: type[Method]) -> type[Method]:
+    """Class decorator that makes a method known by its name."""
+    METHODS[method.name] = method
+    return method
+
+
+def create(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Method, ...]:
+    """The methods of a name such as `affine` or `affine+lowrank`, with options by method name.
+
+    Raises:
+        UnknownName: For a name that is not registered.
+        UsageError: For a method named twice, unknown options, or `encoder` in a combination.
+    """
+    names = name.split("+")
+    for part in names:
+        if part not in METHODS:
+            raise UnknownName("adaptation method", part, METHODS, "Combine methods with +, as in affine+lowrank")
+    if len(set(names)) != len(names):
+        raise UsageError(f"method {name!r} names the same method twice")
+    alone = [part for part in names if METHODS[part].one_speaker]
+    if alone and len(names) > 1:
+        raise UsageError(f"method {alone[0]!r} changes all weights and cannot be combined: {name!r}")
+    try:
+        return tuple(METHODS[part](**(options or {}).get(part, {})) for part in names)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"unusable options for {name!r}: {error}") from error
+
+

@@ -1,0 +1,121 @@
+"""Enrolment recordings made ready for training: checked, turned into features and target tokens.
+
+Letters: F frames, M mel bands.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asradapt.audio import load_audio
+from asradapt.errors import AudioError, InputError, TextError
+from asradapt.models.base import SourceModel
+from asradapt.scoring import normalize
+from asradapt.types import Failure, Utterance
+
+LONGEST_SECONDS = 40.0
+SHORTEST_SECONDS = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One recording with its text, ready for training.
+
+    Attributes:
+        utterance: Where it came from.
+        features: (F, M) prepared features.
+        text: The normalised text.
+        target: (U,) token indices of the text.
+        seconds: Length of the recording.
+    """
+
+    utterance: Utterance
+    features: Tensor
+    text: str
+    target: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What could be used, what could not and why, and what is odd about the rest."""
+
+    usable: tuple[Example, ...]
+    failed: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+
+
+def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]]:
+    """Normalise a text and turn it into token indices.
+
+    Raises:
+        TextError: If it is empty or holds characters the model cannot write; all of them are named.
+    """
+    if text is None or not text.strip():
+        raise TextError("the text is empty; write down what is said in the recording")
+    odd = {c for c in text if unicodedata.category(c) in ("So", "Co", "Cn", "Cs")}
+    normal = normalize(text)
+    odd |= set(normal) - set(tokens)
+    if odd:
+        shown = " ".join(sorted(odd)[:12])
+        digits = "; write numbers as words" if any(c.isdigit() for c in odd) else ""
+        raise TextError(f"the model cannot write: {shown}{digits}")
+    if not normal:
+        raise TextError(f"the text {text!r} holds no word")
+    index = {token: number for number, token in enumerate(tokens)}
+    return normal, [index[character] for character in normal]
+
+
+def frames_needed(target: Sequence[int]) -> int:
+    """Output frames that CTC needs at least: one a token and a blank between equal neighbours."""
+    return len(target) + sum(a == b for a, b in zip(target, target[1:], strict=False))
+
+
+@torch.no_grad()
+def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, tuple[str, ...]]:
+    """One utterance to an example and warnings.
+
+    Raises:
+        InputError: If the recording or its text cannot be used for enrolment; says why.
+    """
+    text, target = encode_text(utterance.text, model.tokens)
+    recording = load_audio(utterance.audio, model.sample_rate)
+    if recording.silent:
+        raise AudioError("the recording is silent; record it again")
+    if not SHORTEST_SECONDS <= recording.seconds <= LONGEST_SECONDS:
+        allowed = f"{SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g} s"
+        raise AudioError(f"the recording is {recording.seconds:.1f} s long; enrolment takes {allowed}, cut it")
+    samples = torch.from_numpy(recording.samples)[None].to(model.device)
+    lengths = torch.tensor([samples.shape[1]], device=model.device)
+    features, frames = model.prepare(samples, lengths)
+    available = int(recording.seconds / model.frame_seconds)
+    if frames_needed(target) > available:
+        raise TextError(
+            f"the text has {len(target)} characters, too many for {recording.seconds:.1f} s of audio; "
+            "does it belong to this recording?"
+        )
+    example = Example(utterance, features[0, : int(frames[0])], text, torch.tensor(target), recording.seconds)
+    return example, recording.warnings
+
+
+def prepare_examples(
+    model: SourceModel, utterances: Sequence[Utterance], *, progress: Callable[[int], None] | None = None
+) -> Examples:
+    """All usable utterances of a person; what cannot be used is reported and left out."""
+    usable, failed, warnings = [], [], []
+    for utterance in utterances:
+        try:
+            example, notes = prepare_example(model, utterance)
+            usable.append(example)
+            warnings += [f"{utterance.audio}: {note}" for note in notes]
+        except InputError as error:
+            reason = str(error)
+            failed.append(Failure(str(utterance.audio), reason))
+        if progress:
+            progress(1)
+    return Examples(tuple(usable), tuple(failed), tuple(warnings))

@@ -1,0 +1,68 @@
+"""Adam with a speaker axis: every row has its own step count, rate and moments.
+
+Letters: S speakers (rows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+class RowAdam:
+    """Adam (Kingma and Ba 2015) on tensors (S, ...) whose rows are independent problems.
+
+    Args:
+        tensors: The tensors to train, all with the same leading axis.
+        rates: Learning rate of every row (S,) by tensor name.
+        decay: Share of a tensor removed per step and unit of rate: decoupled decay towards zero, the identity.
+        epsilon: Added to the root of the second moment; above the noise of differently batched sums.
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        rates: Mapping[str, Tensor],
+        *,
+        decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.98),
+        epsilon: float = 1e-6,
+    ) -> None:
+        self._tensors, self._rates = dict(tensors), dict(rates)
+        self._decay, self._betas, self._epsilon = decay, betas, epsilon
+        self._first = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+        self._second = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+        rows = next(iter(tensors.values()))
+        self._steps = torch.zeros(rows.shape[0], device=rows.device)
+
+    @torch.no_grad()
+    def step(self, active: Tensor) -> None:
+        """Update the rows `active` (indices) from their gradients and clear all gradients.
+
+        A row whose gradient is not finite is left as it is, so that one bad batch ruins nobody.
+        """
+        self._steps[active] += 1
+        healthy = torch.ones(len(active), dtype=torch.bool, device=active.device)
+        for tensor in self._tensors.values():
+            if tensor.grad is not None:
+                healthy &= tensor.grad[active].flatten(1).isfinite().all(dim=1)
+        rows = active[healthy]
+        for name, tensor in self._tensors.items():
+            if tensor.grad is not None:
+                self._update(name, tensor, rows)
+                tensor.grad = None
+
+    def _update(self, name: str, tensor: Tensor, rows: Tensor) -> None:
+        assert tensor.grad is not None
+        gradient = tensor.grad[rows]
+        shape = (-1, *[1] * (tensor.ndim - 1))
+        steps, rate = self._steps[rows].view(shape), self._rates[name][rows].view(shape)
+        keep_first, keep_second = self._betas
+        first = self._first[name][rows].lerp_(gradient, 1 - keep_first)
+        second = self._second[name][rows].lerp_(gradient.square(), 1 - keep_second)
+        self._first[name][rows], self._second[name][rows] = first, second
+        size = (second / (1 - keep_second**steps)).sqrt_() + self._epsilon
+        change = first / (1 - keep_first**steps) / size
+        tensor[rows] -= rate * (change + self._decay * tensor[rows])

@@ -1,0 +1,130 @@
+"""What an enrolment is told and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from asradapt.enrolment.training import TrainingOptions
+from asradapt.errors import UsageError
+from asradapt.scoring import ErrorCounts, Interval
+from asradapt.store import SpeakerRecord
+from asradapt.types import Failure
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One candidate of the cross-validation.
+
+    Attributes:
+        method: Name of a method or combination.
+        rate: Factor on the methods' own learning rates.
+    """
+
+    method: str
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class EnrolmentOptions:
+    """How a person is enrolled.
+
+    Attributes:
+        method: `auto`, a method such as `affine`, or a combination such as `affine+lowrank`.
+        method_options: Options by method name, for example `{"lowrank": {"rank": 8}}`.
+        folds: Number of cross-validation folds; at least 2.
+        rates: Factors on the learning rate that are tried.
+        strengths: Interpolations towards the identity that are tried, 1 being the full adaptation.
+        passes: Most passes over the recordings.
+        least_steps: Least number of updates that is allowed for, however few the recordings.
+        checkpoints: How often held-out error is looked at; the best number of updates is chosen from these.
+        patience: Checkpoints without improvement after which a setting leaves the job.
+        least_utterances: Fewer usable utterances than this keep the source.
+        confidence: Share of bootstrap resamples in which the held-out folds must improve.
+        speakers_at_once: Most speakers in one job; bounds the memory.
+        seed: Seed of the folds, the order and the bootstrap.
+        training: Sizes of batches and steps.
+    """
+
+    method: str = "auto"
+    method_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    folds: int = 3
+    rates: tuple[float, ...] = (1.0,)
+    strengths: tuple[float, ...] = (1.0, 0.7, 0.4)
+    passes: int = 12
+    least_steps: int = 16
+    checkpoints: int = 8
+    patience: int = 2
+    least_utterances: int = 3
+    confidence: float = 0.95
+    speakers_at_once: int = 16
+    seed: int = 0
+    training: TrainingOptions = TrainingOptions()
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.folds < 2:
+            problems.append(f"folds must be at least 2, got {self.folds}")
+        if not self.rates or any(rate <= 0 for rate in self.rates):
+            problems.append(f"rates must be positive, got {self.rates}")
+        if not self.strengths or any(not 0 < strength <= 1 for strength in self.strengths):
+            problems.append(f"strengths must lie above 0 and up to 1, got {self.strengths}")
+        if not 0.5 <= self.confidence < 1:
+            problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
+        if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
+            problems.append("passes, steps, checkpoints, patience and speakers at once must be at least 1")
+        if problems:
+            raise UsageError("; ".join(problems))
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolled:
+    """One person after enrolment.
+
+    Attributes:
+        record: What is stored as `speaker.json`.
+        state: The adaptation's tensors, (1, ...) each; empty where the source is kept.
+        before: Error counts of the source on all usable utterances.
+        after: Error counts of the adaptations of the folds, each on the utterances it was not trained on.
+        interval: Paired bootstrap of after minus before, in words.
+        explanation: The gate's decision in one plain sentence.
+        wall_seconds: Computing time; in a job of many, the job's time divided by the speakers in it.
+    """
+
+    record: SpeakerRecord
+    state: Mapping[str, Tensor]
+    before: ErrorCounts
+    after: ErrorCounts
+    interval: Interval
+    explanation: str
+    wall_seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """The person as an entry of `enroll --json`."""
+        return {
+            "speaker": self.record.speaker,
+            "decision": self.record.decision,
+            "method": self.record.method,
+            "utterances": self.record.utterances,
+            "seconds": self.record.seconds,
+            "folds": {
+                "before": self.before.wer,
+                "after": self.after.wer,
+                "low": self.interval.low,
+                "high": self.interval.high,
+            },
+            "wall_seconds": self.wall_seconds,
+            "explanation": self.explanation,
+            "version": self.record.version,
+        }
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """Everybody of one call, and what could not be used."""
+
+    speakers: tuple[Enrolled, ...]
+    failed: tuple[Failure, ...]
+    warnings: tuple[str, ...]

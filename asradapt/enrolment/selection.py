@@ -1,0 +1,196 @@
+"""Cross-validation of folds x settings for many people in one batched run per method.
+
+Letters: S rows of the bank, one for every person, setting and fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.enrolment.examples import Example
+from asradapt.enrolment.options import EnrolmentOptions, Setting
+from asradapt.enrolment.training import Pair, Scores, Task, Trainer, evaluate_pairs
+from asradapt.models.base import SourceModel
+from asradapt.scoring import ErrorCounts, total
+
+Report = Callable[[float], None]  # share of the work that is done
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """A person's recordings with their folds.
+
+    Attributes:
+        name: Who it is.
+        examples: All usable utterances.
+        folds: Held-out indices of every fold.
+        seed: Seed of this person's minibatch order; the same alone and in a crowd.
+        settings: The candidates to try.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    folds: tuple[tuple[int, ...], ...]
+    seed: int
+    settings: tuple[Setting, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of usable audio."""
+        return sum(example.seconds for example in self.examples)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best of a setting's checkpoints and strengths, judged on held-out folds.
+
+    Attributes:
+        setting: What was tried.
+        steps: Number of updates.
+        share: The same as passes over the training part of a fold, for training on everything.
+        strength: Interpolation towards the identity.
+        counts: Held-out error counts, one an utterance, in the person's order.
+        loss: Held-out CTC loss per token.
+    """
+
+    setting: Setting
+    steps: int
+    share: float
+    strength: float
+    counts: tuple[ErrorCounts, ...]
+    loss: float
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Smaller is better: wrong characters first, then loss."""
+        return total(self.counts).character_errors, self.loss
+
+
+@dataclass(eq=False)
+class Trial:
+    """One person with one setting: its rows, and the best that was seen so far."""
+
+    person: Person
+    setting: Setting
+    rows: range
+    portions: int
+    marks: tuple[int, ...]
+    best: Choice | None = None
+    snapshot: dict[str, Tensor] = field(default_factory=dict)
+    misses: int = 0
+    done: bool = False
+
+    def pairs(self) -> list[Pair]:
+        """Every held-out utterance with the row that has not seen it."""
+        held_out = zip(self.rows, self.person.folds, strict=True)
+        return [(row, self.person.examples[index]) for row, fold in held_out for index in fold]
+
+    def choice(self, scores: Mapping[int, Scores], steps: int, strength: float) -> Choice:
+        """The result of all folds together."""
+        counts = {key: value for row in self.rows for key, value in scores[row].counts.items()}
+        ordered = tuple(counts[id(example)] for example in self.person.examples)
+        loss = sum(scores[row].loss for row in self.rows) / len(self.rows)
+        return Choice(self.setting, steps, steps / self.portions, strength, ordered, loss)
+
+
+def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
+    """Number of updates that one pass over this much audio takes; agrees with `training.minibatch`."""
+    return max(1, min(utterances, round(seconds / options.training.step_seconds)))
+
+
+def plan_marks(steps_a_pass: int, options: EnrolmentOptions) -> tuple[int, ...]:
+    """The numbers of updates at which held-out error is looked at, evenly up to the most allowed."""
+    most = max(options.least_steps, options.passes * steps_a_pass)
+    return tuple(sorted({max(1, round(most * i / options.checkpoints)) for i in range(1, options.checkpoints + 1)}))
+
+
+def plan(people: Sequence[Person], method: str, options: EnrolmentOptions) -> tuple[list[Trial], list[Task]]:
+    """Rows and tasks of everybody who tries `method`."""
+    trials, tasks = [], []
+    for person in people:
+        for setting in (s for s in person.settings if s.method == method):
+            start = len(tasks)
+            for fold in person.folds:
+                kept = tuple(e for i, e in enumerate(person.examples) if i not in set(fold))
+                tasks.append(Task(kept, setting.rate, person.seed))
+            train = tasks[start].train
+            count = portions(sum(e.seconds for e in train), len(train), options)
+            rows = range(start, len(tasks))
+            trials.append(Trial(person, setting, rows, count, plan_marks(count, options)))
+    return trials, tasks
+
+
+def look(trainer: Trainer, trials: Sequence[Trial], steps: int, patience: int) -> None:
+    """Judge trials on their held-out utterances; keep what is best, end what has stopped improving."""
+    pairs = [pair for trial in trials for pair in trial.pairs()]
+    scores = evaluate_pairs(trainer.model, trainer.bank, pairs, trainer.options)
+    for trial in trials:
+        choice = trial.choice(scores, steps, 1.0)
+        if trial.best is None or choice.rank < trial.best.rank:
+            trial.best, trial.misses = choice, 0
+            rows = slice(trial.rows.start, trial.rows.stop)
+            trial.snapshot = {k: v.detach()[rows].clone() for k, v in trainer.bank.tensors.items()}
+        else:
+            trial.misses += 1
+        trial.done = trial.misses >= patience or steps >= trial.marks[-1]
+
+
+def weaken(trainer: Trainer, trials: Sequence[Trial], strengths: Sequence[float]) -> None:
+    """Try the best checkpoint of every trial at lower strengths; no training is needed for that."""
+    with torch.no_grad():
+        for trial in trials:
+            for name, value in trial.snapshot.items():
+                trainer.bank.tensors[name][trial.rows.start : trial.rows.stop] = value
+    pairs = [pair for trial in trials for pair in trial.pairs()]
+    for strength in (s for s in strengths if s != 1.0):
+        bank = trainer.bank.scaled(torch.full((trainer.bank.speakers,), strength))
+        scores = evaluate_pairs(trainer.model, bank, pairs, trainer.options)
+        for trial in trials:
+            assert trial.best is not None
+            choice = trial.choice(scores, trial.best.steps, strength)
+            if choice.rank < trial.best.rank:
+                trial.best = choice
+
+
+def run_method(
+    model: SourceModel, people: Sequence[Person], method: str, options: EnrolmentOptions, report: Report
+) -> list[Trial]:
+    """All trials of one method, trained together; each ends by itself."""
+    trials, tasks = plan(people, method, options)
+    bank = SpeakerBank(model, create(method, options.method_options), speakers=len(tasks), seed=options.seed)
+    trainer = Trainer(model, bank, tasks, options.training)
+    planned = sum(trial.marks[-1] * len(trial.rows) for trial in trials)
+    for number in range(max(trial.marks[-1] for trial in trials)):
+        running = [trial for trial in trials if not trial.done]
+        if not running:
+            break
+        trainer.step(number, [row for trial in running for row in trial.rows])
+        due = [trial for trial in running if number + 1 in trial.marks]
+        if due:
+            look(trainer, due, number + 1, options.patience)
+        left = sum((trial.marks[-1] - number - 1) * len(trial.rows) for trial in trials if not trial.done)
+        report(1 - left / planned)
+    bank.requires_grad(False)
+    weaken(trainer, trials, options.strengths)
+    return trials
+
+
+def cross_validate(
+    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Report
+) -> list[Choice]:
+    """The best setting, number of updates and strength of every person, in the order of `people`."""
+    methods = list(dict.fromkeys(setting.method for person in people for setting in person.settings))
+    best: dict[str, Choice] = {}
+    for index, method in enumerate(methods):
+        done = index / len(methods)
+        for trial in run_method(model, people, method, options, lambda s, d=done: report(d + s / len(methods))):  # type: ignore[misc]
+            assert trial.best is not None
+            name = trial.person.name
+            if name not in best or trial.best.rank < best[name].rank:
+                best[name] = trial.best
+    return [best[person.name] for person in people]

@@ -1,0 +1,186 @@
+"""Training of many adaptations at once: one frozen model, one bank, each row its own problem.
+
+A row's path depends on nothing but its own task (data, rate, seed): whoever shares the job changes it by
+rounding only. Rows that are finished leave the batches.
+
+Letters: B batch, F frames, S rows of the bank.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from asradapt.adaptation import SpeakerBank
+from asradapt.batching import length_batches
+from asradapt.decoding import greedy_decode
+from asradapt.enrolment.examples import Example
+from asradapt.enrolment.optimiser import RowAdam
+from asradapt.models.base import SourceModel
+from asradapt.scoring import ErrorCounts, score
+
+Pair = tuple[int, Example]  # a row of the bank and an utterance it works on
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What one row of the bank learns from.
+
+    Attributes:
+        train: The utterances to train on.
+        rate: Factor on the methods' learning rates.
+        seed: Seed of the order of its minibatches.
+    """
+
+    train: tuple[Example, ...]
+    rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a job trains.
+
+    Attributes:
+        step_seconds: Audio of one row in one update; a row with less takes all of it every time.
+        batch_seconds: Audio in one forward pass, padding included; bounds the memory.
+        decay: Decay towards the identity per step and unit of rate.
+    """
+
+    step_seconds: float = 60.0
+    batch_seconds: float = 90.0
+    decay: float = 0.05
+
+
+@dataclass
+class Scores:
+    """Result of one row on some utterances: CTC loss per token and error counts of each."""
+
+    loss: float = 0.0
+    counts: dict[int, ErrorCounts] = field(default_factory=dict)
+
+
+def pair_batches(pairs: Sequence[Pair], seconds: float, *, by_row: bool = False) -> Iterator[list[Pair]]:
+    """Pairs in batches of similar length of at most `seconds` of audio, padding included.
+
+    Args:
+        pairs: What to batch.
+        seconds: The bound.
+        by_row: Keep the rows apart, for methods that take one speaker a batch.
+    """
+    groups: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair[0] if by_row else 0, []).append(pair)
+    for group in groups.values():
+        lengths = [round(example.seconds * 1000) for _, example in group]
+        for indices in length_batches(lengths, budget=round(seconds * 1000)):
+            yield [group[index] for index in indices]
+
+
+def encode_pairs(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Logits (B, F, V) and frame counts (B,) of pairs, each adapted by its row; None for the source alone."""
+    features = pad_sequence([example.features for _, example in pairs], batch_first=True).to(model.device)
+    frames = torch.tensor([len(example.features) for _, example in pairs], device=model.device)
+    if bank is None:
+        return model.encode(features, frames)
+    rows = torch.tensor([row for row, _ in pairs], device=model.device)
+    with bank.attach(model, rows):
+        return model.encode(features, frames)
+
+
+def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
+    """CTC loss (B,) of every pair, summed over its tokens; zero where the text cannot fit."""
+    targets = [example.target for _, example in pairs]
+    sizes = torch.tensor([len(target) for target in targets])
+    log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
+    joined = torch.cat(targets).to(logits.device)
+    return functional.ctc_loss(
+        log_probs, joined, frames, sizes.to(logits.device), reduction="none", zero_infinity=True
+    )
+
+
+def minibatch(task: Task, step: int, seconds: float) -> list[Example]:
+    """The utterances of a task's update number `step`: passes over its data in shuffled, even portions."""
+    total = sum(example.seconds for example in task.train)
+    portions = max(1, min(len(task.train), round(total / seconds)))
+    order = list(task.train)
+    if portions > 1:
+        random.Random(task.seed + step // portions).shuffle(order)
+    return order[step % portions :: portions]
+
+
+def train_step(
+    model: SourceModel, bank: SpeakerBank, tasks: dict[int, list[Example]], options: TrainingOptions
+) -> None:
+    """Gradients of one update of the given rows: mean loss per token of each row's utterances."""
+    tokens = {row: sum(len(e.target) for e in examples) for row, examples in tasks.items()}
+    pairs = [(row, example) for row, examples in tasks.items() for example in examples]
+    for batch in pair_batches(pairs, options.batch_seconds, by_row=bank.one_speaker):
+        losses = ctc_losses(*encode_pairs(model, bank, batch), batch)
+        weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=losses.device)
+        (losses * weights).sum().backward()  # type: ignore[no-untyped-call]
+
+
+@torch.no_grad()
+def evaluate_pairs(
+    model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair], options: TrainingOptions
+) -> dict[int, Scores]:
+    """Loss and errors of every row on its utterances, by greedy decoding; counts by the utterance's identity."""
+    scores: dict[int, Scores] = {}
+    tokens: dict[int, int] = {}
+    by_row = bank is not None and bank.one_speaker
+    for batch in pair_batches(pairs, options.batch_seconds, by_row=by_row):
+        logits, frames = encode_pairs(model, bank, batch)
+        losses = ctc_losses(logits, frames, batch).tolist()
+        texts = greedy_decode(logits, frames, model.tokens)
+        for (row, example), loss, text in zip(batch, losses, texts, strict=True):
+            entry = scores.setdefault(row, Scores())
+            entry.loss += loss
+            entry.counts[id(example)] = score(example.text, text)
+            tokens[row] = tokens.get(row, 0) + len(example.target)
+    for row, entry in scores.items():
+        entry.loss /= max(1, tokens[row])
+    return scores
+
+
+class Trainer:
+    """A job of many rows: steps the active ones, in bounded memory.
+
+    Args:
+        model: The frozen source model.
+        bank: The bank whose rows are trained, one per task.
+        tasks: What each row learns from.
+        options: How to train.
+    """
+
+    def __init__(
+        self, model: SourceModel, bank: SpeakerBank, tasks: Sequence[Task], options: TrainingOptions
+    ) -> None:
+        self.model, self.bank, self.tasks, self.options = model, bank, tasks, options
+        factors = torch.tensor([task.rate for task in tasks], device=model.device)
+        by_method = {method.name: method.rate for method in bank.methods}
+        rates = {name: factors * by_method[name.split("/")[0]] for name in bank.tensors}
+        bank.requires_grad()
+        self._optimiser = RowAdam(bank.tensors, rates, decay=options.decay)
+
+    def step(self, number: int, active: Sequence[int]) -> None:
+        """Update number `number` (from 0) of the rows `active`; the others stay as they are."""
+        seconds = self.options.step_seconds
+        work = {row: minibatch(self.tasks[row], number, seconds) for row in active}
+        train_step(self.model, self.bank, work, self.options)
+        self._optimiser.step(torch.tensor(sorted(active), device=self.model.device))
+
+
+def train(trainer: Trainer, steps: Sequence[int], progress: Callable[[int], None] | None = None) -> None:
+    """Train every row for its own number of steps (S,)."""
+    for number in range(max(steps, default=0)):
+        active = [row for row, last in enumerate(steps) if number < last]
+        trainer.step(number, active)
+        if progress:
+            progress(len(active))

@@ -1,0 +1,74 @@
+"""The exception tree: everything asradapt raises on purpose.
+
+    AsradaptError
+    ├── UsageError                exit code 2: flags that contradict each other
+    │   └── InvalidSpeakerName    a name that cannot be a folder
+    └── InputError                exit code 1: what was given cannot be used
+        ├── AudioError            missing, not audio, truncated, NaN, empty
+        ├── ManifestError         unreadable, no rows, a missing column
+        ├── TextError             empty, characters the model cannot write
+        ├── UnknownName           no such speaker, model, method, site kind
+        └── StoreError            the speaker store
+            ├── DamagedSpeaker    a file of the speaker is broken
+            └── SourceMismatch    the adaptation belongs to another source model
+
+Every message says what was got, what is allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class AsradaptError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UsageError(AsradaptError):
+    """Options that contradict each other or lie outside their range."""
+
+    exit_code = 2
+
+
+class InvalidSpeakerName(UsageError):
+    """A speaker name that cannot safely be a folder name."""
+
+
+class InputError(AsradaptError):
+    """Something the user handed over cannot be used."""
+
+
+class AudioError(InputError):
+    """An audio file that is missing, unreadable, empty or not audio."""
+
+
+class ManifestError(InputError):
+    """A manifest that cannot be read or has no usable row."""
+
+
+class TextError(InputError):
+    """A text that is empty or holds characters the model cannot write."""
+
+
+class UnknownName(InputError):
+    """A name that is not registered or not stored; the message lists the known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        message = f"no {kind} named {name!r}; known: {shown or 'none yet'}"
+        super().__init__(f"{message}. {hint}" if hint else message)
+
+
+class StoreError(InputError):
+    """The speaker store cannot do what was asked."""
+
+
+class DamagedSpeaker(StoreError):
+    """A stored speaker whose files are missing, truncated or inconsistent."""
+
+
+class SourceMismatch(StoreError):
+    """An adaptation that was made for another source model."""

@@ -1,0 +1,208 @@
+"""A small row-independent conformer with a CTC output (Gulati et al. 2020, arXiv 2005.08100).
+
+Differences from the paper: LayerNorm instead of BatchNorm in the convolution module and zeroed padding
+before every convolution (so that a row never sees its neighbours), rotary positions (Su et al. 2021),
+and an optional intermediate CTC output for training (Lee and Watanabe 2021, arXiv 2102.03216).
+
+Letters: B batch, F frames, M mel bands, D width, H heads, V tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asradapt.features import mask
+from asradapt.models.base import Site
+
+
+@dataclass(frozen=True)
+class ConformerOptions:
+    """The shape of the network.
+
+    Attributes:
+        mels: Number M of feature bands.
+        width: Width D of the encoder.
+        blocks: Number of conformer blocks.
+        heads: Number H of attention heads.
+        expansion: Width of a feed-forward module as a multiple of D.
+        kernel: Length in frames of the depthwise convolution, odd.
+        dropout: Dropout probability in training.
+        tokens: Number V of output tokens.
+    """
+
+    mels: int = 80
+    width: int = 192
+    blocks: int = 8
+    heads: int = 4
+    expansion: int = 4
+    kernel: int = 15
+    dropout: float = 0.1
+    tokens: int = 29
+
+
+class Subsampling(nn.Module):
+    """Two strided convolutions over time: (B, F, M) at 10 ms to (B, F/4, D) at 40 ms."""
+
+    def __init__(self, options: ConformerOptions) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(options.mels, options.width, 5, stride=2, padding=2)
+        self.second = nn.Conv1d(options.width, options.width, 5, stride=2, padding=2)
+        self.project = nn.Linear(options.width, options.width)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Subsample `x` (B, F, M); returns (B, ceil(F/4), D) and the new lengths (B,)."""
+        x = x.transpose(1, 2) * mask(lengths, x.shape[1])[:, None]
+        for convolution in (self.first, self.second):
+            x = functional.silu(convolution(x))
+            lengths = (lengths + 1) // 2
+            x = x * mask(lengths, x.shape[2])[:, None]  # the bias must not leak into the padding
+        return self.project(x.transpose(1, 2)), lengths
+
+
+class FeedForward(nn.Module):
+    """Norm, widen, SiLU, narrow: (B, F, D) to (B, F, D)."""
+
+    def __init__(self, options: ConformerOptions) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(options.width)
+        self.up = nn.Linear(options.width, options.width * options.expansion)
+        self.down = nn.Linear(options.width * options.expansion, options.width)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One residual branch of `x` (B, F, D)."""
+        return self.dropout(self.down(self.dropout(functional.silu(self.up(self.norm(x))))))
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotary position of queries or keys (B, H, F, D/H) by angles (F, D/H/2)."""
+    first, second = x.float().chunk(2, dim=-1)
+    cosine, sine = angles.cos(), angles.sin()
+    turned = torch.cat((first * cosine - second * sine, first * sine + second * cosine), dim=-1)
+    return turned.to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the real frames of each row, with rotary positions."""
+
+    def __init__(self, options: ConformerOptions) -> None:
+        super().__init__()
+        self.heads = options.heads
+        self.norm = nn.LayerNorm(options.width)
+        self.qkv = nn.Linear(options.width, 3 * options.width)
+        self.out = nn.Linear(options.width, options.width)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, x: Tensor, real: Tensor, angles: Tensor) -> Tensor:
+        """One residual branch of `x` (B, F, D); `real` (B, F) says which frames exist."""
+        batch, frames, width = x.shape
+        heads = self.qkv(self.norm(x)).view(batch, frames, 3, self.heads, width // self.heads)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, H, F, D/H)
+        query, key = rotate(query, angles), rotate(key, angles)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=real[:, None, None, :])
+        return self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, width)))
+
+
+class Convolution(nn.Module):
+    """Gated pointwise, depthwise, pointwise convolution: local context without leaking padding."""
+
+    def __init__(self, options: ConformerOptions) -> None:
+        super().__init__()
+        width = options.width
+        self.norm = nn.LayerNorm(width)
+        self.gate = nn.Linear(width, 2 * width)
+        self.depthwise = nn.Conv1d(width, width, options.kernel, padding=options.kernel // 2, groups=width)
+        self.inner_norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """One residual branch of `x` (B, F, D)."""
+        x = functional.glu(self.gate(self.norm(x)), dim=-1) * real[:, :, None]
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        return self.dropout(self.out(functional.silu(self.inner_norm(x))))
+
+
+class Block(nn.Module):
+    """Half feed-forward, attention, convolution, half feed-forward, norm."""
+
+    def __init__(self, options: ConformerOptions) -> None:
+        super().__init__()
+        self.first = FeedForward(options)
+        self.attention = Attention(options)
+        self.convolution = Convolution(options)
+        self.second = FeedForward(options)
+        self.norm = nn.LayerNorm(options.width)
+
+    def forward(self, x: Tensor, real: Tensor, angles: Tensor) -> Tensor:
+        """Transform `x` (B, F, D)."""
+        x = x + 0.5 * self.first(x)
+        x = x + self.attention(x, real, angles)
+        x = x + self.convolution(x, real)
+        x = x + 0.5 * self.second(x)
+        return self.norm(x)
+
+
+class Conformer(nn.Module):
+    """Normalised log-mel features (B, F', M) to CTC logits (B, F, V)."""
+
+    def __init__(self, options: ConformerOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.features = nn.Identity()  # a site: what speakers may transform before anything else
+        self.subsampling = Subsampling(options)
+        self.blocks = nn.ModuleList(Block(options) for _ in range(options.blocks))
+        self.output = nn.Linear(options.width, options.tokens)
+        half = options.width // options.heads // 2
+        frequencies = 10000.0 ** (-torch.arange(half, dtype=torch.float32) / half)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def _angles(self, frames: int, like: Tensor) -> Tensor:
+        positions = torch.arange(frames, dtype=torch.float32, device=like.device)
+        frequencies: Tensor = self.frequencies  # type: ignore[assignment]
+        return positions[:, None] * frequencies[None, :]
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, intermediate: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Encode a padded batch.
+
+        Args:
+            x: (B, F', M) normalised features.
+            lengths: (B,) true frame counts.
+            intermediate: Also return the logits after this many blocks (for training).
+
+        Returns:
+            Logits (B, F, V), frame counts (B,), and the intermediate logits or None.
+        """
+        x, lengths = self.subsampling(self.features(x), lengths)
+        real = mask(lengths, x.shape[1])
+        angles = self._angles(x.shape[1], x)
+        early = None
+        for index, block in enumerate(self.blocks, 1):
+            x = block(x, real, angles)
+            if index == intermediate:
+                early = self.output(x)
+        return self.output(x), lengths, early
+
+    def sites(self) -> tuple[Site, ...]:
+        """Where a speaker may change the network, from the input to the output."""
+        width, wide = self.options.width, self.options.width * self.options.expansion
+        found = [Site("features", "input", self.options.mels, self.options.mels)]
+        for index in range(self.options.blocks):
+            path = f"blocks.{index}"
+            for half in ("first", "second"):
+                found.append(Site(f"{path}.{half}.norm", "norm", width, width))
+                found.append(Site(f"{path}.{half}.up", "feed_forward", width, wide))
+                found.append(Site(f"{path}.{half}.down", "feed_forward", wide, width))
+            found.append(Site(f"{path}.attention.norm", "norm", width, width))
+            found.append(Site(f"{path}.attention.qkv", "attention", width, 3 * width))
+            found.append(Site(f"{path}.attention.out", "attention", width, width))
+            found.append(Site(f"{path}.convolution.norm", "norm", width, width))
+            found.append(Site(f"{path}.norm", "block", width, width))
+        found.append(Site("output", "output", width, self.options.tokens))
+        return tuple(found)

@@ -1,0 +1,133 @@
+"""The conformer with its features and tokens as a source model, read from a folder or the package.
+
+A model folder holds `NAME.safetensors` (weights, fp16 or fp32) and `NAME.json` (shape, features, tokens,
+card). Weights are computed with in fp32.
+
+Letters: B batch, T samples, F frames, M mel bands, V tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from asradapt.errors import InputError
+from asradapt.features import FeatureOptions, log_mel, normalise
+from asradapt.models.base import Site, fingerprint
+from asradapt.models.conformer import Conformer, ConformerOptions
+
+FORMAT = 1
+
+
+class ConformerSource:
+    """A trained conformer as a `SourceModel`: frozen, in `eval()` mode, row-independent."""
+
+    def __init__(
+        self, name: str, network: Conformer, features: FeatureOptions, tokens: tuple[str, ...], card: dict[str, Any]
+    ) -> None:
+        self._name, self._network, self._features, self._tokens = name, network, features, tokens
+        self.card = card
+        network.eval().requires_grad_(False)
+
+    @property
+    def name(self) -> str:
+        """What `--model` calls it."""
+        return self._name
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of its waveforms."""
+        return self._features.sample_rate
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The V output tokens, the blank first."""
+        return self._tokens
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds from output frame to output frame."""
+        return 4 * self._features.hop / self._features.sample_rate
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """Where a speaker may change the network."""
+        return self._network.sites()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the weights."""
+        return fingerprint(self._network)
+
+    @property
+    def module(self) -> nn.Module:
+        """The network."""
+        return self._network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self._network.parameters()).device
+
+    def to(self, device: torch.device | str) -> ConformerSource:
+        """Move the network; the fingerprint does not change."""
+        self._network.to(device)
+        return self
+
+    def prepare(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveforms (B, T) to normalised log-mel features (B, F', M) and frame counts (B,)."""
+        features, frames = log_mel(waveforms, lengths, self._features)
+        return normalise(features, frames), frames
+
+    def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, F', M) to logits (B, F, V) and frame counts (B,)."""
+        logits, lengths, _ = self._network(features, frames)
+        return logits, lengths
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveforms (B, T) in [-1, 1] to logits (B, F, V) and frame counts (B,)."""
+        return self.encode(*self.prepare(waveforms, lengths))
+
+    __call__ = forward
+
+
+def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write `path` (`.safetensors`) and the JSON beside it."""
+    save_file({k: v.to(dtype).contiguous() for k, v in model.module.state_dict().items()}, path)
+    content = {
+        "format": FORMAT,
+        "name": model.name,
+        "network": asdict(model._network.options),
+        "features": asdict(model._features),
+        "tokens": list(model.tokens),
+        "card": model.card,
+    }
+    path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def load_source(path: Path) -> ConformerSource:
+    """Read a source model from its `.safetensors` file and the JSON beside it.
+
+    Raises:
+        InputError: If a file is missing or damaged, or the weights do not fit the stated shape.
+    """
+    description = path.with_suffix(".json")
+    try:
+        content = json.loads(description.read_text(encoding="utf-8"))
+        network = Conformer(ConformerOptions(**content["network"]))
+        weights = {name: value.float() for name, value in load_file(path).items()}
+        network.load_state_dict(weights, strict=True)
+        features = FeatureOptions(**content["features"])
+        return ConformerSource(content["name"], network, features, tuple(content["tokens"]), content["card"])
+    except FileNotFoundError as error:
+        raise InputError(f"source model {path}: {error.filename} does not exist; both files are needed") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"source model {path} cannot be used: {str(error)[:300]}") from error

@@ -1,0 +1,10 @@
+"""Where adaptations are kept: one small folder per speaker, versioned, never half written."""
+
+from __future__ import annotations
+
+from asradapt.store.names import validate_speaker
+from asradapt.store.reading import Adaptation
+from asradapt.store.record import SpeakerRecord, check_source
+from asradapt.store.store import SpeakerStore
+
+__all__ = ["Adaptation", "SpeakerRecord", "SpeakerStore", "check_source", "validate_speaker"]

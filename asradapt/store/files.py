@@ -1,0 +1,90 @@
+"""Writing so that a kill or a full disk at any instant leaves either the old state or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+STALE_SECONDS = 24 * 3600  # no save takes a day, so what is older was left behind by a kill
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Writes a file and waits until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk, where the file system can.
+
+    Windows and some network file systems cannot; there a power cut may lose the last step, which leaves
+    the old state. It is no reason to report a step that was done as failed.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def replace_file(path: Path, data: bytes, *, temporary: Path) -> None:
+    """Puts a new file in place of `path` in one step.
+
+    Args:
+        path: The file to create or replace.
+        data: Its new contents.
+        temporary: A path on the same file system that does not exist; gone afterwards.
+    """
+    try:
+        write_synced(temporary, data)
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def unique(folder: Path, *, prefix: str = "") -> Path:
+    """A path in a folder that no process uses."""
+    return folder / f"{prefix}{os.getpid()}-{secrets.token_hex(8)}"
+
+
+@contextlib.contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """A new temporary folder inside `folder`, removed at the end unless it was renamed."""
+    path = unique(folder)
+    try:
+        path.mkdir(parents=True)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def take_out(path: Path, trash: Path) -> Path:
+    """Moves a folder out of its place in one step.
+
+    Returns:
+        Where it is now, for the caller to delete: deleting in place would show readers half a folder.
+    """
+    trash.mkdir(parents=True, exist_ok=True)
+    taken = path.rename(unique(trash))
+    sync_folder(path.parent)
+    return taken
+
+
+def sweep(folder: Path) -> None:
+    """Deletes what killed processes left in a temporary folder more than a day ago."""
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            if time.time() - path.lstat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)

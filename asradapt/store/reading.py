@@ -1,0 +1,92 @@
+"""Reading one stored version, and saying what to do when it cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asradapt.errors import DamagedSpeaker, StoreError
+from asradapt.store import tensors
+from asradapt.store.record import RECORD_FILE, SpeakerRecord
+from asradapt.store.versions import SpeakerFolder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """One stored version of a speaker.
+
+    Attributes:
+        record: What is known about it.
+        tensors: Its tensors on the CPU; none where the source model is kept.
+    """
+
+    record: SpeakerRecord
+    tensors: dict[str, Tensor]
+
+
+def read_record(folder: SpeakerFolder, version: int | None = None) -> SpeakerRecord:
+    """Reads and checks `speaker.json` of a version, by default of the current one.
+
+    Raises:
+        DamagedSpeaker: It is missing, damaged or stands in the wrong folder.
+        StoreError: There is no such version.
+    """
+    number = folder.current() if version is None else version
+    stored = folder.numbers()
+    if number not in stored:
+        listed = f"stored: {', '.join(map(str, stored)) or 'none'}"
+        if version is None:
+            raise DamagedSpeaker(f"version {number} is current, but missing; {listed}")
+        raise StoreError(f"there is no version {number}; {listed}")
+    record = SpeakerRecord.from_json((folder.version(number) / RECORD_FILE).read_bytes())
+    names = [unicodedata.normalize("NFC", name) for name in (record.speaker, folder.path.name)]
+    if (names[0], record.version) != (names[1], number):
+        raise DamagedSpeaker(
+            f"speaker.json belongs to speaker {record.speaker!r} version {record.version}, "
+            f"yet stands in the folder of {folder.path.name!r} version {number}"
+        )
+    return record
+
+
+def read_adaptation(folder: SpeakerFolder, version: int | None = None) -> Adaptation:
+    """Reads and checks a version with its tensors; raises as `read_record`."""
+    record = read_record(folder, version)
+    data = (folder.version(record.version) / tensors.TENSORS_FILE).read_bytes()
+    return Adaptation(record, tensors.decode(data, decision=record.decision, sha256=record.sha256))
+
+
+@contextlib.contextmanager
+def explained(folder: SpeakerFolder) -> Iterator[None]:
+    """Adds the speaker, the folder and what to do to the errors of reading a version."""
+    speaker = folder.path.name
+    advice = (
+        f". Folder: {folder.path}. Go back with `asradapt speakers rollback {shlex.quote(speaker)}`, "
+        "or enrol the speaker again"
+    )
+    try:
+        with reading(folder.path):
+            yield
+    except DamagedSpeaker as error:
+        raise DamagedSpeaker(f"speaker {speaker!r}: {error}{advice}") from error
+    except StoreError as error:
+        raise StoreError(f"speaker {speaker!r}: {error}") from error
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the disk refuses while reading into errors of the store."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = Path(error.filename or path).name
+        raise DamagedSpeaker(f"{missing} is missing") from error
+    except OSError as error:
+        raise StoreError(f"cannot read {error.filename or path}: {error.strerror or error}") from error

@@ -1,0 +1,167 @@
+"""`speaker.json`: everything that is known about a stored adaptation except its tensors."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import NoReturn
+
+from asradapt.errors import DamagedSpeaker, SourceMismatch, StoreError
+
+RECORD_FILE = "speaker.json"
+FORMAT_VERSION = 1
+DECISIONS = ("adapted", "source")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerRecord:
+    """The contents of `speaker.json`.
+
+    Attributes:
+        speaker: The speaker's name, also the name of the folder.
+        decision: What the gate decided: `adapted`, or `source` to keep the source model as it is.
+        method: Name of the adaptation method; `identity` where the source is kept.
+        options: Options of the method.
+        source: `name` and `fingerprint` of the model the adaptation was made for.
+        utterances: Number of enrolment utterances.
+        seconds: Their length in seconds.
+        split: How the utterances were divided into folds.
+        seed: Seed of the enrolment.
+        folds: Errors before and after on held-out folds, with interval.
+        gate: What the gate compared, and its thresholds.
+        created: When the adaptation was made, ISO 8601 in UTC; filled in by the store if empty.
+        version: Version of this speaker, counted from 1; given by the store, 0 before.
+        sha256: Hash of `adaptation.safetensors`; given by the store, empty before.
+        format_version: Version of this file format.
+    """
+
+    speaker: str
+    decision: str
+    method: str
+    options: dict[str, object]
+    source: dict[str, str]
+    utterances: int
+    seconds: float
+    split: dict[str, object]
+    seed: int
+    folds: dict[str, object]
+    gate: dict[str, object]
+    created: str = ""
+    version: int = 0
+    sha256: str = ""
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """The record as the text of `speaker.json`.
+
+        Raises:
+            StoreError: A field holds what JSON cannot write, or what `from_json` would not read.
+        """
+        try:
+            text = json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            text.encode()
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"the record of speaker {self.speaker!r} cannot be written: {error}") from error
+        if problems := _problems(json.loads(text)):
+            raise StoreError(f"the record of speaker {self.speaker!r} is wrong: {'; '.join(problems)}")
+        return text
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SpeakerRecord:
+        """Reads the text of `speaker.json` strictly.
+
+        Args:
+            text: The text, or its bytes in UTF-8.
+
+        Raises:
+            DamagedSpeaker: It is not JSON, or keys are missing, unknown or of the wrong type; all are named.
+            StoreError: It was written by a newer version of asradapt.
+        """
+        values = _parse(text)
+        written = values.get("format_version")
+        if isinstance(written, int) and written > FORMAT_VERSION:
+            raise StoreError(
+                f"speaker.json has format version {written}, this asradapt reads up to {FORMAT_VERSION}; "
+                "upgrade asradapt"
+            )
+        if problems := _problems(values):
+            raise DamagedSpeaker(f"speaker.json is damaged: {'; '.join(problems)}")
+        return cls(**values)  # type: ignore[arg-type]  # every type was checked above
+
+
+def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
+    """Checks that an adaptation was made for the source model that is about to use it.
+
+    Args:
+        record: The stored adaptation.
+        name: Name of the source model in use.
+        fingerprint: Its fingerprint.
+
+    Raises:
+        SourceMismatch: Every difference, and what to do.
+    """
+    used = {"name": name, "fingerprint": fingerprint}
+    differences = [
+        f"{key} is {used[key]!r}, the adaptation was made for {record.source.get(key)!r}"
+        for key in used
+        if used[key] != record.source.get(key)
+    ]
+    if differences:
+        raise SourceMismatch(
+            f"speaker {record.speaker!r} belongs to another source model: {'; '.join(differences)}. "
+            f"Use the source model {record.source.get('name')!r}, or enrol the speaker again on {name!r}"
+        )
+
+
+def _parse(text: str | bytes) -> dict[str, object]:
+    """The JSON object in a text; NaN and infinity are not JSON."""
+    try:
+        values = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise DamagedSpeaker(f"speaker.json is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise DamagedSpeaker(f"speaker.json is damaged: it holds a {type(values).__name__}, not an object")
+    return values
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _problems(values: dict[str, object]) -> list[str]:
+    """Everything that is wrong with the values of a record."""
+    expected = {field.name: str(field.type) for field in fields(SpeakerRecord)}
+    missing = sorted(expected.keys() - values.keys())
+    unknown = sorted(values.keys() - expected.keys())
+    problems = [f"missing keys {', '.join(missing)}"] if missing else []
+    problems += [f"unknown keys {', '.join(map(repr, unknown))}"] if unknown else []
+    problems += [
+        f"{key} is {_shortened(values[key])}, not {kind}"
+        for key, kind in expected.items()
+        if key in values and not _fits(values[key], kind)
+    ]
+    decision = values.get("decision")
+    if isinstance(decision, str) and decision not in DECISIONS:
+        problems.append(f"decision is {_shortened(decision)}, not one of {', '.join(DECISIONS)}")
+    source = values.get("source")
+    if isinstance(source, dict) and source.keys() != {"name", "fingerprint"}:
+        problems.append(f"source has the keys {sorted(source)}, not name and fingerprint")
+    return problems
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether a value read from JSON has the type of a field, given as its annotation."""
+    if isinstance(value, bool):  # a bool is an int in Python
+        return False
+    if kind == "float":
+        return isinstance(value, int | float) and abs(value) < math.inf
+    if kind.startswith("dict"):
+        only_text = kind == "dict[str, str]"
+        return isinstance(value, dict) and (not only_text or all(isinstance(v, str) for v in value.values()))
+    return isinstance(value, {"str": str, "int": int}[kind])

@@ -1,0 +1,239 @@
+"""The speaker store: `<root>/speakers/<name>/` for every speaker, `<root>/.tmp/` for work in progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from asradapt.errors import InvalidSpeakerName, StoreError, UnknownName
+from asradapt.store import tensors as tensor_file
+from asradapt.store.archive import read_archive, write_archive
+from asradapt.store.files import sweep, take_out
+from asradapt.store.names import validate_speaker
+from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
+from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
+from asradapt.store.tensors import TENSORS_FILE
+from asradapt.store.versions import SpeakerFolder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SpeakerStore:
+    """Speakers on disk, each with its last versions.
+
+    Methods that take a speaker raise InvalidSpeakerName for a name that no speaker can have, and
+    UnknownName, listing the known ones, for a speaker that is not stored.
+
+    Args:
+        root: Folder of the store, created by the first save; by default `$ASRADAPT_HOME`, or the user's
+            data folder where that is not set.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        home = os.environ.get("ASRADAPT_HOME") or platformdirs.user_data_dir("asradapt")
+        self.root = Path(root or home).expanduser()
+
+    def __contains__(self, speaker: object) -> bool:
+        if not isinstance(speaker, str):
+            return False
+        with contextlib.suppress(InvalidSpeakerName):
+            return self._folder(validate_speaker(speaker)).exists
+        return False
+
+    def speakers(self) -> list[str]:
+        """The stored speakers in alphabetical order, upper and lower case alike."""
+        with reading(self._speakers):
+            found = list(self._speakers.iterdir()) if self._speakers.is_dir() else []
+            names = (unicodedata.normalize("NFC", entry.name) for entry in found)
+            return sorted((name for name in names if name in self), key=lambda name: (name.casefold(), name))
+
+    def versions(self, speaker: str) -> list[int]:
+        """The stored versions of a speaker, oldest first."""
+        folder = self._known(speaker)
+        with reading(folder.path):
+            return folder.numbers()
+
+    def current(self, speaker: str) -> int:
+        """The number of a speaker's current version.
+
+        Raises:
+            DamagedSpeaker: The file that says so is damaged.
+        """
+        folder = self._known(speaker)
+        with explained(folder):
+            return folder.current()
+
+    def record(self, speaker: str, version: int | None = None) -> SpeakerRecord:
+        """What is known about a stored version (by default the current one), without its tensors.
+
+        Raises:
+            DamagedSpeaker: `speaker.json` is missing or damaged; the message says what to do.
+            StoreError: There is no such version, or a newer asradapt wrote it.
+        """
+        folder = self._known(speaker)
+        with explained(folder):
+            return read_record(folder, version)
+
+    def load(self, speaker: str, version: int | None = None) -> Adaptation:
+        """Reads a stored version (by default the current one) and checks that every byte is intact.
+
+        Raises:
+            DamagedSpeaker: A file is missing or damaged; the message says what to do.
+            StoreError: There is no such version, or a newer asradapt wrote it.
+        """
+        folder = self._known(speaker)
+        with explained(folder):
+            return read_adaptation(folder, version)
+
+    def save(self, record: SpeakerRecord, tensors: Mapping[str, Tensor]) -> SpeakerRecord:
+        """Stores a new version of a speaker and makes it current, or leaves the store as it was.
+
+        Args:
+            record: What is known about the adaptation; the store fills in `version`, `sha256`,
+                `format_version` and an empty `created`.
+            tensors: Its tensors; none for the decision `source`.
+
+        Returns:
+            The record as it was stored.
+
+        Raises:
+            InvalidSpeakerName: The record's speaker cannot be a folder name.
+            StoreError: The disk refused, or record or tensors cannot be stored.
+        """
+        name = validate_speaker(record.speaker)
+        data = tensor_file.encode(tensors, decision=record.decision)
+        return self._add(replace(record, speaker=name), data)
+
+    def remove(self, speaker: str) -> None:
+        """Deletes a speaker with all versions.
+
+        Raises:
+            StoreError: The disk refused; the message says what is left.
+        """
+        folder = self._known(speaker, damaged=True)
+        with _writing(f"remove speaker {speaker!r}", self.root):
+            taken = take_out(folder.path, folder.temporary)
+        try:
+            shutil.rmtree(taken)
+        except OSError as error:
+            if not taken.exists():  # another process swept it away
+                return
+            raise StoreError(
+                f"speaker {speaker!r} is removed, but files remain in {taken} ({error.strerror}); delete it"
+            ) from error
+
+    def rollback(self, speaker: str, to: int | None = None) -> SpeakerRecord:
+        """Makes an earlier version current again; later versions stay stored.
+
+        Args:
+            speaker: The speaker.
+            to: The version; by default the one before the current one, or the last one stored if
+                none is current.
+
+        Raises:
+            StoreError: There is no such version, or the disk refused.
+            DamagedSpeaker: That version is damaged too.
+        """
+        folder = self._known(speaker, damaged=True)
+        with explained(folder):
+            record = read_adaptation(folder, folder.before_current() if to is None else to).record
+        with _writing(f"roll back speaker {speaker!r}", self.root):
+            folder.make_current(record.version)
+        return record
+
+    def export(self, speaker: str, path: Path, *, force: bool = False) -> Path:
+        """Writes the current version of a speaker as a zip with exactly its two files.
+
+        Args:
+            speaker: The speaker.
+            path: The zip to write.
+            force: Whether to replace a file that exists.
+
+        Returns:
+            The path written.
+
+        Raises:
+            DamagedSpeaker: The current version is damaged.
+            StoreError: The file exists, or the disk refused.
+        """
+        folder = self._known(speaker)
+        with explained(folder):
+            version = folder.version(read_adaptation(folder).record.version)
+            members = {name: (version / name).read_bytes() for name in (RECORD_FILE, TENSORS_FILE)}
+        return write_archive(Path(path), members, force=force)
+
+    def import_(self, path: Path, name: str | None = None, *, force: bool = False) -> SpeakerRecord:
+        """Stores the speaker of an exported zip after checking everything about it.
+
+        Args:
+            path: The zip, from anywhere.
+            name: The speaker's name here; by default the name in the archive.
+            force: Whether a speaker who exists gets a new version.
+
+        Returns:
+            The record as it was stored.
+
+        Raises:
+            InvalidSpeakerName: `name` cannot be a folder name.
+            StoreError: The archive is not an exported speaker or is damaged, or the speaker exists.
+        """
+        record, data = read_archive(Path(path), name=name)
+        if record.speaker in self and not force:
+            raise StoreError(
+                f"speaker {record.speaker!r} exists; give another name, "
+                "or force the import, which adds a version"
+            )
+        return self._add(record, data)
+
+    @property
+    def _speakers(self) -> Path:
+        return self.root / "speakers"
+
+    def _folder(self, name: str) -> SpeakerFolder:
+        return SpeakerFolder(self._speakers / name, self.root / ".tmp")
+
+    def _known(self, speaker: str, *, damaged: bool = False) -> SpeakerFolder:
+        """The folder of a stored speaker; if asked for, also of one that lost its current version."""
+        name = validate_speaker(speaker)
+        folder = self._folder(name)
+        with reading(folder.path):
+            if folder.exists or (damaged and folder.path.is_dir()):
+                return folder
+        raise UnknownName("speaker", name, self.speakers(), f"The store is {self.root}")
+
+    def _add(self, record: SpeakerRecord, data: bytes) -> SpeakerRecord:
+        """Completes the record, checks that it can be read again, and writes the version."""
+        record = replace(
+            record,
+            created=record.created or datetime.now(UTC).isoformat(timespec="seconds"),
+            sha256=tensor_file.digest(data),
+            format_version=FORMAT_VERSION,
+        )
+        record = SpeakerRecord.from_json(record.to_json())
+        folder = self._folder(record.speaker)
+        sweep(folder.temporary)
+        with _writing(f"save speaker {record.speaker!r}", self.root):
+            return folder.add(record, data)
+
+
+@contextlib.contextmanager
+def _writing(task: str, root: Path) -> Iterator[None]:
+    """Turns what the disk refuses into a StoreError; every step undoes itself."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(
+            f"cannot {task} in {error.filename or root}: {reason}; the store is unchanged. "
+            "Free some space or choose a folder that you may write to with ASRADAPT_HOME"
+        ) from error

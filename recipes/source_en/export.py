@@ -1,0 +1,39 @@
+"""Write the averaged weights of a checkpoint as a source model: fp16 safetensors and the JSON beside it.
+
+    python recipes/source_en/export.py --work DIR --out asradapt/assets/source_en.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from pathlib import Path
+
+import torch
+from data import ALPHABET
+
+from asradapt.features import FeatureOptions
+from asradapt.models.conformer import Conformer, ConformerOptions
+from asradapt.models.source import ConformerSource, save_source
+
+
+def main() -> None:
+    """Read the checkpoint, write the two files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("config.toml"))
+    parser.add_argument("--card", type=Path, default=Path(__file__).with_name("card.toml"))
+    args = parser.parse_args()
+    config = tomllib.loads(args.config.read_text())
+    saved = torch.load(args.work / "checkpoint.pt", weights_only=True)
+    network = Conformer(ConformerOptions(tokens=len(ALPHABET), **config["model"]))
+    network.load_state_dict(saved["average"])
+    card = tomllib.loads(args.card.read_text()) | {"steps": saved["step"]}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_source(ConformerSource(args.out.stem, network, FeatureOptions(), ALPHABET, card), args.out)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB after {saved['step']} steps")
+
+
+if __name__ == "__main__":
+    main()

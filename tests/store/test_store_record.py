@@ -1,0 +1,74 @@
+"""`speaker.json` is read strictly, and an adaptation is refused on another source model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from asradapt.errors import DamagedSpeaker, SourceMismatch, StoreError
+from asradapt.store import SpeakerRecord, check_source
+
+
+def test_a_record_survives_json(record: SpeakerRecord) -> None:
+    zoe = replace(record, speaker="Zoë", version=3, sha256="0" * 64)
+    assert SpeakerRecord.from_json(zoe.to_json()) == zoe
+    assert SpeakerRecord.from_json(zoe.to_json().encode()) == zoe
+    assert "Zoë" in zoe.to_json()
+
+
+def test_all_wrong_keys_and_values_are_named(record: SpeakerRecord) -> None:
+    values = json.loads(record.to_json())
+    del values["seed"], values["method"]
+    values |= {"colour": 1, "size": 2, "utterances": "12", "seconds": True, "decision": "maybe", "gate": []}
+    with pytest.raises(DamagedSpeaker) as caught:
+        SpeakerRecord.from_json(json.dumps(values))
+    for part in (
+        "missing keys method, seed",
+        "unknown keys 'colour', 'size'",
+        "utterances is '12', not int",
+        "seconds is True, not float",
+        "decision is 'maybe', not one of adapted, source",
+        "gate is [], not dict[str, object]",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        (b"\xff\xfe{}", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "holds a list, not an object"),
+        ("{}", "missing keys created, decision"),
+        ('{"seconds": NaN}', "NaN is not a JSON number"),
+        ('{"seconds": 1e999}', "seconds is inf, not float"),
+        ('{"seconds": 1' + "0" * 400 + "}", "missing keys"),
+        ('{"source": {"name": 1, "fingerprint": ""}}', "source is .* not dict"),
+    ],
+)
+def test_damaged_json(text: str | bytes, said: str) -> None:
+    with pytest.raises(DamagedSpeaker, match=said):
+        SpeakerRecord.from_json(text)
+
+
+def test_a_newer_format_asks_for_an_upgrade(record: SpeakerRecord) -> None:
+    values = {**json.loads(record.to_json()), "format_version": 2, "new_key": 1}
+    with pytest.raises(StoreError, match=r"format version 2, .* reads up to 1; upgrade asradapt") as caught:
+        SpeakerRecord.from_json(json.dumps(values))
+    assert not isinstance(caught.value, DamagedSpeaker)
+
+
+def test_another_source_model_lists_every_difference(record: SpeakerRecord) -> None:
+    check_source(record, "tiny", "f" * 64)
+    with pytest.raises(SourceMismatch) as caught:
+        check_source(record, "large", "0" * 64)
+    assert "name is 'large', the adaptation was made for 'tiny'" in str(caught.value)
+    assert f"fingerprint is '{'0' * 64}'" in str(caught.value)
+    with pytest.raises(SourceMismatch) as caught:
+        check_source(record, "tiny", "0" * 64)
+    assert "name is" not in str(caught.value)
+    assert "enrol the speaker again" in str(caught.value)
