@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr  # type: ignore[import-untyped]
+import soxr
 
 from asradapt.audio_checks import LevelMeter, is_silent, level_warnings, missing_bytes, ogg_ends
 from asradapt.errors import AudioError
@@ -191,9 +191,7 @@ def _read_mono(
             seconds = max(file.frames, meter.frames) / file.samplerate
             raise AudioError(f"{path} lasts {seconds:.1f} s; at most {max_seconds:g} s are allowed: split it")
         if meter.peak > MAX_PEAK:
-            raise AudioError(
-                f"{path} has samples up to {meter.peak:g}; full scale is 1: scale them to [-1, 1]"
-            )
+            raise AudioError(f"{path} has samples up to {meter.peak:g}; full scale is 1: scale them to [-1, 1]")
         result += resample(block.mean(axis=1), False).tobytes()
     result += resample(np.zeros(0, np.float32), True).tobytes()
     return np.frombuffer(result, np.float32)
@@ -214,9 +212,7 @@ def _blocks(path: Path, file: soundfile.SoundFile) -> Iterator[Samples]:
         try:
             block: Samples = file.read(_BLOCK, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{path} is damaged or cut off after {read / rate:.1f} s: copy it again"
-            ) from error
+            raise AudioError(f"{path} is damaged or cut off after {read / rate:.1f} s: copy it again") from error
         if not len(block):
             break
         if not np.isfinite(block).all():

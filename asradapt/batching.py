@@ -65,5 +65,3 @@ def segments(
         pieces.append(samples[:cut])
         samples = samples[cut:]
     return [*pieces, samples] if len(samples) else pieces
-
-

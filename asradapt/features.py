@@ -51,14 +51,15 @@ def mask(lengths: Tensor, frames: int) -> Tensor:
 @lru_cache(maxsize=8)
 def _mel_matrix(options: FeatureOptions, device: str) -> Tensor:
     """The (fft/2+1, M) mel filter bank."""
-    return torchaudio.functional.melscale_fbanks(
+    matrix: Tensor = torchaudio.functional.melscale_fbanks(
         n_freqs=options.fft // 2 + 1,
         f_min=options.low,
         f_max=options.high,
         n_mels=options.mels,
         sample_rate=options.sample_rate,
         mel_scale="htk",
-    ).to(device)
+    )
+    return matrix.to(device)
 
 
 @lru_cache(maxsize=8)

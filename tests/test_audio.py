@@ -175,6 +175,7 @@ class TestWarnings:
     def test_a_frame_shorter_than_25_ms_counts(self):
         assert not is_silent(sine()[:40], 16_000)
         assert is_silent(0.001 * sine()[:40], 16_000)
+        assert not is_silent(0.004 * sine()[:40], 16_000)
 
     def test_clipping(self, tmp_path):
         clipped = np.clip(sine(level=2.0), -1, 1)
@@ -224,6 +225,13 @@ class TestWarnings:
         assert "maybe cut off" in recording.warnings[-1]
         assert 0 < recording.seconds <= 5.0
 
+    def test_an_ogg_stream_without_its_last_page_is_noted(self, tmp_path):
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, 80_000)
+        path = write(tmp_path / "a.ogg", noise, format="OGG", subtype="OPUS")
+        content = path.read_bytes()
+        path.write_bytes(content[: content.rindex(b"OggS")])
+        assert "maybe cut off" in load_audio(path).warnings[-1]
+
 
 class TestErrors:
     @pytest.mark.parametrize("name", [n for n in FORMATS if n not in {"vorbis", "opus"}])
@@ -266,6 +274,7 @@ class TestErrors:
     def test_lengths_in_the_log_of_libsndfile(self):
         assert missing_bytes("RIFF : 96036 (should be 48014)\ndata : 96000 (should be 47978)\n") == 48_022
         assert missing_bytes("data : 100 (should be 200)\n") == 0
+        assert missing_bytes("data : 3000 (should be 200)\n") == 2800
         assert missing_bytes("data : 3000000000 (should be 200)\n") == 3_000_000_000 - 200
         assert missing_bytes("") == 0
 

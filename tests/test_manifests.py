@@ -105,6 +105,11 @@ class TestJsonLines:
         for name in ("m.txt", "m", "m.csv", "M.JSONL"):
             assert texts(read_manifest(save(tmp_path, lines(row()), name))) == ["hello"]
 
+    def test_the_ending_tells_where_the_first_line_is_broken(self, tmp_path):
+        manifest = read_manifest(save(tmp_path, lines("broken", row()), "M.JSONL"))
+        assert texts(manifest) == ["hello"]
+        assert [failure.item for failure in manifest.failed] == ["M.JSONL:1"]
+
 
 class TestBrokenLines:
     @pytest.mark.parametrize(
@@ -220,6 +225,10 @@ class TestTables:
         with pytest.raises(ManifestError, match=r"no column 'audio_filepath'; its columns: file, words"):
             read_manifest(save(tmp_path, "file\twords\na.wav\tx\n", name))
 
+    def test_a_tsv_is_split_at_tabs_only(self, tmp_path):
+        manifest = read_manifest(save(tmp_path, "audio_filepath\none, two; three.wav\n", "M.TSV"))
+        assert manifest.utterances == (Utterance(tmp_path / "one, two; three.wav"),)
+
     def test_a_column_twice(self, tmp_path):
         with pytest.raises(ManifestError, match="several columns named text"):
             read_manifest(save(tmp_path, "audio_filepath,text,text\na.wav,x,y\n", "m.csv"))
@@ -263,9 +272,9 @@ class TestCommonVoice:
         assert texts(read_manifest(path, [("speaker", "c2")])) == ["y"]
 
     def test_with_our_own_names_path_is_only_a_column(self, tmp_path):
-        path = save(tmp_path, "audio_filepath,text,path\na.wav,x,elsewhere\n", "m.csv")
+        path = save(tmp_path, "audio_filepath,text,path,client_id\na.wav,x,elsewhere,c\n", "m.csv")
         assert read_manifest(path).utterances == (
-            Utterance(tmp_path / "a.wav", "x", fields={"path": "elsewhere"}),
+            Utterance(tmp_path / "a.wav", "x", fields={"path": "elsewhere", "client_id": "c"}),
         )
 
     def test_mixed_names(self, tmp_path):

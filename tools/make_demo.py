@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from speak import SAMPLE_RATE, Samples, at_level, espeak, flite, warp, with_effects
 
 from asradapt.prompts import load_prompts
+from speak import SAMPLE_RATE, Samples, at_level, espeak, flite, warp, with_effects
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ROOT / "tools" / "demo_sentences.txt"

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
+
 from speak import SAMPLE_RATE, Samples, SpeechError, at_level, espeak, flite, warp
 
 FLITE_VOICES = ("slt", "rms", "kal16")

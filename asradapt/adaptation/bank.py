@@ -37,9 +37,7 @@ class SpeakerBank:
         seed: Seed of the random starts.
     """
 
-    def __init__(
-        self, model: SourceModel, methods: Sequence[Method], *, speakers: int = 1, seed: int = 0
-    ) -> None:
+    def __init__(self, model: SourceModel, methods: Sequence[Method], *, speakers: int = 1, seed: int = 0) -> None:
         self.methods = tuple(methods)
         self.speakers = speakers
         self._places: list[tuple[Method, Site, list[str]]] = []
@@ -85,7 +83,7 @@ class SpeakerBank:
         return any(method.one_speaker for method in self.methods)
 
     def _only_speaker(self, rows: Tensor) -> int:
-        found = rows.unique().tolist()
+        found = sorted(set(rows.tolist()))
         if len(found) != 1:
             names = "+".join(method.name for method in self.methods)
             raise UsageError(f"method {names!r} takes one speaker a batch, got {len(found)}; use a batch each")

@@ -132,5 +132,3 @@ def create(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) ->
         return tuple(METHODS[part](**(options or {}).get(part, {})) for part in names)
     except (TypeError, ValueError) as error:
         raise UsageError(f"unusable options for {name!r}: {error}") from error
-
-

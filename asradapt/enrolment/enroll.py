@@ -102,7 +102,11 @@ def judge(
     """Cross-validate everybody who has enough recordings, and pass each through the gate."""
     before = source_counts(model, people, options)
     able = [p for p in people if len(p.examples) >= options.least_utterances and len(p.folds) >= 2]
-    choices = dict(zip([p.name for p in able], cross_validate(model, able, options, report), strict=True)) if able else {}
+    choices = (
+        dict(zip([p.name for p in able], cross_validate(model, able, options, report), strict=True))
+        if able
+        else {}
+    )
     judged = []
     for person, counts in zip(people, before, strict=True):
         choice = choices.get(person.name)
@@ -157,7 +161,11 @@ def explain(judged: Judged, options: EnrolmentOptions) -> str:
 
 
 def finish(
-    model: SourceModel, judged: Sequence[Judged], options: EnrolmentOptions, store: SpeakerStore | None, began: float
+    model: SourceModel,
+    judged: Sequence[Judged],
+    options: EnrolmentOptions,
+    store: SpeakerStore | None,
+    began: float,
 ) -> list[Enrolled]:
     """Final fits of the accepted, records of all, everything stored."""
     accepted = [j for j in judged if j.accepted]
@@ -229,7 +237,10 @@ def enroll(
                 failed.append(Failure(name, "no usable recording; this person was not enrolled"))
         if people:
             judged = judge(
-                model, people, options, lambda s, n=number: tell("cross-validating", (n + 0.1 + 0.75 * s) / len(jobs))  # type: ignore[misc]
+                model,
+                people,
+                options,
+                lambda s, n=number: tell("cross-validating", (n + 0.1 + 0.75 * s) / len(jobs)),  # type: ignore[misc]
             )
             tell("fitting", (number + 0.85) / len(jobs))
             done += finish(model, judged, options, store, began)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]
 
 def frames_needed(target: Sequence[int]) -> int:
     """Output frames that CTC needs at least: one a token and a blank between equal neighbours."""
-    return len(target) + sum(a == b for a, b in zip(target, target[1:], strict=False))
+    return len(target) + sum(a == b for a, b in pairwise(target))
 
 
 @torch.no_grad()

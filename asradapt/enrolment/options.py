@@ -61,7 +61,7 @@ class EnrolmentOptions:
     confidence: float = 0.95
     speakers_at_once: int = 16
     seed: int = 0
-    training: TrainingOptions = TrainingOptions()
+    training: TrainingOptions = field(default_factory=TrainingOptions)
 
     def __post_init__(self) -> None:
         problems = []

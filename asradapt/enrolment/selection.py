@@ -106,12 +106,15 @@ def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
 def plan_marks(steps_a_pass: int, options: EnrolmentOptions) -> tuple[int, ...]:
     """The numbers of updates at which held-out error is looked at, evenly up to the most allowed."""
     most = max(options.least_steps, options.passes * steps_a_pass)
-    return tuple(sorted({max(1, round(most * i / options.checkpoints)) for i in range(1, options.checkpoints + 1)}))
+    return tuple(
+        sorted({max(1, round(most * i / options.checkpoints)) for i in range(1, options.checkpoints + 1)})
+    )
 
 
 def plan(people: Sequence[Person], method: str, options: EnrolmentOptions) -> tuple[list[Trial], list[Task]]:
     """Rows and tasks of everybody who tries `method`."""
-    trials, tasks = [], []
+    trials: list[Trial] = []
+    tasks: list[Task] = []
     for person in people:
         for setting in (s for s in person.settings if s.method == method):
             start = len(tasks)
@@ -187,8 +190,11 @@ def cross_validate(
     methods = list(dict.fromkeys(setting.method for person in people for setting in person.settings))
     best: dict[str, Choice] = {}
     for index, method in enumerate(methods):
-        done = index / len(methods)
-        for trial in run_method(model, people, method, options, lambda s, d=done: report(d + s / len(methods))):  # type: ignore[misc]
+
+        def part(share: float, before: int = index) -> None:
+            report((before + share) / len(methods))
+
+        for trial in run_method(model, people, method, options, part):
             assert trial.best is not None
             name = trial.person.name
             if name not in best or trial.best.rank < best[name].rank:

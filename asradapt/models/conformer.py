@@ -75,7 +75,9 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One residual branch of `x` (B, F, D)."""
-        return self.dropout(self.down(self.dropout(functional.silu(self.up(self.norm(x))))))
+        wide = self.dropout(functional.silu(self.up(self.norm(x))))
+        narrow: Tensor = self.dropout(self.down(wide))
+        return narrow
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
@@ -104,7 +106,8 @@ class Attention(nn.Module):
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, H, F, D/H)
         query, key = rotate(query, angles), rotate(key, angles)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=real[:, None, None, :])
-        return self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, width)))
+        joined: Tensor = self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, width)))
+        return joined
 
 
 class Convolution(nn.Module):
@@ -124,7 +127,8 @@ class Convolution(nn.Module):
         """One residual branch of `x` (B, F, D)."""
         x = functional.glu(self.gate(self.norm(x)), dim=-1) * real[:, :, None]
         x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        return self.dropout(self.out(functional.silu(self.inner_norm(x))))
+        mixed: Tensor = self.dropout(self.out(functional.silu(self.inner_norm(x))))
+        return mixed
 
 
 class Block(nn.Module):
@@ -144,7 +148,8 @@ class Block(nn.Module):
         x = x + self.attention(x, real, angles)
         x = x + self.convolution(x, real)
         x = x + 0.5 * self.second(x)
-        return self.norm(x)
+        normed: Tensor = self.norm(x)
+        return normed
 
 
 class Conformer(nn.Module):

@@ -31,7 +31,12 @@ class ConformerSource:
     """A trained conformer as a `SourceModel`: frozen, in `eval()` mode, row-independent."""
 
     def __init__(
-        self, name: str, network: Conformer, features: FeatureOptions, tokens: tuple[str, ...], card: dict[str, Any]
+        self,
+        name: str,
+        network: Conformer,
+        features: FeatureOptions,
+        tokens: tuple[str, ...],
+        card: dict[str, Any],
     ) -> None:
         self._name, self._network, self._features, self._tokens = name, network, features, tokens
         self.card = card

@@ -190,8 +190,7 @@ class SpeakerStore:
         record, data = read_archive(Path(path), name=name)
         if record.speaker in self and not force:
             raise StoreError(
-                f"speaker {record.speaker!r} exists; give another name, "
-                "or force the import, which adds a version"
+                f"speaker {record.speaker!r} exists; give another name, or force the import, which adds a version"
             )
         return self._add(record, data)
 

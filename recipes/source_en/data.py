@@ -81,7 +81,11 @@ class Corpus:
         """Log-mel (B, F, M), frame counts (B,), texts."""
         rows = [torch.from_numpy(self.stores[e.store][e.start : e.start + e.frames].copy()) for e in examples]
         lengths = torch.tensor([e.frames for e in examples])
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float(), lengths, [e.text for e in examples]
+        return (
+            torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float(),
+            lengths,
+            [e.text for e in examples],
+        )
 
     def epoch(self, seed: int, seconds: float, longest: float) -> Iterator[list[Example]]:
         """Batches of similar lengths, at most `seconds` of audio each, in random order."""

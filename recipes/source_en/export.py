@@ -1,6 +1,6 @@
 """Write the averaged weights of a checkpoint as a source model: fp16 safetensors and the JSON beside it.
 
-    python recipes/source_en/export.py --work DIR --out asradapt/assets/source_en.safetensors
+python recipes/source_en/export.py --work DIR --out asradapt/assets/source_en.safetensors
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import tomllib
 from pathlib import Path
 
 import torch
-from data import ALPHABET
 
 from asradapt.features import FeatureOptions
 from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.models.source import ConformerSource, save_source
+from data import ALPHABET
 
 
 def main() -> None:

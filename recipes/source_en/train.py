@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from augment import augment
-from data import ALPHABET, Corpus, encode, extract
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,6 +25,8 @@ from asradapt.decoding import greedy_decode
 from asradapt.features import normalise
 from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.scoring import score, total
+from augment import augment
+from data import ALPHABET, Corpus, encode, extract
 
 CHECKPOINT_SECONDS = 180.0
 
@@ -54,9 +54,7 @@ def ctc_loss(logits: Tensor, lengths: Tensor, texts: list[str]) -> Tensor:
     targets = [torch.tensor(encode(text)) for text in texts]
     sizes = torch.tensor([len(target) for target in targets])
     log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-    each = functional.ctc_loss(
-        log_probs, torch.cat(targets), lengths, sizes, reduction="none", zero_infinity=True
-    )
+    each = functional.ctc_loss(log_probs, torch.cat(targets), lengths, sizes, reduction="none", zero_infinity=True)
     return each.sum() / sizes.sum()
 
 

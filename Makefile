@@ -1,0 +1,45 @@
+# Everything runs in .venv, made on first use. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: setup demo test test-slow lint format bench docs results clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(RUN)/asradapt demo
+
+test: setup lint
+	$(RUN)/python -m pytest
+
+test-slow: setup
+	$(RUN)/python -m pytest -m slow
+
+lint: setup
+	$(RUN)/ruff format --check asradapt recipes tests tools
+	$(RUN)/ruff check asradapt recipes tests tools
+	$(RUN)/mypy
+
+format: setup
+	$(RUN)/ruff format asradapt recipes tests tools
+	$(RUN)/ruff check --fix asradapt recipes tests tools
+
+bench: setup
+	$(RUN)/python tools/bench/enrolment.py
+
+docs: setup
+	$(RUN)/python tools/make_cli_docs.py
+
+# The tables of docs/results.md; SPEECH is a folder laid out like speechocean762/manifest.jsonl and so on.
+results: setup
+	$(RUN)/python tools/results.py $(SPEECH)
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,74 @@
+"""The command line: thin commands over the library; results to stdout, everything else to stderr.
+
+Nothing heavy is imported before a command runs, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from asradapt import __version__
+from asradapt.cli.demo import demo
+from asradapt.cli.enroll import enroll
+from asradapt.cli.evaluate import evaluate
+from asradapt.cli.info import methods, models, prompts
+from asradapt.cli.speakers import speakers
+from asradapt.cli.transcribe import transcribe
+from asradapt.errors import AsradaptError
+
+__all__ = ["cli", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="asradapt")
+def cli() -> None:
+    """Speaker adaptation for speech recognition: enrol a person, transcribe, measure."""
+
+
+for _command in (enroll, transcribe, evaluate, speakers, models, methods, prompts, demo):
+    cli.add_command(_command)
+
+
+def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
+    click.echo(f"error: {message}", err=True)
+    if "--json" in arguments:
+        from asradapt.cli.common import print_json
+
+        print_json({"error": message, "failed": []})
+    return code
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code: 0 good, 1 some input failed, 2 usage, 130 interrupted."""
+    try:
+        result = cli.main(list(arguments), prog_name="asradapt", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        context = error.ctx
+        usage = f"{context.get_usage()}\n" if context else ""
+        click.echo(usage, err=True, nl=False)
+        return _fail(error.format_message(), 2, arguments)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code, arguments)
+    except AsradaptError as error:
+        return _fail(str(error), error.exit_code, arguments)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; what was stored before is as it was", 130, arguments)
+    except BrokenPipeError:
+        # whoever read our output has gone; nothing more can be written, not even at shutdown
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _fail(f"the disk is full ({error.filename or 'while writing'}); free some space", 1, arguments)
+        return _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1, arguments)
+
+
+def main() -> None:
+    """Entry point of the `asradapt` command."""
+    sys.exit(run(sys.argv[1:]))

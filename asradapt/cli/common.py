@@ -1,0 +1,167 @@
+"""What the commands share: options, output, progress bars, and the mapping of errors to exit codes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from asradapt.errors import ManifestError, UsageError
+from asradapt.types import Failure, Utterance
+
+if TYPE_CHECKING:
+    from asradapt.models.source import ConformerSource
+    from asradapt.store import SpeakerStore
+
+F = TypeVar("F", bound=Callable[..., Any])
+BAR_AFTER_SECONDS = 2.0
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object to stdout, nothing else."
+)
+store_option = click.option(
+    "--store",
+    "store_path",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Speaker store  [default: $ASRADAPT_HOME, or the platform's data folder]",
+)
+seed_option = click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+manifest_option = click.option(
+    "--manifest",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="JSON lines, CSV or TSV with audio_filepath, text, speaker (or Common Voice's names).",
+)
+where_option = click.option(
+    "--where",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only rows of the manifest with this value; repeat a key for or, another key for and.",
+)
+
+
+def model_options(command: F) -> F:
+    """`--model` and `--device`."""
+    command = click.option(
+        "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda or mps."
+    )(command)
+    return click.option(
+        "--model", default="source_en", show_default=True, help="Source model: a name or a .safetensors file."
+    )(command)
+
+
+def open_store(path: Path | None) -> SpeakerStore:
+    """The store of `--store`, `$ASRADAPT_HOME` or the platform's data folder."""
+    from asradapt.store import SpeakerStore
+
+    return SpeakerStore(path)
+
+
+def open_model(name: str, device: str) -> ConformerSource:
+    """The source model, on its device, computing with the machine's cores."""
+    from asradapt.models import load_model
+
+    return load_model(name, device=device)
+
+
+def say(text: str) -> None:
+    """Print a result to stdout."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a remark to stderr."""
+    click.echo(text, err=True)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print the one JSON object of a command."""
+    click.echo(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
+
+
+def report_problems(warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20) -> None:
+    """Print warnings and failures to stderr, the first of many in full."""
+    for kind, lines in (
+        ("warning", list(dict.fromkeys(warnings))),
+        ("failed", [f"{failure.item}: {failure.reason}" for failure in failed]),
+    ):
+        for line in lines[:most]:
+            note(f"{kind}: {line}")
+        if len(lines) > most:
+            note(f"{kind}: and {len(lines) - most} more (--json lists all that failed)")
+
+
+class Bar:
+    """A progress bar on stderr that shows itself only when the work takes over two seconds."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._bar: Any = None  # click's progress bar, made when it is first shown
+        self._shown = 0
+
+    def __call__(self, stage: str, share: float) -> None:
+        """Show what is being done and the share of the whole that is done."""
+        if self._bar is None:
+            if time.monotonic() - self._began < BAR_AFTER_SECONDS:
+                return
+            self._bar = click.progressbar(length=1000, file=click.get_text_stream("stderr"))
+            self._bar.render_progress()
+        self._bar.label = stage
+        target = min(1000, int(share * 1000))
+        self._bar.update(max(0, target - self._shown))
+        self._shown = max(self._shown, target)
+
+    def close(self) -> None:
+        """Leave the line of the bar."""
+        if self._bar is not None:
+            self._bar.render_finish()
+
+
+@contextmanager
+def progress() -> Iterator[Bar]:
+    """A bar for the work inside the context."""
+    bar = Bar()
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def rows_of(speaker: str, utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The rows of a manifest that belong to one named speaker; rows without a speaker are taken as theirs.
+
+    Raises:
+        ManifestError: If the manifest holds other people only.
+    """
+    from dataclasses import replace
+
+    own = [u for u in utterances if u.speaker == speaker]
+    if own:
+        return own
+    nameless = [u for u in utterances if u.speaker is None]
+    if nameless:
+        return [replace(u, speaker=speaker) for u in nameless]
+    others = sorted({u.speaker for u in utterances if u.speaker})
+    shown = ", ".join(others[:10]) + (" ..." if len(others) > 10 else "")
+    raise ManifestError(
+        f"the manifest has no rows of {speaker!r}; its speakers are {shown}. Name one of them, filter with "
+        "--where speaker=NAME, or remove the speaker column"
+    )
+
+
+def one_input(manifest: Path | None, audio: Sequence[str], *, what: str = "audio files") -> None:
+    """Refuse both a manifest and files, and neither.
+
+    Raises:
+        UsageError: With what to do.
+    """
+    if manifest and audio:
+        raise UsageError(f"give {what} or --manifest, not both")
+    if not manifest and not audio:
+        raise UsageError(f"give {what} or --manifest FILE")

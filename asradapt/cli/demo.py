@@ -1,0 +1,130 @@
+"""`asradapt demo`: the main job on the recordings that ship."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asradapt.cli.common import (
+    json_option,
+    model_options,
+    note,
+    open_model,
+    open_store,
+    print_json,
+    progress,
+    report_problems,
+    say,
+    seed_option,
+    store_option,
+)
+from asradapt.errors import InputError
+from asradapt.types import Utterance
+
+if TYPE_CHECKING:
+    from asradapt.evaluation import Evaluation
+    from asradapt.models.source import ConformerSource
+    from asradapt.store import SpeakerStore
+
+SPEAKER = "robin"
+
+
+def demo_folder() -> Path:
+    """The folder of the demo recordings: inside the installed package, or `data/demo` of a checkout.
+
+    Raises:
+        InputError: If neither is there.
+    """
+    package = Path(str(files("asradapt")))
+    for folder in (package / "_demo", package.parent / "data" / "demo"):
+        if (folder / "manifest.jsonl").is_file():
+            return folder
+    raise InputError("the demo recordings are not installed; run the demo from a clone of the project")
+
+
+def _part(name: str) -> list[Utterance]:
+    from asradapt.manifests import read_manifest
+
+    return list(read_manifest(demo_folder() / "manifest.jsonl", where=[("part", name)]).utterances)
+
+
+def _enroll(model: ConformerSource, store: SpeakerStore, seed: int) -> dict[str, object]:
+    from asradapt.enrolment import EnrolmentOptions, enroll
+
+    recordings = _part("enroll")
+    note(f"Enrolling {SPEAKER} from {len(recordings)} recordings ...")
+    with progress() as bar:
+        result = enroll(
+            model, {SPEAKER: recordings}, options=EnrolmentOptions(seed=seed), store=store, progress=bar
+        )
+    report_problems(result.warnings, result.failed)
+    note(f"  {result.speakers[0].explanation}")
+    return result.speakers[0].as_dict()
+
+
+def _examples(result: Evaluation, count: int) -> None:
+    for pair in result.speakers[0].pairs[:count]:
+        say(f"  said    {pair.utterance.text}")
+        say(f"  before  {pair.source_text}")
+        say(f"  after   {pair.adapted_text}\n")
+
+
+def _letter(model: ConformerSource, store: SpeakerStore) -> dict[str, Any]:
+    from asradapt.transcriber import Transcriber, Transcript
+
+    found = Transcriber(model, store).transcribe(_part("letter"))
+    return next(item for item in found if isinstance(item, Transcript)).as_dict()
+
+
+@click.command()
+@store_option
+@model_options
+@seed_option
+@json_option
+def demo(store_path: Path | None, model: str, device: str, seed: int, as_json: bool) -> int:
+    """Enrol the demo speaker, show the error before and after, and transcribe a recording.
+
+    The recordings are synthetic and ship with the project. The store is a temporary one unless --store is given.
+    """
+    from asradapt.evaluation import evaluate
+    from asradapt.transcriber import Transcriber
+
+    began = time.monotonic()
+    with ExitStack() as stack:
+        if store_path is None:
+            store_path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="asradapt-demo-")))
+        source, store = open_model(model, device), open_store(store_path)
+        enrolled = _enroll(source, store, seed)
+        test = _part("test")
+        note(f"Measuring on {len(test)} other sentences ...")
+        result = evaluate(Transcriber(source, store), test, seed=seed)
+        letter = _letter(source, store)
+        seconds = time.monotonic() - began
+        if as_json:
+            print_json(
+                {"enroll": enrolled, "evaluate": result.as_dict(), "transcribe": letter, "seconds": seconds}
+            )
+            return 0
+        _report(result, letter, seconds)
+    return 0
+
+
+def _report(result: Evaluation, letter: dict[str, Any], seconds: float) -> None:
+    before, after, difference = result.before, result.after, result.difference
+    say("")
+    _examples(result, 3)
+    say(f"word error rate       before {before.wer:6.1%}   after {after.wer:6.1%}")
+    say(f"character error rate  before {before.cer:6.1%}   after {after.cer:6.1%}")
+    if difference.low is not None and difference.high is not None:
+        say(
+            f"difference in WER {difference.difference:+.1%}, "
+            f"95% interval {difference.low:+.1%} to {difference.high:+.1%}"
+        )
+    say(f"\n{letter['audio']} ({letter['seconds']:.0f} s):\n  {letter['text']}\n")
+    say(f"done in {seconds:.0f} s")

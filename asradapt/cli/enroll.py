@@ -1,0 +1,160 @@
+"""`asradapt enroll`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asradapt.cli.common import (
+    json_option,
+    manifest_option,
+    model_options,
+    note,
+    one_input,
+    open_model,
+    open_store,
+    print_json,
+    progress,
+    report_problems,
+    rows_of,
+    say,
+    seed_option,
+    store_option,
+    where_option,
+)
+from asradapt.errors import InvalidSpeakerName, ManifestError, UsageError
+from asradapt.types import Failure, Utterance
+
+if TYPE_CHECKING:
+    from asradapt.enrolment import Enrolled, Enrolment
+
+People = dict[str, list[Utterance]]
+
+
+def _everybody(utterances: Sequence[Utterance], failed: list[Failure]) -> People:
+    """The rows of a manifest by speaker; rows without a usable speaker go to `failed`."""
+    from asradapt.store import validate_speaker
+
+    people: People = {}
+    for utterance in utterances:
+        if utterance.speaker is None:
+            failed.append(Failure(str(utterance.audio), "the row names no speaker"))
+        else:
+            people.setdefault(utterance.speaker, []).append(utterance)
+    for name in list(people):
+        try:
+            validate_speaker(name)
+        except InvalidSpeakerName as error:
+            failed.append(Failure(name, str(error)))
+            del people[name]
+    return people
+
+
+def _gather(
+    speaker: str | None, audio: Sequence[str], manifest: Path | None, where: Sequence[str], everybody: bool
+) -> tuple[People, list[Failure], list[str]]:
+    """Who is to be enrolled from what, with failures and warnings met on the way."""
+    from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
+    from asradapt.store import validate_speaker
+
+    if everybody and (speaker or not manifest):
+        raise UsageError("--every-speaker takes --manifest FILE and no SPEAKER")
+    if not everybody and not speaker:
+        raise UsageError("name the SPEAKER, or give --every-speaker")
+    if where and not manifest:
+        raise UsageError("--where filters the rows of a --manifest")
+    if speaker:
+        speaker = validate_speaker(speaker)
+        one_input(manifest, audio)
+    read = read_manifest(manifest, where=parse_where(where)) if manifest else utterances_from_audio(audio, speaker)
+    failed, warnings = list(read.failed), list(read.warnings)
+    if speaker is None:
+        return _everybody(read.utterances, failed), failed, warnings
+    own = rows_of(speaker, read.utterances) if read.utterances else []
+    return ({speaker: own} if own else {}), failed, warnings
+
+
+def _line(one: Enrolled) -> str:
+    record = one.record
+    label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
+    return (
+        f"{record.speaker}: {record.utterances} recordings, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
+        f"to enrol [{label}]\n  {one.explanation}"
+    )
+
+
+def _print(result: Enrolment, failed: Sequence[Failure], warnings: Sequence[str]) -> None:
+    report_problems(warnings, failed)
+    for one in result.speakers:
+        say(_line(one))
+    if len(result.speakers) > 1:
+        adapted = sum(one.record.decision == "adapted" for one in result.speakers)
+        kept = len(result.speakers) - adapted
+        say(f"{len(result.speakers)} speakers enrolled, {adapted} adapted, {kept} keep the source")
+
+
+@click.command()
+@click.argument("speaker", required=False)
+@click.argument("audio", nargs=-1)
+@manifest_option
+@where_option
+@click.option(
+    "--every-speaker", "everybody", is_flag=True, help="Enrol each speaker of the manifest, many in one job."
+)
+@click.option(
+    "--method",
+    default="auto",
+    show_default=True,
+    help="auto, a method, or several joined by + (see `methods`).",
+)
+@click.option("--folds", default=3, show_default=True, help="Cross-validation folds, at least 2.")
+@click.option(
+    "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
+)
+@store_option
+@model_options
+@seed_option
+@json_option
+def enroll(
+    speaker: str | None,
+    audio: tuple[str, ...],
+    manifest: Path | None,
+    where: tuple[str, ...],
+    everybody: bool,
+    method: str,
+    folds: int,
+    speakers_at_once: int,
+    store_path: Path | None,
+    model: str,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Enrol SPEAKER from AUDIO files with a .txt of the same name beside each, folders of such, or a manifest.
+
+    The adaptation is kept only if recordings it was not trained on come out better; otherwise the source
+    model is kept for this speaker, and that is a success too.
+    """
+    people, failed, warnings = _gather(speaker, audio, manifest, where, everybody)
+    if not people:
+        report_problems(warnings, failed)
+        raise ManifestError("nobody to enrol: none of the recordings can be used")
+    from asradapt.enrolment import EnrolmentOptions
+    from asradapt.enrolment import enroll as enroll_people
+
+    options = EnrolmentOptions(method=method, folds=folds, seed=seed, speakers_at_once=speakers_at_once)
+    source, store = open_model(model, device), open_store(store_path)
+    with progress() as bar:
+        result = enroll_people(source, people, options=options, store=store, progress=bar)
+    failed += result.failed
+    warnings += result.warnings
+    if as_json:
+        entries = [one.as_dict() for one in result.speakers]
+        print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": warnings})
+    else:
+        _print(result, failed, warnings)
+        note(f"stored in {store.root}")
+    return 1 if failed else 0

@@ -1,0 +1,190 @@
+"""Error rates before and after adaptation on the same utterances, per speaker and pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from asradapt.adaptation.mixed import IDENTITY
+from asradapt.errors import UnknownName, UsageError
+from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, normalize, paired_bootstrap, score, total
+from asradapt.transcriber import Loaded, Transcriber, Window
+from asradapt.types import Failure, Utterance
+
+UNNAMED = "(unnamed)"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One utterance by source and adapted model.
+
+    Attributes:
+        utterance: What was said, and by whom.
+        source_text: Text of the source model.
+        adapted_text: Text with the speaker's adaptation.
+        before: Errors of the source model.
+        after: Errors with the adaptation; the same counts where there is none.
+    """
+
+    utterance: Utterance
+    source_text: str
+    adapted_text: str
+    before: ErrorCounts
+    after: ErrorCounts
+
+
+@dataclass
+class SpeakerScores:
+    """All utterances of one speaker.
+
+    Attributes:
+        speaker: Who it is.
+        method: The method of the adaptation, `identity` where there is none.
+        decision: `adapted` or `source`.
+        enrolled: Whether the store knows the speaker.
+        pairs: The utterances.
+    """
+
+    speaker: str
+    method: str
+    decision: str
+    enrolled: bool
+    pairs: list[Pair] = field(default_factory=list)
+
+    @property
+    def before(self) -> ErrorCounts:
+        """Summed errors of the source model."""
+        return total([pair.before for pair in self.pairs])
+
+    @property
+    def after(self) -> ErrorCounts:
+        """Summed errors with the adaptation."""
+        return total([pair.after for pair in self.pairs])
+
+    def as_dict(self) -> dict[str, object]:
+        """The speaker as an entry of `evaluate --json`."""
+        return {
+            "speaker": self.speaker,
+            "method": self.method,
+            "decision": self.decision,
+            "enrolled": self.enrolled,
+            "utterances": len(self.pairs),
+            "before": self.before.as_dict(),
+            "after": self.after.as_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Error rates of everybody, and what could not be used."""
+
+    model: str
+    speakers: tuple[SpeakerScores, ...]
+    difference: Interval
+    failed: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def before(self) -> ErrorCounts:
+        """Summed errors of the source model over all utterances."""
+        return total([speaker.before for speaker in self.speakers])
+
+    @property
+    def after(self) -> ErrorCounts:
+        """Summed errors with the adaptations over all utterances."""
+        return total([speaker.after for speaker in self.speakers])
+
+    def changed(self) -> dict[str, int]:
+        """How many speakers have more, equally many and fewer word errors than before."""
+        signs = [(s.after.errors > s.before.errors) - (s.after.errors < s.before.errors) for s in self.speakers]
+        return {"worse": signs.count(1), "equal": signs.count(0), "better": signs.count(-1)}
+
+    def as_dict(self) -> dict[str, object]:
+        """The whole as `evaluate --json` prints it."""
+        return {
+            "pooled": {
+                "before": self.before.as_dict(),
+                "after": self.after.as_dict(),
+                "difference": self.difference.as_dict(),
+            },
+            "speakers": [speaker.as_dict() for speaker in self.speakers],
+            "changed": self.changed(),
+            "normalizer": NORMALIZER,
+            "model": self.model,
+            "failed": [failure.as_dict() for failure in self.failed],
+        }
+
+
+def _compare(transcriber: Transcriber, window: Window) -> Iterable[tuple[Loaded, str, str]]:
+    """Every file with both texts; only those with an adaptation are computed twice."""
+    before = transcriber.texts(window.loaded, source_only=True)
+    adapted = [one for one in window.loaded if one.member.method != IDENTITY]
+    after = dict(zip(map(id, adapted), transcriber.texts(adapted), strict=True)) if adapted else {}
+    return [(one, text, after.get(id(one), text)) for one, text in zip(window.loaded, before, strict=True)]
+
+
+def _entry(transcriber: Transcriber, speaker: str | None) -> SpeakerScores:
+    """A fresh entry that says how this speaker is treated."""
+    name = speaker or UNNAMED
+    if speaker and transcriber.store is not None:
+        try:
+            method = transcriber.member(speaker).method
+            return SpeakerScores(name, method, "source" if method == IDENTITY else "adapted", True)
+        except (UnknownName, UsageError):
+            pass
+    return SpeakerScores(name, IDENTITY, "source", False)
+
+
+def evaluate(
+    transcriber: Transcriber,
+    utterances: Iterable[Utterance],
+    *,
+    speaker: str | None = None,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Word and character error rates before (source) and after (adapted) on the same utterances.
+
+    Args:
+        transcriber: The source model with the store of speakers.
+        utterances: Recordings with texts; `speaker` says whose adaptation applies. Whoever is not enrolled
+            counts as the source.
+        speaker: Use this speaker's adaptation for all utterances.
+        seed: Seed of the bootstrap over utterances.
+        progress: Called with the number of utterances that were done.
+
+    Raises:
+        UnknownName: If `speaker` is not enrolled.
+    """
+    if speaker is not None:
+        transcriber.member(speaker)
+    failed: list[Failure] = []
+    warnings: list[str] = []
+    entries: dict[str | None, SpeakerScores] = {}
+    usable = _with_text(utterances, speaker, failed)
+    for window in transcriber.windows(usable):
+        failed += window.failed
+        warnings += window.warnings
+        for one, source_text, adapted_text in _compare(transcriber, window):
+            name, text = one.utterance.speaker, one.utterance.text or ""
+            entry = entries.get(name) or entries.setdefault(name, _entry(transcriber, name))
+            before, after = score(text, source_text), score(text, adapted_text)
+            entry.pairs.append(Pair(one.utterance, source_text, adapted_text, before, after))
+        if progress:
+            progress(window.inputs)
+    pairs = [pair for entry in entries.values() for pair in entry.pairs]
+    interval = paired_bootstrap([p.before for p in pairs], [p.after for p in pairs], seed=seed)
+    return Evaluation(transcriber.model.name, tuple(entries.values()), interval, tuple(failed), _once(warnings))
+
+
+def _with_text(utterances: Iterable[Utterance], speaker: str | None, failed: list[Failure]) -> Iterable[Utterance]:
+    """The utterances that can be scored, all of `speaker` if given; the others go to `failed`."""
+    for utterance in utterances:
+        if not normalize(utterance.text or ""):
+            failed.append(Failure(str(utterance.audio), "there is no text to score against"))
+        else:
+            yield replace(utterance, speaker=speaker) if speaker else utterance
+
+
+def _once(warnings: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(warnings))

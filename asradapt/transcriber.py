@@ -1,0 +1,232 @@
+"""Transcription of any number of files of any number of speakers, each with its own adaptation.
+
+Files are read in windows of bounded length, long ones are cut at quiet places, and segments of all speakers
+share the batches. Results come in the order of the inputs.
+
+Letters: B batch, T samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
+from asradapt.audio import load_audio
+from asradapt.batching import length_batches, pad, segments
+from asradapt.decoding import greedy_decode
+from asradapt.errors import InputError, InvalidSpeakerName, UnknownName
+from asradapt.models.base import SourceModel
+from asradapt.store import SpeakerStore, check_source
+from asradapt.types import Failure, Utterance
+
+
+@dataclass(frozen=True)
+class TranscriberOptions:
+    """Sizes of the work.
+
+    Attributes:
+        batch_seconds: Audio in one forward pass, padding included; bounds the memory.
+        batch_size: Most segments in one forward pass; 0 for any number.
+        window_seconds: Audio that is read before it is batched; bounds the memory of many files.
+        segment_seconds: Longer recordings are cut at quiet places into pieces of at most this length.
+    """
+
+    batch_seconds: float = 120.0
+    batch_size: int = 0
+    window_seconds: float = 600.0
+    segment_seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The text of one file.
+
+    Attributes:
+        utterance: What was transcribed.
+        text: What was heard; empty for silence.
+        seconds: Length of the audio.
+        adapted: Whether an adaptation of the speaker was applied.
+    """
+
+    utterance: Utterance
+    text: str
+    seconds: float
+    adapted: bool
+
+    def as_dict(self) -> dict[str, object]:
+        """The transcript as an entry of `transcribe --json`."""
+        return {
+            "audio": str(self.utterance.audio),
+            "speaker": self.utterance.speaker,
+            "text": self.text,
+            "seconds": round(self.seconds, 3),
+            "adapted": self.adapted,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """One file that was read: its segments and who speaks."""
+
+    utterance: Utterance
+    pieces: list[npt.NDArray[np.float32]]
+    seconds: float
+    member: Member
+
+
+@dataclass
+class Window:
+    """A stretch of the work: files that were read, failures and warnings met on the way."""
+
+    loaded: list[Loaded] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    inputs: int = 0
+
+
+NOBODY = Member(IDENTITY, {}, {})
+
+
+class Transcriber:
+    """A source model with a store of speakers.
+
+    Args:
+        model: The source model.
+        store: Where adaptations come from; None transcribes everybody with the source model.
+        options: Sizes of the work.
+    """
+
+    def __init__(
+        self, model: SourceModel, store: SpeakerStore | None = None, options: TranscriberOptions | None = None
+    ) -> None:
+        self.model, self.store, self.options = model, store, options or TranscriberOptions()
+        self._members: dict[str, Member] = {}
+
+    def member(self, speaker: str) -> Member:
+        """The stored adaptation of a speaker, read once.
+
+        Raises:
+            UnknownName: If the speaker is not enrolled.
+            SourceMismatch: If the adaptation was made for another source model.
+            DamagedSpeaker: If its files are broken.
+        """
+        if self.store is None:
+            raise UnknownName("speaker", speaker, [], "There is no store")
+        if speaker not in self._members:
+            stored = self.store.load(speaker)
+            record = stored.record
+            check_source(record, self.model.name, self.model.fingerprint)
+            self._members[speaker] = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
+        return self._members[speaker]
+
+    def transcribe(
+        self, utterances: Iterable[Utterance], *, source_only: bool = False
+    ) -> Iterator[Window | Transcript]:
+        """Transcripts in the order of the inputs, each window's report before its transcripts.
+
+        Args:
+            utterances: What to transcribe; `speaker` says whose adaptation applies, if enrolled.
+            source_only: Ignore all adaptations.
+
+        Yields:
+            For every window of files first the `Window` with its failures and warnings, then a `Transcript`
+            for every file that could be read.
+        """
+        for window in self.windows(utterances, source_only=source_only):
+            yield window
+            texts = self.texts(window.loaded)
+            for one, text in zip(window.loaded, texts, strict=True):
+                yield Transcript(one.utterance, text, one.seconds, one.member.method != IDENTITY)
+
+    def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
+        """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""
+        window, seconds = Window(), 0.0
+        for utterance in utterances:
+            window.inputs += 1
+            try:
+                loaded, notes = self._load(utterance, source_only)
+            except InputError as error:
+                window.failed.append(Failure(str(utterance.audio), str(error)))
+            else:
+                window.loaded.append(loaded)
+                window.warnings += [f"{utterance.audio}: {note}" for note in notes]
+                seconds += loaded.seconds
+            if seconds >= self.options.window_seconds:
+                yield window
+                window, seconds = Window(), 0.0
+        if window.inputs:
+            yield window
+
+    def texts(self, loaded: Sequence[Loaded], *, source_only: bool = False) -> list[str]:
+        """The texts of files that were read, in their order."""
+        pieces = [(index, piece) for index, one in enumerate(loaded) for piece in one.pieces]
+        members, rows = [NOBODY], [0] * len(loaded)
+        if not source_only:
+            people: dict[int, int] = {id(NOBODY): 0}
+            for index, one in enumerate(loaded):
+                if id(one.member) not in people:
+                    people[id(one.member)] = len(members)
+                    members.append(one.member)
+                rows[index] = people[id(one.member)]
+        bank = MixedBank(self.model, members)
+        texts = [""] * len(pieces)
+        for lane in self._lanes(pieces, rows, members):
+            for batch in self._batches([pieces[number][1] for number in lane]):
+                numbers = [lane[place] for place in batch]
+                speakers = [rows[pieces[number][0]] for number in numbers]
+                for number, text in zip(
+                    numbers, self._decode([pieces[n][1] for n in numbers], speakers, bank), strict=True
+                ):
+                    texts[number] = text
+        joined: list[list[str]] = [[] for _ in loaded]
+        for (index, _), text in zip(pieces, texts, strict=True):
+            joined[index].append(text)
+        return [" ".join(filter(None, parts)) for parts in joined]
+
+    def _load(self, utterance: Utterance, source_only: bool) -> tuple[Loaded, tuple[str, ...]]:
+        member = NOBODY
+        notes: tuple[str, ...] = ()
+        if utterance.speaker and self.store is not None and not source_only:
+            try:
+                member = self.member(utterance.speaker)
+            except (UnknownName, InvalidSpeakerName):
+                notes = (f"{utterance.speaker} is not enrolled: the source model is used",)
+        recording = load_audio(utterance.audio, self.model.sample_rate)
+        pieces = []
+        if not recording.silent:
+            longest = self.options.segment_seconds
+            pieces = segments(recording.samples, recording.sample_rate, shortest=0.6 * longest, longest=longest)
+        return Loaded(utterance, pieces, recording.seconds, member), (*notes, *recording.warnings)
+
+    def _lanes(
+        self, pieces: Sequence[tuple[int, object]], rows: Sequence[int], members: Sequence[Member]
+    ) -> Iterator[list[int]]:
+        """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""
+        from asradapt.adaptation import METHODS
+
+        lanes: dict[int, list[int]] = {}
+        for number, (index, _) in enumerate(pieces):
+            member = members[rows[index]]
+            alone = member.method in METHODS and METHODS[member.method].one_speaker
+            lanes.setdefault(rows[index] if alone else 0, []).append(number)
+        yield from lanes.values()
+
+    def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
+        budget = round(self.options.batch_seconds * self.model.sample_rate)
+        return length_batches([len(piece) for piece in pieces], budget=budget, most=self.options.batch_size)
+
+    @torch.no_grad()
+    def _decode(
+        self, pieces: Sequence[npt.NDArray[np.float32]], speakers: Sequence[int], bank: MixedBank
+    ) -> list[str]:
+        padded, lengths = pad(pieces)
+        device = self.model.device
+        waveforms = torch.from_numpy(padded).to(device)
+        with bank.attach(self.model, torch.tensor(speakers, device=device)):
+            logits, frames = self.model.forward(waveforms, torch.tensor(lengths, device=device))
+        return greedy_decode(logits, frames, self.model.tokens)

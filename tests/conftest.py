@@ -1,0 +1,101 @@
+"""Small models and waveforms for the tests of everything that needs a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+
+import pytest
+import torch
+from torch import Tensor
+
+from asradapt.features import FeatureOptions
+from asradapt.models import load_model
+from asradapt.models.conformer import Conformer, ConformerOptions
+from asradapt.models.source import ConformerSource
+
+torch.set_num_threads(1)
+
+RATE = 16000
+ALPHABET = ("<blank>", " ", "'", *"abcdefghijklmnopqrstuvwxyz")
+
+
+def make_model(
+    *, seed: int = 0, name: str = "tiny", mels: int = 80, tokens: Sequence[str] = ALPHABET, **shape: int
+) -> ConformerSource:
+    """A source model with random weights that are large enough for every frame to say something else."""
+    options = ConformerOptions(
+        mels=mels, tokens=len(tokens), **({"width": 16, "blocks": 2, "heads": 2} | shape)
+    )
+    network = Conformer(options)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for path, weight in network.named_parameters():
+            noise = torch.randn(weight.shape, generator=generator)
+            if weight.ndim > 1:
+                inputs = weight[0].numel()
+                weight.copy_(noise * (3.0 if path.startswith("output") else 1.0) * inputs**-0.5)
+            elif path.endswith("norm.weight"):
+                weight.copy_(1 + 0.2 * noise)
+            else:
+                weight.copy_(0.2 * noise)
+    return ConformerSource(name, network, FeatureOptions(mels=mels), tuple(tokens), {"kind": "random"})
+
+
+MODELS: dict[str, Callable[[], ConformerSource]] = {
+    "tiny": lambda: make_model(kernel=5),
+    "other": lambda: make_model(seed=1, name="other", mels=40, width=24, heads=3, expansion=2, kernel=9),
+}
+if (files("asradapt") / "assets" / "source_en.safetensors").is_file():
+    MODELS["source_en"] = lambda: load_model("source_en", device="cpu")
+
+
+@pytest.fixture(scope="session", params=list(MODELS))
+def model(request: pytest.FixtureRequest) -> ConformerSource:
+    """Every model that the contracts are tested on, one after the other; shared, so never change it."""
+    return MODELS[request.param]()
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Callable[..., ConformerSource]:
+    """Makes new random models: `tiny_model(seed=3, width=32)`."""
+    return make_model
+
+
+@pytest.fixture(scope="session")
+def tone() -> Callable[..., Tensor]:
+    """Makes a sine wave (T,): `tone(seconds, hertz)`."""
+
+    def make(seconds: float, hertz: float = 440.0, level: float = 0.3, rate: int = RATE) -> Tensor:
+        return level * torch.sin(2 * torch.pi * hertz * torch.arange(round(seconds * rate)) / rate)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def babble() -> Callable[..., Tensor]:
+    """Makes a waveform (T,) of syllable-like changing tones in noise, new for every seed."""
+
+    def make(seconds: float, seed: int = 0, level: float = 0.1, rate: int = RATE) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        samples = max(1, round(seconds * rate))
+        syllables = samples // (rate // 8) + 1
+        hertz = 150 + 3000 * torch.rand(syllables, 3, generator=generator)
+        loudness = torch.rand(syllables, 3, generator=generator)
+        spread = torch.arange(samples) // (rate // 8)
+        phase = 2 * torch.pi * torch.cumsum(hertz[spread] / rate, 0)
+        voiced = (phase.sin() * loudness[spread]).sum(1)
+        return level * (voiced + 0.1 * torch.randn(samples, generator=generator))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def batch() -> Callable[[Sequence[Tensor]], tuple[Tensor, Tensor]]:
+    """Pads waveforms to (B, T) and gives their lengths (B,)."""
+
+    def make(waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        lengths = torch.tensor([len(waveform) for waveform in waveforms])
+        return torch.nn.utils.rnn.pad_sequence(list(waveforms), batch_first=True), lengths
+
+    return make
