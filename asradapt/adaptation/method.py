@@ -80,11 +80,10 @@ class Method(ABC):
         self, model: SourceModel, site: Site, tensors: Mapping[str, Tensor], rows: Tensor
     ) -> Iterator[None]:
         """Apply the method at `site` until the context ends; `tensors` are (S, ...), `rows` (B,)."""
-        gathered: dict[str, Tensor] = {}
 
         def hook(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-            if not gathered:  # here and not before, so that the gather belongs to the forward pass's graph
-                gathered.update({name: _of_rows(tensor, rows) for name, tensor in tensors.items()})
+            # gathered in every forward pass, so that each has its own graph and sees the tensors as they are
+            gathered = {name: _of_rows(tensor, rows) for name, tensor in tensors.items()}
             return self.apply(inputs[0], output, gathered)
 
         handle = model.module.get_submodule(site.name).register_forward_hook(hook)

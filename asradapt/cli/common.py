@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -110,7 +111,7 @@ class Bar:
         if self._bar is None:
             if time.monotonic() - self._began < BAR_AFTER_SECONDS:
                 return
-            self._bar = click.progressbar(length=1000, file=click.get_text_stream("stderr"))
+            self._bar = click.progressbar(length=1000, file=sys.stderr)
             self._bar.render_progress()
         self._bar.label = stage
         target = min(1000, int(share * 1000))
