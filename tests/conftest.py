@@ -24,9 +24,7 @@ def make_model(
     *, seed: int = 0, name: str = "tiny", mels: int = 80, tokens: Sequence[str] = ALPHABET, **shape: int
 ) -> ConformerSource:
     """A source model with random weights that are large enough for every frame to say something else."""
-    options = ConformerOptions(
-        mels=mels, tokens=len(tokens), **({"width": 16, "blocks": 2, "heads": 2} | shape)
-    )
+    options = ConformerOptions(mels=mels, tokens=len(tokens), **({"width": 16, "blocks": 2, "heads": 2} | shape))
     network = Conformer(options)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -48,6 +46,9 @@ MODELS: dict[str, Callable[[], ConformerSource]] = {
 }
 if (files("asradapt") / "assets" / "source_en.safetensors").is_file():
     MODELS["source_en"] = lambda: load_model("source_en", device="cpu")
+
+
+MODELS["big"] = lambda: make_model(width=192, blocks=8, heads=4, kernel=15)
 
 
 @pytest.fixture(scope="session", params=list(MODELS))

@@ -36,9 +36,7 @@ def test_greedy_equals_the_definition_on_random_logits(seed):
     logits = torch.randn(rows, frames, len(TOKENS), generator=generator)
     logits = logits + 2 * logits[:, torch.arange(frames) // 3]  # so that tokens also last
     lengths = torch.randint(0, frames + 1, (rows,), generator=generator)
-    expected = [
-        brute_force(row[:n].tolist(), TOKENS) for row, n in zip(logits, lengths.tolist(), strict=True)
-    ]
+    expected = [brute_force(row[:n].tolist(), TOKENS) for row, n in zip(logits, lengths.tolist(), strict=True)]
     assert greedy_decode(logits, lengths, TOKENS) == expected
 
 

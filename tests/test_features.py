@@ -79,9 +79,7 @@ def test_noise_in_the_padding_changes_nothing(babble, batch):
 def test_more_padding_than_needed_changes_nothing(babble, batch):
     waveforms, lengths = batch([babble(0.31, 1), babble(0.5, 3)])
     longer = torch.nn.functional.pad(waveforms, (0, 5000), value=9.0)
-    for ours, theirs in zip(
-        log_mel(waveforms, lengths, OPTIONS), log_mel(longer, lengths, OPTIONS), strict=True
-    ):
+    for ours, theirs in zip(log_mel(waveforms, lengths, OPTIONS), log_mel(longer, lengths, OPTIONS), strict=True):
         assert torch.equal(ours, theirs)
 
 

@@ -43,12 +43,12 @@ class RowAdam:
 
         A row whose gradient is not finite is left as it is, so that one bad batch ruins nobody.
         """
-        self._steps[active] += 1
         healthy = torch.ones(len(active), dtype=torch.bool, device=active.device)
         for tensor in self._tensors.values():
-            if tensor.grad is not None:
-                healthy &= tensor.grad[active].flatten(1).isfinite().all(dim=1)
+            if tensor.grad is not None:  # unsqueezed, because a speaker's tensor may be a single number
+                healthy &= tensor.grad[active].unsqueeze(-1).flatten(1).isfinite().all(dim=1)
         rows = active[healthy]
+        self._steps[rows] += 1
         for name, tensor in self._tensors.items():
             if tensor.grad is not None:
                 self._update(name, tensor, rows)

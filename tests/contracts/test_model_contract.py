@@ -202,9 +202,7 @@ def test_the_fingerprint_notices_names_shapes_and_types():
         part.register_buffer(name, torch.zeros(*shape, dtype=dtype))
         return fingerprint(part)
 
-    assert (
-        len({of("a", 2, 3), of("b", 2, 3), of("a", 3, 2), of("a", 6), of("a", 2, 3, dtype=torch.int32)}) == 5
-    )
+    assert len({of("a", 2, 3), of("b", 2, 3), of("a", 3, 2), of("a", 6), of("a", 2, 3, dtype=torch.int32)}) == 5
 
 
 @torch.no_grad()
