@@ -19,7 +19,7 @@ from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad, segments
 from asradapt.decoding import greedy_decode
-from asradapt.errors import InputError, InvalidSpeakerName, UnknownName
+from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Failure, Utterance
@@ -90,6 +90,7 @@ class Window:
 
 
 NOBODY = Member(IDENTITY, {}, {})
+NOT_ENROLLED = "is not enrolled"
 
 
 class Transcriber:
@@ -113,7 +114,7 @@ class Transcriber:
         Raises:
             UnknownName: If the speaker is not enrolled.
             SourceMismatch: If the adaptation was made for another source model.
-            DamagedSpeaker: If its files are broken.
+            DamagedSpeaker: If its files are broken, or its tensors do not fit its method.
         """
         if self.store is None:
             raise UnknownName("speaker", speaker, [], "There is no store")
@@ -121,7 +122,12 @@ class Transcriber:
             stored = self.store.load(speaker)
             record = stored.record
             check_source(record, self.model.name, self.model.fingerprint)
-            self._members[speaker] = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
+            member = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
+            try:
+                MixedBank(self.model, [member])
+            except AsradaptError as error:  # here, so that only the files of this speaker fail
+                raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
+            self._members[speaker] = member
         return self._members[speaker]
 
     def transcribe(
@@ -146,10 +152,12 @@ class Transcriber:
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
         """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""
         window, seconds = Window(), 0.0
+        strangers: set[str] = set()
         for utterance in utterances:
             window.inputs += 1
             try:
-                loaded, notes = self._load(utterance, source_only)
+                member = NOBODY if source_only else self._member_or_nobody(utterance.speaker, window, strangers)
+                loaded, notes = self._load(utterance, member)
             except InputError as error:
                 window.failed.append(Failure(str(utterance.audio), str(error)))
             else:
@@ -188,20 +196,24 @@ class Transcriber:
             joined[index].append(text)
         return [" ".join(filter(None, parts)) for parts in joined]
 
-    def _load(self, utterance: Utterance, source_only: bool) -> tuple[Loaded, tuple[str, ...]]:
-        member = NOBODY
-        notes: tuple[str, ...] = ()
-        if utterance.speaker and self.store is not None and not source_only:
-            try:
-                member = self.member(utterance.speaker)
-            except (UnknownName, InvalidSpeakerName):
-                notes = (f"{utterance.speaker} is not enrolled: the source model is used",)
+    def _member_or_nobody(self, speaker: str | None, window: Window, strangers: set[str]) -> Member:
+        """The speaker's adaptation, or none; who is not enrolled is added to `strangers` and warned of once."""
+        if not speaker or self.store is None or speaker in strangers:
+            return NOBODY
+        try:
+            return self.member(speaker)
+        except (UnknownName, InvalidSpeakerName):
+            strangers.add(speaker)
+            window.warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
+            return NOBODY
+
+    def _load(self, utterance: Utterance, member: Member) -> tuple[Loaded, tuple[str, ...]]:
         recording = load_audio(utterance.audio, self.model.sample_rate)
         pieces = []
         if not recording.silent:
             longest = self.options.segment_seconds
             pieces = segments(recording.samples, recording.sample_rate, shortest=0.6 * longest, longest=longest)
-        return Loaded(utterance, pieces, recording.seconds, member), (*notes, *recording.warnings)
+        return Loaded(utterance, pieces, recording.seconds, member), recording.warnings
 
     def _lanes(
         self, pieces: Sequence[tuple[int, object]], rows: Sequence[int], members: Sequence[Member]

@@ -48,9 +48,6 @@ if (files("asradapt") / "assets" / "source_en.safetensors").is_file():
     MODELS["source_en"] = lambda: load_model("source_en", device="cpu")
 
 
-MODELS["big"] = lambda: make_model(width=192, blocks=8, heads=4, kernel=15)
-
-
 @pytest.fixture(scope="session", params=list(MODELS))
 def model(request: pytest.FixtureRequest) -> ConformerSource:
     """Every model that the contracts are tested on, one after the other; shared, so never change it."""

@@ -6,13 +6,14 @@ Nothing heavy is imported before a command runs, so that `--help` is instant.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 
 from asradapt import __version__
+from asradapt.cli.common import help_without_command, note, print_json
 from asradapt.cli.demo import demo
 from asradapt.cli.enroll import enroll
 from asradapt.cli.evaluate import evaluate
@@ -24,10 +25,20 @@ from asradapt.errors import AsradaptError
 __all__ = ["cli", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+)
 @click.version_option(__version__, prog_name="asradapt")
-def cli() -> None:
-    """Speaker adaptation for speech recognition: enrol a person, transcribe, measure."""
+@click.pass_context
+def cli(context: click.Context) -> int:
+    """Speaker adaptation for speech recognition: enrol a person, transcribe, measure.
+
+    Results go to stdout, everything else to stderr. Exit codes: 0 all is done; 1 some inputs failed, or a
+    speaker, model or file does not exist; 2 wrong usage; 130 interrupted.
+    """
+    return help_without_command(context)
 
 
 for _command in (enroll, transcribe, evaluate, speakers, models, methods, prompts, demo):
@@ -35,23 +46,25 @@ for _command in (enroll, transcribe, evaluate, speakers, models, methods, prompt
 
 
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
-    click.echo(f"error: {message}", err=True)
-    if "--json" in arguments:
-        from asradapt.cli.common import print_json
-
+    note(f"error: {message}")
+    if "--json" in arguments or ("--format", "json") in pairwise(arguments) or "--format=json" in arguments:
         print_json({"error": message, "failed": []})
     return code
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit code: 0 good, 1 some input failed, 2 usage, 130 interrupted."""
+    """Run the command line and return its exit code: 0 good, 1 some input failed, 2 usage, 130 interrupted.
+
+    Raises:
+        SystemExit: With 1, by click, when whoever read the output has gone.
+    """
     try:
         result = cli.main(list(arguments), prog_name="asradapt", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.UsageError as error:
         context = error.ctx
-        usage = f"{context.get_usage()}\n" if context else ""
-        click.echo(usage, err=True, nl=False)
+        if context:
+            note(f"{context.get_usage()}\nTry '{context.command_path} --help'.\n")
         return _fail(error.format_message(), 2, arguments)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code, arguments)
@@ -59,10 +72,6 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), error.exit_code, arguments)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; what was stored before is as it was", 130, arguments)
-    except BrokenPipeError:
-        # whoever read our output has gone; nothing more can be written, not even at shutdown
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(f"the disk is full ({error.filename or 'while writing'}); free some space", 1, arguments)

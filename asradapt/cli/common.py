@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from unicodedata import normalize
 
 import click
 
@@ -32,7 +33,17 @@ store_option = click.option(
     type=click.Path(path_type=Path),
     help="Speaker store  [default: $ASRADAPT_HOME, or the platform's data folder]",
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+
+
+def _checked_seed(context: click.Context, option: click.Parameter, seed: int) -> int:
+    if not 0 <= seed < 2**32:
+        raise click.BadParameter(f"{seed} is not from 0 to {2**32 - 1}")
+    return seed
+
+
+seed_option = click.option(
+    "--seed", default=0, show_default=True, callback=_checked_seed, help="Seed of everything random."
+)
 manifest_option = click.option(
     "--manifest",
     metavar="FILE",
@@ -71,26 +82,50 @@ def open_model(name: str, device: str) -> ConformerSource:
     return load_model(name, device=device)
 
 
+def help_without_command(context: click.Context) -> int:
+    """Show the help of a group that is called without a command; that is wrong usage."""
+    if context.invoked_subcommand is not None:
+        return 0
+    note(context.get_help())
+    return 2
+
+
+def _printable(text: str) -> str:
+    """The text with the bytes of file names that are not UTF-8 escaped, in a way that JSON reads too."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def say(text: str) -> None:
     """Print a result to stdout."""
-    click.echo(text)
+    click.echo(_printable(text))
 
 
 def note(text: str) -> None:
     """Print a remark to stderr."""
-    click.echo(text, err=True)
+    click.echo(_printable(text), err=True)
 
 
 def print_json(content: dict[str, Any]) -> None:
     """Print the one JSON object of a command."""
-    click.echo(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
+    say(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose columns are as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _sentence(failure: Failure) -> str:
+    """What failed and why, without naming a file twice."""
+    return failure.reason if failure.reason.startswith(f"{failure.item} ") else f"{failure.item}: {failure.reason}"
 
 
 def report_problems(warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20) -> None:
     """Print warnings and failures to stderr, the first of many in full."""
     for kind, lines in (
         ("warning", list(dict.fromkeys(warnings))),
-        ("failed", [f"{failure.item}: {failure.reason}" for failure in failed]),
+        ("failed", [_sentence(failure) for failure in failed]),
     ):
         for line in lines[:most]:
             note(f"{kind}: {line}")
@@ -138,11 +173,15 @@ def rows_of(speaker: str, utterances: Sequence[Utterance]) -> list[Utterance]:
     """The rows of a manifest that belong to one named speaker; rows without a speaker are taken as theirs.
 
     Raises:
+        InvalidSpeakerName: If nobody can have this name.
         ManifestError: If the manifest holds other people only.
     """
     from dataclasses import replace
 
-    own = [u for u in utterances if u.speaker == speaker]
+    from asradapt.store import validate_speaker
+
+    speaker = validate_speaker(speaker)
+    own = [u for u in utterances if u.speaker and normalize("NFC", u.speaker) == speaker]
     if own:
         return own
     nameless = [u for u in utterances if u.speaker is None]

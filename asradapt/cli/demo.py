@@ -88,9 +88,10 @@ def _letter(model: ConformerSource, store: SpeakerStore) -> dict[str, Any]:
 @seed_option
 @json_option
 def demo(store_path: Path | None, model: str, device: str, seed: int, as_json: bool) -> int:
-    """Enrol the demo speaker, show the error before and after, and transcribe a recording.
+    """Enrol the demo speaker and show what it changes.
 
-    The recordings are synthetic and ship with the project. The store is a temporary one unless --store is given.
+    Enrols from recordings that ship with the project (synthetic speech), shows the error before and after on
+    other sentences, and transcribes a longer recording. The store is a temporary one unless --store is given.
     """
     from asradapt.evaluation import evaluate
     from asradapt.transcriber import Transcriber

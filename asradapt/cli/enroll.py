@@ -25,11 +25,12 @@ from asradapt.cli.common import (
     store_option,
     where_option,
 )
-from asradapt.errors import InvalidSpeakerName, ManifestError, UsageError
+from asradapt.errors import InvalidSpeakerName, StoreError, UsageError
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
     from asradapt.enrolment import Enrolled, Enrolment
+    from asradapt.store import SpeakerStore
 
 People = dict[str, list[Utterance]]
 
@@ -39,17 +40,16 @@ def _everybody(utterances: Sequence[Utterance], failed: list[Failure]) -> People
     from asradapt.store import validate_speaker
 
     people: People = {}
+    unusable: dict[str, str] = {}
     for utterance in utterances:
         if utterance.speaker is None:
             failed.append(Failure(str(utterance.audio), "the row names no speaker"))
-        else:
-            people.setdefault(utterance.speaker, []).append(utterance)
-    for name in list(people):
-        try:
-            validate_speaker(name)
-        except InvalidSpeakerName as error:
-            failed.append(Failure(name, str(error)))
-            del people[name]
+        elif utterance.speaker not in unusable:
+            try:
+                people.setdefault(validate_speaker(utterance.speaker), []).append(utterance)
+            except InvalidSpeakerName as error:
+                unusable[utterance.speaker] = str(error)
+    failed += [Failure(name, reason) for name, reason in unusable.items()]
     return people
 
 
@@ -77,6 +77,22 @@ def _gather(
     return ({speaker: own} if own else {}), failed, warnings
 
 
+def _require_writable(store: SpeakerStore) -> None:
+    """Find out before the work, not after it, that the result cannot be stored.
+
+    Raises:
+        StoreError: If nothing can be written there.
+    """
+    from asradapt.store.files import staging
+
+    try:
+        with staging(store.root / ".tmp"):
+            pass
+    except OSError as error:
+        reason = f"{error.strerror or error}: {error.filename or store.root}"
+        raise StoreError(f"the store cannot be written ({reason}); choose another --store") from error
+
+
 def _line(one: Enrolled) -> str:
     record = one.record
     label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
@@ -86,8 +102,7 @@ def _line(one: Enrolled) -> str:
     )
 
 
-def _print(result: Enrolment, failed: Sequence[Failure], warnings: Sequence[str]) -> None:
-    report_problems(warnings, failed)
+def _print(result: Enrolment) -> None:
     for one in result.speakers:
         say(_line(one))
     if len(result.speakers) > 1:
@@ -133,28 +148,35 @@ def enroll(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Enrol SPEAKER from AUDIO files with a .txt of the same name beside each, folders of such, or a manifest.
+    """Enrol a person from recordings with their texts.
+
+    AUDIO is files and folders, with a .txt of the same name beside each file; or give a manifest.
 
     The adaptation is kept only if recordings it was not trained on come out better; otherwise the source
     model is kept for this speaker, and that is a success too.
     """
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody)
-    if not people:
-        report_problems(warnings, failed)
-        raise ManifestError("nobody to enrol: none of the recordings can be used")
-    from asradapt.enrolment import EnrolmentOptions
+    from asradapt.adaptation import create
+    from asradapt.enrolment import Enrolment, EnrolmentOptions
     from asradapt.enrolment import enroll as enroll_people
 
+    if method != "auto":
+        create(method)  # a wrong name is told before any work
     options = EnrolmentOptions(method=method, folds=folds, seed=seed, speakers_at_once=speakers_at_once)
-    source, store = open_model(model, device), open_store(store_path)
-    with progress() as bar:
-        result = enroll_people(source, people, options=options, store=store, progress=bar)
+    store = open_store(store_path)
+    result = Enrolment((), (), ())
+    if people:
+        source = open_model(model, device)
+        _require_writable(store)
+        with progress() as bar:
+            result = enroll_people(source, people, options=options, store=store, progress=bar)
     failed += result.failed
     warnings += result.warnings
     if as_json:
         entries = [one.as_dict() for one in result.speakers]
         print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": warnings})
     else:
-        _print(result, failed, warnings)
-        note(f"stored in {store.root}")
+        _print(result)
+    report_problems(warnings, failed)
+    note(f"stored in {store.root}" if result.speakers else "nobody was enrolled")
     return 1 if failed else 0

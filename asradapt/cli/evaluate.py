@@ -11,6 +11,7 @@ from asradapt.cli.common import (
     json_option,
     manifest_option,
     model_options,
+    note,
     open_model,
     open_store,
     print_json,
@@ -74,19 +75,21 @@ def evaluate(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Word and character error rates before and after adaptation, on the same utterances of a manifest.
+    """Measure the error rates before and after adaptation.
 
-    S/D/I are substituted, deleted and inserted words. A speaker who is not enrolled counts as the source.
+    Word and character error rates of source and adapted model on the same utterances of a manifest, per
+    speaker and pooled. S/D/I are substituted, deleted and inserted words. A speaker who is not enrolled
+    counts as the source.
     """
     if manifest is None:
         raise UsageError("give --manifest FILE with audio_filepath and text")
     from asradapt.evaluation import evaluate as evaluate_all
     from asradapt.manifests import parse_where, read_manifest
     from asradapt.scoring import NORMALIZER
-    from asradapt.transcriber import Transcriber
+    from asradapt.transcriber import NOT_ENROLLED, Transcriber
 
     read = read_manifest(manifest, where=parse_where(where))
-    utterances = rows_of(speaker, read.utterances) if speaker else list(read.utterances)
+    utterances = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
     transcriber = Transcriber(open_model(model, device), open_store(store_path))
     done = 0
     with progress() as bar:
@@ -102,8 +105,10 @@ def evaluate(
     if as_json:
         content = result.as_dict() | {"failed": [f.as_dict() for f in failed], "warnings": warnings}
         print_json(content)
-    else:
-        report_problems([w for w in warnings if "is not enrolled" not in w], failed)
+    elif result.speakers:
         _table(result)
         _summary(result, NORMALIZER)
+    report_problems([w for w in warnings if NOT_ENROLLED not in w], failed)  # the report itself says so
+    if not result.speakers:
+        note("nothing was evaluated")
     return 1 if failed else 0

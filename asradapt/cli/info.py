@@ -24,7 +24,10 @@ def models(as_json: bool) -> int:
 @click.command()
 @json_option
 def methods(as_json: bool) -> int:
-    """List the adaptation methods, one line each; join them with + to combine."""
+    """List the adaptation methods, one line each.
+
+    Join names with + to combine methods, as in affine+lowrank.
+    """
     from asradapt.adaptation import METHODS
 
     found = [METHODS[name] for name in sorted(METHODS)]
@@ -42,7 +45,10 @@ def methods(as_json: bool) -> int:
 @click.option("--level", type=click.Choice(["easy", "plain"]), help="Only sentences of this level.")
 @json_option
 def prompts(count: int | None, level: str | None, as_json: bool) -> int:
-    """Print sentences to read aloud, in an order that covers the sounds of English fastest."""
+    """Print sentences to read aloud for an enrolment.
+
+    Their order covers the sounds of English fastest, so the first ones are worth the most.
+    """
     from asradapt.prompts import choose_prompts
 
     chosen = choose_prompts(count, level=level)

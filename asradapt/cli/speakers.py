@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import json_option, note, open_store, print_json, say, store_option
-from asradapt.errors import StoreError
+from asradapt.cli.common import (
+    aligned,
+    help_without_command,
+    json_option,
+    note,
+    open_store,
+    print_json,
+    report_problems,
+    say,
+    store_option,
+)
+from asradapt.errors import StoreError, UsageError
+from asradapt.types import Failure
 
 if TYPE_CHECKING:
     from asradapt.store import SpeakerRecord
 
 
-@click.group()
-def speakers() -> None:
-    """Who is enrolled: list, show, remove, roll back, move to another machine."""
+@click.group(invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...")
+@click.pass_context
+def speakers(context: click.Context) -> int:
+    """Who is enrolled: list, show, remove, roll back, move.
+
+    Each speaker is a small folder in the store, with earlier versions to go back to.
+    """
+    return help_without_command(context)
 
 
 def _brief(record: SpeakerRecord) -> dict[str, Any]:
@@ -33,6 +50,12 @@ def _brief(record: SpeakerRecord) -> dict[str, Any]:
     }
 
 
+def _cells(brief: Mapping[str, Any]) -> Sequence[str]:
+    what = brief["method"] if brief["decision"] == "adapted" else "source kept"
+    numbers = (str(brief["version"]), str(brief["utterances"]), f"{brief['seconds']:.0f}")
+    return (brief["speaker"], what, *numbers, brief["created"])
+
+
 def _rate(record: SpeakerRecord, when: str) -> str:
     counts = record.folds.get(when)
     return f"{counts['wer']:.1%}" if isinstance(counts, dict) and "wer" in counts else "?"
@@ -45,21 +68,20 @@ def list_(store_path: Path | None, as_json: bool) -> int:
     """List everybody in the store."""
     store = open_store(store_path)
     found: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    failed: list[Failure] = []
     for name in store.speakers():
         try:
             found.append(_brief(store.record(name)))
         except StoreError as error:
-            failed.append({"item": name, "reason": str(error)})
+            failed.append(Failure(name, str(error)))
     if as_json:
-        print_json({"speakers": found, "failed": failed})
+        print_json({"speakers": found, "failed": [failure.as_dict() for failure in failed]})
         return 1 if failed else 0
-    for one in found:
-        what = one["method"] if one["decision"] == "adapted" else "source kept"
-        minutes = f"{one['utterances']} recordings, {one['seconds']:.0f} s"
-        say(f"{one['speaker']}\t{what}\tversion {one['version']}\t{minutes}\t{one['created']}")
-    for failure in failed:
-        note(f"failed: {failure['item']}: {failure['reason']}")
+    if found:
+        head = ("speaker", "decision", "version", "recordings", "seconds", "created")
+        for line in aligned([head, *map(_cells, found)]):
+            say(line)
+    report_problems([], failed)
     if not found and not failed:
         note(f"nobody is enrolled in {store.root}; see `asradapt enroll --help`")
     return 1 if failed else 0
@@ -71,7 +93,10 @@ def list_(store_path: Path | None, as_json: bool) -> int:
 @store_option
 @json_option
 def show(speaker: str, version: int | None, store_path: Path | None, as_json: bool) -> int:
-    """Show one SPEAKER's record: data, method, error on held-out recordings, the gate's decision."""
+    """Show the record of one speaker.
+
+    How much was recorded, the method, the error on held-out recordings and what was decided.
+    """
     store = open_store(store_path)
     record = store.record(speaker, version)
     versions = store.versions(speaker)
@@ -87,17 +112,33 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     return 0
 
 
+def _confirmed(question: str) -> bool:
+    """Ask on the terminal.
+
+    Raises:
+        UsageError: If there is nobody to ask.
+    """
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError):
+            note("")
+            raise UsageError("there is nobody to ask; give --yes to remove without asking") from error
+        raise
+
+
 @speakers.command()
 @click.argument("speaker")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @store_option
 @json_option
 def remove(speaker: str, yes: bool, store_path: Path | None, as_json: bool) -> int:
-    """Remove SPEAKER with all versions; this cannot be undone."""
+    """Remove a speaker with all versions for good."""
     store = open_store(store_path)
     if not yes:
         count = len(store.versions(speaker))
-        click.confirm(f"Remove {speaker} and all {count} versions?", abort=True, err=True)
+        if not _confirmed(f"Remove {speaker} with {count} version{'' if count == 1 else 's'}?"):
+            raise StoreError(f"{speaker} is not removed")
     store.remove(speaker)
     if as_json:
         print_json({"removed": speaker})
@@ -112,7 +153,7 @@ def remove(speaker: str, yes: bool, store_path: Path | None, as_json: bool) -> i
 @store_option
 @json_option
 def rollback(speaker: str, to: int | None, store_path: Path | None, as_json: bool) -> int:
-    """Make an earlier version of SPEAKER current again."""
+    """Make an earlier version of a speaker current again."""
     record = open_store(store_path).rollback(speaker, to)
     if as_json:
         print_json(_brief(record))
@@ -128,7 +169,10 @@ def rollback(speaker: str, to: int | None, store_path: Path | None, as_json: boo
 @store_option
 @json_option
 def export(speaker: str, file: Path, force: bool, store_path: Path | None, as_json: bool) -> int:
-    """Write SPEAKER's current version to FILE, a zip archive without any audio."""
+    """Write one speaker to a file.
+
+    FILE becomes a zip archive with the current version of SPEAKER, without any audio.
+    """
     path = open_store(store_path).export(speaker, file, force=force)
     if as_json:
         print_json({"speaker": speaker, "file": str(path), "bytes": path.stat().st_size})
@@ -144,7 +188,10 @@ def export(speaker: str, file: Path, force: bool, store_path: Path | None, as_js
 @store_option
 @json_option
 def import_(file: Path, name: str | None, force: bool, store_path: Path | None, as_json: bool) -> int:
-    """Store the speaker of an exported FILE."""
+    """Store the speaker of an exported file.
+
+    Everything in FILE is checked before anything is stored; it may come from anywhere.
+    """
     record = open_store(store_path).import_(file, name, force=force)
     if as_json:
         print_json(_brief(record))

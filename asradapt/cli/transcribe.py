@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from asradapt.cli.common import (
     store_option,
     where_option,
 )
-from asradapt.errors import InputError, UsageError
+from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
 
 
@@ -32,13 +33,16 @@ def _gather(
     audio: Sequence[str], manifest: Path | None, where: Sequence[str], speaker: str | None
 ) -> tuple[list[Utterance], list[Failure], list[str]]:
     from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
+    from asradapt.store import validate_speaker
 
+    if speaker is not None:
+        validate_speaker(speaker)
     one_input(manifest, audio)
     if where and not manifest:
         raise UsageError("--where filters the rows of a --manifest")
     if manifest:
         read = read_manifest(manifest, where=parse_where(where))
-        found = rows_of(speaker, read.utterances) if speaker else list(read.utterances)
+        found = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
     else:
         read = utterances_from_audio(audio, speaker, need_text=False)
         found = [replace(u, speaker=speaker) for u in read.utterances]
@@ -51,7 +55,14 @@ def _gather(
 @where_option
 @click.option("--speaker", help="Whose adaptation to use; a manifest names the speaker of each row itself.")
 @click.option("--source-only", is_flag=True, help="Ignore all adaptations.")
-@click.option("--format", "style", type=click.Choice(["txt", "json"]), default="txt", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["txt", "json"]),
+    default="txt",
+    show_default=True,
+    help="txt, or json as with --json.",
+)
 @click.option("--batch-size", default=0, help="Most segments in a batch; 0 lets the audio's length decide.")
 @store_option
 @model_options
@@ -69,7 +80,10 @@ def transcribe(
     device: str,
     as_json: bool,
 ) -> int:
-    """Transcribe AUDIO files and folders, or the rows of a manifest, each with its speaker's adaptation.
+    """Transcribe recordings of any number of speakers.
+
+    AUDIO is files and folders; or give a manifest, which names the speaker of each row. Everybody who is
+    enrolled is heard with their own adaptation.
 
     One file prints its text; several print the file, a tab and the text, in the order of the inputs.
     """
@@ -77,9 +91,7 @@ def transcribe(
         raise UsageError(f"--batch-size must be 0 or more, got {batch_size}")
     utterances, failed, warnings = _gather(audio, manifest, where, speaker)
     as_json = as_json or style == "json"
-    if not utterances:
-        report_problems(warnings, failed)
-        raise InputError("nothing to transcribe: none of the inputs can be used")
+    alone = len(utterances) + len(failed) == 1
     from asradapt.transcriber import Transcriber, TranscriberOptions, Window
 
     options = TranscriberOptions(batch_size=batch_size)
@@ -93,16 +105,16 @@ def transcribe(
             if isinstance(item, Window):
                 failed += item.failed
                 warnings += item.warnings
-                done += item.inputs
+                done += len(item.failed)
                 continue
+            done += 1
             if as_json:
                 results.append(item.as_dict())
             else:
-                alone = len(utterances) == 1
                 say(item.text if alone else f"{item.utterance.audio}\t{item.text}")
-            bar("transcribing", done / len(utterances))
+            if as_json or not sys.stdout.isatty():  # on a terminal the texts themselves are the progress
+                bar("transcribing", done / len(utterances))
     if as_json:
         print_json({"results": results, "failed": [f.as_dict() for f in failed], "warnings": warnings})
-    else:
-        report_problems(warnings, failed)
+    report_problems(warnings, failed)
     return 1 if failed else 0

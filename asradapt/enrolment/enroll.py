@@ -218,7 +218,9 @@ def enroll(
     options = options or EnrolmentOptions()
     if options.method != "auto":
         create(options.method, options.method_options)  # an unknown name is told before any work
-    names = {validate_speaker(name): utterances for name, utterances in speakers.items()}
+    names: dict[str, list[Utterance]] = {}
+    for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
+        names.setdefault(validate_speaker(name), []).extend(utterances)
     done: list[Enrolled] = []
     failed: list[Failure] = []
     warnings: list[str] = []

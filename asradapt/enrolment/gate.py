@@ -42,7 +42,8 @@ def decide(
     """
     words = paired_bootstrap(before, after, seed=seed, unit="words")
     characters = paired_bootstrap(before, after, seed=seed, unit="characters")
-    sure = characters.probability_better is not None and characters.probability_better >= confidence
+    likely = characters.probability_better is not None and characters.probability_better >= confidence
+    sure = likely and characters.difference < 0  # ties count half: no change at all is better with 50%
     accepted = sure and words.difference <= 0
     return Verdict(accepted, words, characters, _explain(before, after, words, accepted, sure))
 

@@ -63,7 +63,7 @@ def methods(request: pytest.FixtureRequest) -> Iterator[tuple[Method, ...]]:
 def inputs(model, babble, batch):
     """Features (5, F', M) and frame counts (5,) of five clips."""
     return model.prepare(
-        *batch([babble(seconds, seed) for seed, seconds in enumerate((0.5, 0.3, 0.7, 0.45, 0.6))])
+        *batch([babble(seconds, seed) for seed, seconds in enumerate((0.3, 0.2, 0.4, 0.25, 0.35))])
     )
 
 
@@ -181,14 +181,14 @@ def test_attaching_nests_and_unwinds(model, methods, inputs, source_logits):
     first = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS), seed=1)
     second = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS), seed=2)
     rows = rows_for(first)
-    by_first, by_second = run(model, inputs, first, rows), run(model, inputs, second, rows)
-    for inner, by_inner in ((first, by_first), (second, by_second)):
-        with first.attach(model, torch.tensor(rows)):
-            both = run(model, inputs, inner, rows)
-            assert torch.equal(run(model, inputs), by_first)
-        assert float((both - by_first).abs().max()) > 1e-2
-        assert float((both - by_inner).abs().max()) > 1e-2
-        assert torch.equal(run(model, inputs), source_logits)
+    by_second = run(model, inputs, second, rows)
+    with first.attach(model, torch.tensor(rows)):
+        by_first = run(model, inputs)
+        twice, both = run(model, inputs, first, rows), run(model, inputs, second, rows)
+        assert torch.equal(run(model, inputs), by_first)
+    assert torch.equal(run(model, inputs), source_logits)
+    for one, other in ((by_first, twice), (by_first, both), (by_second, both), (twice, both)):
+        assert float((one - other).abs().max()) > 1e-2
 
 
 def test_a_context_serves_many_passes_and_sees_the_tensors_as_they_are(model, methods, inputs):
@@ -321,7 +321,7 @@ def test_the_adaptation_acts_on_every_row(model, methods, inputs, source_logits)
 # ---- 6. row i of a mixed batch equals that speaker alone
 
 
-@pytest.mark.parametrize("rows", [MIXED_ROWS, [0, 1, 2, 3, 4], [2, 2, 0, 2, 1]], ids=str)
+@pytest.mark.parametrize("rows", [MIXED_ROWS, [0, 1, 2, 3, 4]], ids=str)
 def test_a_row_of_a_mixed_batch_equals_that_speaker_alone(model, methods, inputs, rows):
     bank = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS))
     rows = rows_for(bank, rows)
@@ -354,7 +354,8 @@ def test_speakers_can_be_chosen_and_reordered(model, methods, inputs):
     bank = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS))
     chosen = bank.select([4, 1])
     assert chosen.speakers == 2
-    assert torch.equal(run(model, inputs, chosen, [1] * 5), run(model, inputs, bank, [1] * 5))
+    for row, speaker in enumerate([4, 1]):
+        assert all(torch.equal(chosen.tensors[k][row], bank.tensors[k][speaker]) for k in bank.tensors)
     assert torch.equal(run(model, inputs, chosen, [0] * 5), run(model, inputs, bank, [4] * 5))
 
 
@@ -374,9 +375,16 @@ def test_strength_interpolates_between_the_identity_and_itself(model, methods, i
 def test_every_speaker_has_its_own_strength(model, methods, inputs, source_logits):
     bank = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS))
     mixed = bank.scaled(torch.tensor([1.0, 0.0, 0.5, 0.0, 1.0]))
-    for speaker, strength in ((0, 1.0), (1, 0.0), (3, 0.0), (4, 1.0)):
-        expected = run(model, inputs, bank, [speaker] * 5) if strength else source_logits
-        assert torch.equal(run(model, inputs, mixed, [speaker] * 5), expected)
+    assert torch.equal(run(model, inputs, mixed, [3] * 5), source_logits)
+    assert torch.equal(run(model, inputs, mixed, [4] * 5), run(model, inputs, bank, [4] * 5))
+
+
+def test_half_the_strength_is_half_the_change_of_a_low_rank_weight(tiny_model):
+    bank = perturbed(SpeakerBank(tiny_model(), create("lowrank")))
+    half = bank.scaled(torch.tensor([0.5]))
+    for site in (name.removesuffix("down") for name in bank.tensors if name.endswith("down")):
+        full_change, half_change = (b.tensors[f"{site}down"] @ b.tensors[f"{site}up"] for b in (bank, half))
+        torch.testing.assert_close(half_change, 0.5 * full_change)
 
 
 # ---- mixtures of methods, ranks and the identity in one batch

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import soundfile
+from samples import write_rows
+
+from asradapt.store import SpeakerStore
+
+FROM_MANIFEST = ("--where", "part=enroll")
+
+
+def clips(recordings, speaker, count):
+    return [recordings / f"{speaker}{number}.wav" for number in range(count)]
+
+
+def test_a_speaker_whose_recordings_come_out_better_is_adapted(asradapt, enrolled, recordings):
+    store = SpeakerStore(enrolled)
+    ann = store.record("ann")
+    assert (ann.decision, ann.method, ann.utterances) == ("adapted", "affine", 12)
+    assert ann.folds["after"]["wer"] < ann.folds["before"]["wer"]
+    assert ann.folds["high"] < 0
+    audio = recordings / "ann15.wav"
+    said = (recordings / "ann15.txt").read_text()
+    before = asradapt("transcribe", audio, "--source-only").out
+    after = asradapt("transcribe", audio, "--speaker", "ann").out
+    assert before != after
+    assert len(after.strip()) <= 2 * len(said)
+
+
+def test_a_speaker_with_too_few_recordings_keeps_the_source_and_that_is_a_success(asradapt, home, recordings):
+    done = asradapt("enroll", "bob", *clips(recordings, "bob", 2))
+    assert done.code == 0
+    assert "source kept" in done.out
+    assert "2 usable recordings are too few" in done.out
+    assert SpeakerStore(home).record("bob").decision == "source"
+
+
+def test_files_folder_and_manifest_enrol_the_same(asradapt, recordings, tmp_path, home):
+    folder = tmp_path / "folder" / "deep"
+    folder.mkdir(parents=True)
+    for audio in clips(recordings, "ann", 3):
+        shutil.copy(audio, folder)
+        shutil.copy(audio.with_suffix(".txt"), folder)
+    rows = [{"audio_filepath": str(a), "text": a.with_suffix(".txt").read_text()} for a in folder.glob("*.wav")]
+    manifest = write_rows(tmp_path / "m.jsonl", sorted(rows, key=lambda row: row["audio_filepath"]))
+    entries = []
+    for inputs in (clips(recordings, "ann", 3), [tmp_path / "folder"], ["--manifest", manifest]):
+        (entry,) = asradapt("enroll", "ann", *inputs, "--json", "--method", "affine").json["speakers"]
+        entries.append({k: v for k, v in entry.items() if k not in ("wall_seconds", "version")})
+    assert entries[0]["utterances"] == 3
+    assert entries == [entries[0]] * 3
+    assert SpeakerStore(home).versions("ann") == [1, 2, 3]
+
+
+def test_where_chooses_the_rows(asradapt, recordings):
+    manifest = ("--manifest", recordings / "manifest.jsonl")
+    (entry,) = asradapt("enroll", "ann", *manifest, "--where", "part=test", "--json").json["speakers"]
+    assert (entry["speaker"], entry["utterances"]) == ("ann", 4)
+
+
+def test_every_speaker_of_a_manifest_is_enrolled_from_their_own_rows(asradapt, recordings, home):
+    manifest = ("--manifest", recordings / "manifest.jsonl", "--where", "part=test")
+    done = asradapt("enroll", "--every-speaker", *manifest, "--method", "affine", "--speakers-at-once", 1)
+    assert done.code == 0
+    assert "2 speakers enrolled" in done.out
+    store = SpeakerStore(home)
+    assert store.speakers() == ["ann", "bob"]
+    texts = {name: store.record(name).split["texts"] for name in ("ann", "bob")}
+    assert texts["ann"] == [(recordings / f"ann{number}.txt").read_text() for number in range(12, 16)]
+    assert texts["bob"] == [(recordings / f"bob{number}.txt").read_text() for number in range(12, 16)]
+
+
+def test_enrolling_all_equals_enrolling_one_by_one(asradapt, recordings, enrolled_once):
+    rows = ("--manifest", recordings / "manifest.jsonl", *FROM_MANIFEST, "--method", "affine", "--json")
+    both = {entry["speaker"]: entry for entry in asradapt("enroll", "--every-speaker", *rows).json["speakers"]}
+    alone = SpeakerStore(enrolled_once).record("ann")
+    assert both["ann"]["decision"] == alone.decision
+    assert both["ann"]["folds"]["after"] == pytest.approx(alone.folds["after"]["wer"], abs=0.05)
+
+
+def test_two_ways_of_typing_a_name_are_one_speaker(asradapt, recordings, manifest):
+    composed, apart = "Zo\u00eb", "Zoe\u0308"
+    rows = [
+        {"audio_filepath": str(audio), "text": "hello", "speaker": speaker}
+        for audio, speaker in zip(clips(recordings, "ann", 2), (composed, apart), strict=True)
+    ]
+    for who in (composed, apart, "--every-speaker"):
+        (entry,) = asradapt("enroll", who, "--manifest", manifest(*rows), "--json").json["speakers"]
+        assert (entry["speaker"], entry["utterances"]) == (composed, 2)
+
+
+@pytest.mark.parametrize("name", ["ann lee", "Zoë Ångström", "太郎", "o'brien", "a.b@c_d-e", "42", "नेहा"])
+def test_ordinary_names_of_any_script_work_from_end_to_end(asradapt, recordings, name):
+    assert asradapt("enroll", name, *clips(recordings, "ann", 2)).code == 0
+    assert [entry["speaker"] for entry in asradapt("speakers", "list", "--json").json["speakers"]] == [name]
+    (result,) = asradapt("transcribe", recordings / "ann0.wav", "--speaker", name, "--json").json["results"]
+    assert result["speaker"] == name
+
+
+def test_rows_of_a_manifest_without_speakers_belong_to_the_named_one(asradapt, recordings, manifest):
+    rows = [{"audio_filepath": str(audio), "text": "hello"} for audio in clips(recordings, "ann", 2)]
+    (entry,) = asradapt("enroll", "eve", "--manifest", manifest(*rows), "--json").json["speakers"]
+    assert (entry["speaker"], entry["utterances"]) == ("eve", 2)
+
+
+def test_a_manifest_of_other_people_is_refused_by_name(asradapt, recordings, home):
+    done = asradapt("enroll", "eve", "--manifest", recordings / "manifest.jsonl")
+    assert done.code == 1
+    assert "no rows of 'eve'" in done.err
+    assert "ann, bob" in done.err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name the SPEAKER"),
+        (("ann",), "give audio files or --manifest"),
+        (("ann", "ann0.wav", "--manifest", "manifest.jsonl"), "not both"),
+        (("--every-speaker",), "--every-speaker takes --manifest"),
+        (("ann", "--every-speaker", "--manifest", "manifest.jsonl"), "no SPEAKER"),
+        (("ann", "ann0.wav", "--where", "part=test"), "--where filters"),
+        (("ann", "--manifest", "manifest.jsonl", "--where", "part"), "KEY=VALUE"),
+        (("ann", "ann0.wav", "--folds", "1"), "folds must be at least 2"),
+        (("ann", "ann0.wav", "--speakers-at-once", "0"), "at least 1"),
+        (("ann", "ann0.wav", "--method", "affine+affine"), "twice"),
+        (("ann", "ann0.wav", "--method", "encoder+affine"), "cannot be combined"),
+        (("ann", "ann0.wav", "--seed", "-1"), "-1 is not from 0"),
+        (("ann", "ann0.wav", "--seed", "one"), "--seed"),
+        (("ann", "ann0.wav", "--device", "abacus"), "available: cpu"),
+        (("ann", "ann0.wav", "--nope"), "--nope"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(asradapt, recordings, home, arguments, said, monkeypatch):
+    monkeypatch.chdir(recordings)
+    done = asradapt("enroll", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "method", ["affine", "lowrank", "bottleneck", "head", "input", "encoder", "affine+lowrank"]
+)
+def test_every_method_enrols(asradapt, recordings, method):
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--method", method, "--json")
+    assert done.code == 0
+    (entry,) = done.json["speakers"]
+    assert entry["method"] == (method if entry["decision"] == "adapted" else "identity")
+
+
+def test_an_unknown_method_lists_the_known_ones(asradapt, recordings, home):
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--method", "magic")
+    assert done.code != 0
+    assert "'magic'" in done.err
+    assert "affine" in done.err
+    assert not SpeakerStore(home).speakers()
+
+
+def test_the_store_option_wins_over_the_environment(asradapt, recordings, tmp_path, home):
+    asradapt("enroll", "ann", *clips(recordings, "ann", 2), "--store", tmp_path / "elsewhere")
+    assert SpeakerStore(tmp_path / "elsewhere").speakers() == ["ann"]
+    assert not home.exists()
+
+
+def test_the_same_seed_gives_the_same_adaptation(asradapt, recordings, tmp_path):
+    inputs = ("ann", "--manifest", recordings / "manifest.jsonl", *FROM_MANIFEST, "--method", "affine")
+    for name in ("one", "two"):
+        asradapt("enroll", *inputs, "--store", tmp_path / name)
+    one, two = (SpeakerStore(tmp_path / name).load("ann") for name in ("one", "two"))
+    assert one.tensors
+    assert one.record.sha256 == two.record.sha256
+
+
+def test_bad_recordings_are_named_at_the_end_and_the_others_are_used(asradapt, recordings, tmp_path, home):
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, [0.0] * 16_000, 16_000)
+    silent.with_suffix(".txt").write_text("nothing")
+    good = clips(recordings, "ann", 3)
+    done = asradapt("enroll", "ann", good[0], tmp_path / "no.wav", silent, *good[1:])
+    assert done.code == 1
+    assert "3 recordings" in done.out
+    assert f"failed: {tmp_path / 'no.wav'} does not exist" in done.err
+    assert f"failed: {silent}: the recording is silent" in done.err
+    assert SpeakerStore(home).record("ann").utterances == 3
+
+
+def test_without_any_usable_recording_nobody_is_enrolled(asradapt, tmp_path, home):
+    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "a.txt").write_text("hello")
+    for inputs in ([tmp_path / "no.wav"], [tmp_path / "a.wav"]):
+        done = asradapt("enroll", "ann", *inputs)
+        assert (done.code, done.out) == (1, "")
+        assert "nobody was enrolled" in done.err
+        assert not SpeakerStore(home).speakers()
+        assert asradapt("enroll", "ann", *inputs, "--json").json["speakers"] == []

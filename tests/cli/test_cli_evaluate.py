@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+
+from asradapt.scoring import NORMALIZER
+
+COUNTS = ("substitutions", "deletions", "insertions", "words")
+TEST = ("--where", "part=test")
+
+
+@pytest.fixture
+def evaluate(asradapt, recordings):
+    return lambda *arguments: asradapt("evaluate", "--manifest", recordings / "manifest.jsonl", *arguments)
+
+
+def test_the_adapted_speaker_is_better_and_the_other_does_not_change(evaluate, enrolled):
+    done = evaluate(*TEST, "--json")
+    assert done.code == 0
+    ann, bob = done.json["speakers"]
+    assert (ann["speaker"], ann["decision"], ann["method"]) == ("ann", "adapted", "affine")
+    assert ann["after"]["wer"] < ann["before"]["wer"]
+    assert (bob["speaker"], bob["decision"], bob["method"]) == ("bob", "source", "identity")
+    assert bob["after"] == bob["before"]
+    assert done.json["changed"] == {"better": 1, "equal": 1, "worse": 0}
+
+
+def test_pooled_counts_are_sums_and_rates_are_fractions_of_them(evaluate, enrolled):
+    content = evaluate("--json").json
+    for when in ("before", "after"):
+        pooled, parts = content["pooled"][when], [speaker[when] for speaker in content["speakers"]]
+        assert [pooled[key] for key in COUNTS] == [sum(part[key] for part in parts) for key in COUNTS]
+        assert pooled["wer"] == sum(pooled[key] for key in COUNTS[:3]) / pooled["words"]
+    difference = content["pooled"]["difference"]
+    assert difference["wer"] == pytest.approx(
+        content["pooled"]["after"]["wer"] - content["pooled"]["before"]["wer"]
+    )
+    assert difference["low"] <= difference["wer"] <= difference["high"]
+
+
+def test_the_table_shows_what_the_json_holds(evaluate, enrolled):
+    done, content = evaluate(*TEST), evaluate(*TEST, "--json").json
+    rows = {line.split()[0]: line for line in done.out.splitlines() if "|" in line}
+    for name, entry in [("pooled", content["pooled"]), *((s["speaker"], s) for s in content["speakers"])]:
+        for when in ("before", "after"):
+            counts = entry[when]
+            assert f"{counts['wer']:.1%}" in rows[name]
+            assert "/".join(str(counts[key]) for key in COUNTS[:3]) in rows[name]
+    assert "affine" in rows["ann"]
+    assert "source kept" in rows["bob"]
+    assert NORMALIZER in done.out
+    assert "95% interval" in done.out
+    assert done.err == ""
+
+
+def test_the_columns_of_the_table_stand_below_each_other(evaluate, enrolled):
+    done = evaluate(*TEST)
+    bars = {tuple(i for i, c in enumerate(line) if c == "|") for line in done.out.splitlines() if "|" in line}
+    assert len(bars) == 1
+
+
+def test_whoever_is_not_enrolled_counts_as_the_source_and_the_table_says_so(evaluate):
+    done = evaluate(*TEST)
+    assert done.code == 0
+    assert done.out.count("not enrolled: source") == 2
+    assert done.err == ""
+    content = evaluate(*TEST, "--json").json
+    assert [(s["enrolled"], s["decision"], s["method"]) for s in content["speakers"]] == [
+        (False, "source", "identity")
+    ] * 2
+    assert [warning.split()[0] for warning in content["warnings"]] == ["ann", "bob"]
+    assert content["pooled"]["before"] == content["pooled"]["after"]
+
+
+def test_one_speaker_of_the_manifest(evaluate, enrolled):
+    everybody = {entry["speaker"]: entry for entry in evaluate("--json").json["speakers"]}
+    assert evaluate("--speaker", "ann", "--json").json["speakers"] == [everybody["ann"]]
+
+
+def test_a_speaker_may_be_tried_on_a_manifest_without_speakers(asradapt, enrolled, recordings, manifest):
+    clips = [recordings / f"ann{number}.wav" for number in range(12, 16)]
+    rows = [{"audio_filepath": str(c), "text": c.with_suffix(".txt").read_text()} for c in clips]
+    (entry,) = asradapt("evaluate", "--manifest", manifest(*rows), "--speaker", "ann", "--json").json["speakers"]
+    assert entry["after"]["wer"] < entry["before"]["wer"]
+    (nameless,) = asradapt("evaluate", "--manifest", manifest(*rows), "--json").json["speakers"]
+    assert (nameless["speaker"], nameless["before"]) == ("(unnamed)", entry["before"])
+
+
+def test_the_seed_changes_the_interval_only(evaluate, enrolled):
+    one, same, two = (evaluate("--json", "--seed", seed).json for seed in (1, 1, 2))
+    assert one == same
+    assert one["speakers"] == two["speakers"]
+    assert one["pooled"]["difference"] != two["pooled"]["difference"]
+
+
+@pytest.mark.parametrize(("speaker", "said"), [("eve", "no rows of 'eve'"), ("bob", "no speaker named 'bob'")])
+def test_a_named_speaker_must_be_in_manifest_and_store(evaluate, enrolled, asradapt, speaker, said):
+    asradapt("speakers", "remove", "bob", "--yes")
+    done = evaluate("--speaker", speaker)
+    assert (done.code, done.out) == (1, "")
+    assert said in done.err
+
+
+def test_rows_without_text_or_audio_fail_and_the_others_count(asradapt, recordings, manifest, tmp_path):
+    good = {"audio_filepath": str(recordings / "ann0.wav"), "text": "one two", "speaker": "ann"}
+    rows = [good | {"text": "", "speaker": "bob"}, good, good | {"audio_filepath": "no.wav"}]
+    done = asradapt("evaluate", "--manifest", manifest(*rows), "--json")
+    assert done.code == 1
+    assert done.failed.keys() == {"ann0.wav", "no.wav"}
+    assert done.json["pooled"]["before"]["words"] == 2
+    shown = asradapt("evaluate", "--manifest", manifest(*rows))
+    assert "pooled        2" in shown.out
+    assert "failed: " in shown.err.splitlines()[-1]
+
+
+def test_nothing_to_evaluate_prints_no_table(asradapt, recordings, manifest):
+    done = asradapt("evaluate", "--manifest", manifest({"audio_filepath": str(recordings / "ann0.wav")}))
+    assert (done.code, done.out) == (1, "")
+    assert "there is no text to score against" in done.err
+    assert "nothing was evaluated" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give --manifest FILE"),
+        (("--manifest", "manifest.jsonl", "--where", "part"), "KEY=VALUE"),
+        (("--manifest", "manifest.jsonl", "--seed", "-1"), "-1 is not from 0"),
+        (("--manifest", "manifest.jsonl", "ann0.wav"), "ann0.wav"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(asradapt, recordings, arguments, said, monkeypatch):
+    monkeypatch.chdir(recordings)
+    done = asradapt("evaluate", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err

@@ -1,0 +1,150 @@
+"""Ctrl-C, a kill, a full or forbidden disk: what was stored before is as it was."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+
+import pytest
+from samples import stored_files, write_rows
+
+from asradapt.store import SpeakerStore
+
+# Functions inside an enrolment that is accepted, in the order in which they are first called.
+STEPS = {
+    "reading": ("asradapt.enrolment.enroll", "prepare_examples", 1),
+    "training": ("asradapt.enrolment.training", "train_step", 3),
+    "looking": ("asradapt.enrolment.selection", "evaluate_pairs", 2),
+    "fitting": ("asradapt.enrolment.enroll", "fit_final", 1),
+    "writing tensors": ("asradapt.store.versions", "write_synced", 1),
+    "writing the record": ("asradapt.store.versions", "write_synced", 2),
+    "switching": ("asradapt.store.versions", "replace_file", 1),
+}
+
+
+@pytest.fixture
+def fail_at(monkeypatch):
+    """Makes a function raise when it is called for the nth time: `fail_at(step, error)`."""
+
+    def arrange(step, error):
+        module, name, count = STEPS[step]
+        module = import_module(module)
+        original, calls = getattr(module, name), []
+
+        def failing(*arguments, **options):
+            calls.append(1)
+            if len(calls) == count:
+                raise error
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(module, name, failing)
+
+    return arrange
+
+
+@pytest.fixture
+def enroll_again(asradapt, recordings):
+    """Enrols `ann`, who is adapted, for the second time."""
+    rows = ("--manifest", recordings / "manifest.jsonl", "--where", "part=enroll", "--method", "affine")
+    return lambda *more: asradapt("enroll", "ann", *rows, *more)
+
+
+def test_without_interruption_there_is_a_second_version(enrolled, enroll_again):
+    assert enroll_again().code == 0
+    assert SpeakerStore(enrolled).versions("ann") == [1, 2]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_ctrl_c_leaves_the_store_as_it_was(enrolled, enroll_again, fail_at, step):
+    before = stored_files(enrolled)
+    fail_at(step, KeyboardInterrupt())
+    done = enroll_again("--json")
+    assert done.code == 130
+    assert "interrupted" in done.json["error"]
+    assert "interrupted" in done.err
+    assert stored_files(enrolled) == before
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step.startswith(("writing", "switching"))])
+def test_a_full_disk_is_named_and_leaves_the_store_as_it_was(enrolled, enroll_again, fail_at, step):
+    before = stored_files(enrolled)
+    fail_at(step, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    done = enroll_again("--json")
+    assert done.code == 1
+    assert "No space left on device" in done.json["error"]
+    assert "cannot save speaker 'ann'" in done.err
+    assert stored_files(enrolled) == before
+
+
+def test_a_full_disk_while_reading_is_named_too(enrolled, enroll_again, fail_at):
+    fail_at("reading", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    done = enroll_again()
+    assert done.code == 1
+    assert "the disk is full" in done.err
+
+
+def test_a_store_that_cannot_be_written_is_told_before_any_work(asradapt, recordings, tmp_path, fail_at):
+    (tmp_path / "file").write_text("not a folder")
+    fail_at("reading", AssertionError("the work has begun"))
+    inputs = ("enroll", "ann", recordings / "ann0.wav", recordings / "ann1.wav")
+    done = asradapt(*inputs, "--store", tmp_path / "file" / "store", "--json")
+    assert done.code == 1
+    assert "the store cannot be written" in done.json["error"]
+    assert str(tmp_path / "file") in done.json["error"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_store_is_told_before_any_work(enrolled, enroll_again, fail_at):
+    enrolled.chmod(0o500)
+    fail_at("reading", AssertionError("the work has begun"))
+    done = enroll_again()
+    enrolled.chmod(0o700)
+    assert done.code == 1
+    assert "Permission denied" in done.err
+
+
+def wait_until(true, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_a_killed_enrolment_leaves_whole_speakers_only(asradapt, enrolled, recordings, model_path, tmp_path):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
+    names = [f"p{number}" for number in range(30)]
+    crowd = [
+        row | {"audio_filepath": str(recordings / row["audio_filepath"]), "speaker": name}
+        for name in names
+        for row in rows[:12]
+    ]
+    before, store = stored_files(enrolled), SpeakerStore(enrolled)
+    arguments = [
+        "--manifest",
+        write_rows(tmp_path / "m.jsonl", crowd),
+        "--method",
+        "affine",
+        "--model",
+        model_path,
+    ]
+    command = [sys.executable, "-m", "asradapt", "enroll", "--every-speaker", "--speakers-at-once", "1"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*command, *map(str, arguments)], env=one_thread, **quiet) as process:
+        try:
+            wait_until(lambda: len(store.speakers()) >= 4)
+        finally:
+            process.kill()
+    assert process.returncode == -9
+    found = store.speakers()
+    assert 4 <= len(found) < 32, "the kill came too late to tell anything"
+    assert [store.load(name).record.decision for name in found if name.startswith("p")]
+    after = stored_files(enrolled)
+    assert {name: after.get(name) for name in before} == before
+    assert asradapt("speakers", "list").code == 0
+    assert asradapt("enroll", "p0", recordings / "ann0.wav").code == 0

@@ -1,0 +1,209 @@
+"""The contract of scripts: one JSON object on stdout, nothing else there, and the exit codes."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.resources import files
+from types import NoneType
+
+import pytest
+
+from asradapt.cli import cli
+
+COUNTS = {"wer": float, "cer": float, "substitutions": int, "deletions": int, "insertions": int, "words": int}
+FAILED = [{"item": str, "reason": str}]
+BRIEF = {"speaker": str, "decision": str, "method": str, "version": int, "utterances": int, "seconds": float}
+ENROLL = {
+    "speakers": [
+        {
+            "speaker": str,
+            "decision": str,
+            "method": str,
+            "utterances": int,
+            "seconds": float,
+            "folds": {"before": float, "after": float, "low": (float, NoneType), "high": (float, NoneType)},
+            "wall_seconds": float,
+        }
+    ],
+    "failed": FAILED,
+}
+EVALUATE = {
+    "pooled": {"before": COUNTS, "after": COUNTS, "difference": {"wer": float, "low": float, "high": float}},
+    "speakers": [{"speaker": str, "method": str, "decision": str, "before": COUNTS, "after": COUNTS}],
+    "normalizer": str,
+    "model": str,
+    "failed": FAILED,
+}
+TRANSCRIBE = {
+    "results": [{"audio": str, "speaker": (str, NoneType), "text": str, "seconds": float}],
+    "failed": FAILED,
+}
+# Every command: its arguments, and the keys with their types that scripts may rely on.
+COMMANDS = {
+    "enroll": (("--every-speaker", "--manifest", "mixed.jsonl"), ENROLL),
+    "transcribe": (("--manifest", "mixed.jsonl"), TRANSCRIBE),
+    "evaluate": (("--manifest", "mixed.jsonl"), EVALUATE),
+    "speakers list": ((), {"speakers": [BRIEF], "failed": FAILED}),
+    "speakers show": (("ann",), BRIEF | {"versions": [int], "folds": dict, "gate": dict, "source": dict}),
+    "speakers remove": (("ann", "--yes"), {"removed": str}),
+    "speakers rollback": (("ann", "--to", "1"), BRIEF),
+    "speakers export": (("ann", "new.zip"), {"speaker": str, "file": str, "bytes": int}),
+    "speakers import": (("ann.zip", "--name", "eve"), BRIEF),
+    "models": ((), {"models": [{"name": str, "summary": str}]}),
+    "methods": ((), {"methods": [{"name": str, "summary": str, "one_speaker_a_batch": bool}]}),
+    "prompts": (("--count", "3"), {"prompts": [{"id": str, "level": str, "text": str, "phones": [str]}]}),
+    "demo": (
+        (),
+        {
+            "enroll": ENROLL["speakers"][0],
+            "evaluate": EVALUATE,
+            "transcribe": TRANSCRIBE["results"][0],
+            "seconds": float,
+        },
+    ),
+}
+QUICK = [name for name in COMMANDS if name != "demo"]
+
+
+def mistakes(value, shape, where="$"):
+    """Where a value has not the keys and types of a shape; more keys are allowed, empty lists are not."""
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return [f"{where} is {value!r}, not an object"]
+        missing = [f"{where}.{key} is missing" for key in shape.keys() - value.keys()]
+        return missing + [m for k, s in shape.items() if k in value for m in mistakes(value[k], s, f"{where}.{k}")]
+    if isinstance(shape, list):
+        if not isinstance(value, list) or (not value and shape is not FAILED):
+            return [f"{where} is {value!r}, not a list with something in it"]
+        return [m for number, item in enumerate(value) for m in mistakes(item, shape[0], f"{where}[{number}]")]
+    if shape is float and type(value) is int:
+        return []
+    right = isinstance(value, shape) and not (isinstance(value, bool) and shape is not bool)
+    return [] if right else [f"{where} is {value!r}, not {shape}"]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest):
+    """A working folder with an exported speaker, and a manifest with a good row of each and one bad row."""
+    monkeypatch.chdir(tmp_path)
+    asradapt("speakers", "export", "ann", "ann.zip")
+    rows = [
+        {"audio_filepath": str(recordings / f"{name}{number}.wav"), "text": "one two", "speaker": name}
+        for name in ("ann", "bob")
+        for number in range(2)
+    ]
+    manifest(*rows, name="good.jsonl")
+    manifest(*rows, {"audio_filepath": "no.wav", "text": "three", "speaker": "ann"}, name="mixed.jsonl")
+    return tmp_path
+
+
+def test_the_list_of_commands_here_is_complete():
+    found = []
+    for name, command in cli.commands.items():
+        found += [f"{name} {sub}" for sub in getattr(command, "commands", {})] or [name]
+    assert sorted(found) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_json_prints_one_object_with_the_promised_keys(asradapt, workplace, name):
+    arguments, shape = COMMANDS[name]
+    done = asradapt(*name.split(), *arguments, "--json")
+    assert done.out.count("\n{") == 0
+    assert mistakes(done.json, shape) == []
+    assert done.code == (1 if "mixed.jsonl" in arguments else 0)
+    if done.code:
+        assert list(done.failed) == ["no.wav"]
+
+
+@pytest.mark.parametrize("name", ["enroll", "transcribe", "evaluate"])
+def test_without_failures_the_exit_code_is_0(asradapt, workplace, name):
+    arguments = ["good.jsonl" if word == "mixed.jsonl" else word for word in COMMANDS[name][0]]
+    done = asradapt(name, *arguments, "--json")
+    assert (done.code, done.json["failed"]) == (0, [])
+
+
+def test_the_demo_shows_all_there_is(asradapt, home):
+    done = asradapt("demo", "--json")
+    assert done.code == 0
+    assert mistakes(done.json, COMMANDS["demo"][1]) == []
+    assert done.json["evaluate"]["speakers"][0]["speaker"] == done.json["enroll"]["speaker"]
+    assert "Enrolling" in done.err
+    assert not home.exists(), "the demo must leave the user's own store alone"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (files("asradapt") / "assets" / "source_en.safetensors").is_file(), reason="no embedded model"
+)
+def test_the_demo_of_the_embedded_model_adapts(asradapt):
+    done = asradapt("demo", "--model", "source_en", "--json")
+    assert done.code == 0
+    assert done.json["enroll"]["decision"] == "adapted"
+    pooled = done.json["evaluate"]["pooled"]
+    assert pooled["after"]["wer"] < pooled["before"]["wer"]
+
+
+WRONG = {
+    "enroll": ("ann", "no.wav"),
+    "transcribe": ("no.wav",),
+    "evaluate": ("--manifest", "no.jsonl"),
+    "speakers show": ("nobody",),
+    "speakers remove": ("nobody", "--yes"),
+    "speakers rollback": ("nobody",),
+    "speakers export": ("nobody", "x.zip"),
+    "speakers import": ("no.zip",),
+    "demo": ("--model", "no such model"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_does_not_exist_ends_with_1_and_json_that_says_what(asradapt, workplace, name):
+    done = asradapt(*name.split(), *WRONG[name], "--json")
+    assert done.code == 1
+    said = done.json.get("error", "") + "".join(failure["reason"] for failure in done.json["failed"])
+    assert "no" in said
+    assert done.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_wrong_usage_ends_with_2_and_json_that_says_what(asradapt, workplace, name):
+    done = asradapt(*name.split(), "--no-such-option", "--json")
+    assert done.code == 2
+    assert "--no-such-option" in done.json["error"]
+    assert "--no-such-option" in done.err
+
+
+def test_errors_of_format_json_are_json_too(asradapt, workplace):
+    assert "x" in asradapt("transcribe", "no.wav", "--format", "json", "--device", "x").json["error"]
+    assert "x" in asradapt("transcribe", "no.wav", "--format=json", "--device", "x").json["error"]
+
+
+@pytest.mark.parametrize("name", ["models", "methods", "prompts"])
+def test_lists_have_one_line_for_each_entry(asradapt, name):
+    done = asradapt(name)
+    (entries,) = asradapt(name, "--json").json.values()
+    assert len(done.out.splitlines()) == len(entries) > 0
+    for line, entry in zip(done.out.splitlines(), entries, strict=True):
+        assert line.split()[0] == entry.get("name", entry.get("id"))
+
+
+def test_prompts_can_be_limited(asradapt):
+    assert len(asradapt("prompts", "--count", 5).out.splitlines()) == 5
+    easy = asradapt("prompts", "--level", "easy", "--json").json["prompts"]
+    assert {prompt["level"] for prompt in easy} == {"easy"}
+    assert asradapt("prompts", "--count", 0).code == 2
+    assert asradapt("prompts", "--level", "hard").code == 2
+
+
+def test_file_names_that_are_not_utf8_do_not_break_the_output(asradapt, recordings):
+    name = "caf\udce9.wav"  # what Python makes of the byte 0xE9
+    done = asradapt("transcribe", name, recordings / "ann0.wav", "--json")
+    assert done.code == 1
+    assert done.json["failed"][0]["item"] == name
+    shown = asradapt("transcribe", name)
+    assert "caf\\udce9.wav does not exist" in shown.err
+
+
+def test_results_keep_letters_of_all_scripts_readable(asradapt, recordings, tmp_path):
+    shutil.copy(recordings / "ann0.wav", tmp_path / "höre.wav")
+    assert "höre.wav" in asradapt("transcribe", tmp_path / "höre.wav", "--json").out

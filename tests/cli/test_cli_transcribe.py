@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import shutil
+import sys
+
+import pytest
+import soundfile
+import torch
+
+from asradapt.audio import load_audio
+
+
+def texts(done):
+    return {(result["audio"], result["speaker"]): result["text"] for result in done.json["results"]}
+
+
+def test_one_file_prints_its_text_and_nothing_else(asradapt, recordings):
+    done = asradapt("transcribe", recordings / "ann0.wav")
+    (result,) = asradapt("transcribe", recordings / "ann0.wav", "--json").json["results"]
+    assert (done.code, done.out, done.err) == (0, result["text"] + "\n", "")
+    assert result["text"]
+
+
+def test_several_files_print_file_and_text_in_the_order_given(asradapt, recordings):
+    inputs = [recordings / name for name in ("bob9.wav", "ann3.wav", "bob0.wav", "ann12.wav")]
+    done = asradapt("transcribe", *inputs)
+    lines = [line.split("\t") for line in done.out.splitlines()]
+    assert [audio for audio, _ in lines] == [str(audio) for audio in inputs]
+    assert all(text for _, text in lines)
+
+
+def test_a_file_is_named_beside_its_text_if_another_one_failed(asradapt, recordings, tmp_path):
+    done = asradapt("transcribe", tmp_path / "no.wav", recordings / "ann0.wav")
+    assert done.code == 1
+    assert done.out.startswith(f"{recordings / 'ann0.wav'}\t")
+    assert done.err.startswith(f"failed: {tmp_path / 'no.wav'} does not exist")
+
+
+def test_a_folder_is_searched_with_its_subfolders(asradapt, recordings, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for number, place in enumerate(["in/b.wav", "in/deep/a.wav", "in/.hidden.wav", "in/notes.txt"]):
+        shutil.copy(recordings / f"ann{number}.wav", tmp_path / place)
+    done = asradapt("transcribe", tmp_path / "in", "--json")
+    assert [result["audio"] for result in done.json["results"]] == [
+        str(tmp_path / "in" / "b.wav"),
+        str(tmp_path / "in" / "deep" / "a.wav"),
+    ]
+
+
+def test_format_json_is_the_json_option(asradapt, recordings):
+    inputs = ("transcribe", recordings / "ann0.wav", recordings / "ann1.wav")
+    assert asradapt(*inputs, "--format", "json").out == asradapt(*inputs, "--json").out
+    assert asradapt(*inputs, "--format", "txt").out == asradapt(*inputs).out
+
+
+def test_every_row_of_a_manifest_is_heard_with_its_own_speakers_adaptation(
+    asradapt, enrolled, recordings, manifest
+):
+    clips = [recordings / f"{name}{number}.wav" for number in (12, 13) for name in ("ann", "bob")]
+    rows = [{"audio_filepath": str(clip), "speaker": clip.name[:3]} for clip in clips]
+    rows += [{"audio_filepath": str(clips[0])}, {"audio_filepath": str(clips[0]), "speaker": "eve"}]
+    done = asradapt("transcribe", "--manifest", manifest(*rows), "--json")
+    assert done.code == 0
+    mixed, source = texts(done), texts(asradapt("transcribe", *clips, "--json"))
+    adapted = texts(asradapt("transcribe", *clips, "--speaker", "ann", "--json"))
+    for clip in map(str, clips[::2]):
+        assert mixed[clip, "ann"] == adapted[clip, "ann"] != source[clip, None]
+    for clip in map(str, clips[1::2]):
+        assert mixed[clip, "bob"] == source[clip, None]
+    first = str(clips[0])
+    assert mixed[first, None] == mixed[first, "eve"] == source[first, None]
+    assert [result["adapted"] for result in done.json["results"]] == [True, False] * 2 + [False] * 2
+    assert [warning for warning in done.json["warnings"] if "not enrolled" in warning] == [
+        "eve is not enrolled: the source model is used"
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 32])
+def test_the_batch_size_changes_nothing(asradapt, enrolled, recordings, size):
+    inputs = ("transcribe", "--manifest", recordings / "manifest.jsonl")
+    assert asradapt(*inputs, "--batch-size", size).out == asradapt(*inputs).out
+
+
+def test_source_only_ignores_adaptations_and_needs_no_store(asradapt, enrolled, recordings):
+    inputs = ("transcribe", "--manifest", recordings / "manifest.jsonl")
+    before, after = asradapt(*inputs, "--source-only"), asradapt(*inputs)
+    assert before.out != after.out
+    shutil.rmtree(enrolled)
+    assert asradapt(*inputs, "--source-only").out == before.out
+
+
+def test_a_speaker_and_a_manifest_give_the_rows_of_that_speaker(asradapt, enrolled, recordings):
+    done = asradapt("transcribe", "--manifest", recordings / "manifest.jsonl", "--speaker", "bob", "--json")
+    assert {result["speaker"] for result in done.json["results"]} == {"bob"}
+    assert len(done.json["results"]) == 16
+
+
+def test_where_filters_the_rows(asradapt, recordings):
+    where = ("--where", "part=test", "--where", "speaker=bob", "--where", "speaker=ann")
+    done = asradapt("transcribe", "--manifest", recordings / "manifest.jsonl", *where, "--json")
+    assert len(done.json["results"]) == 8
+
+
+def test_a_named_speaker_who_is_not_enrolled_is_an_error_that_lists_who_is(asradapt, enrolled, recordings):
+    done = asradapt("transcribe", recordings / "ann0.wav", "--speaker", "an")
+    assert (done.code, done.out) == (1, "")
+    assert "no speaker named 'an'; known: ann, bob" in done.err
+
+
+def test_an_unknown_model_is_an_error_that_lists_the_known_ones(asradapt, recordings, tmp_path):
+    for name in ("source_xx", tmp_path / "no.safetensors"):
+        done = asradapt("transcribe", recordings / "ann0.wav", "--model", name)
+        assert (done.code, done.out) == (1, "")
+        assert "known: source_en" in done.err
+
+
+def test_a_model_that_is_not_one_is_an_error(asradapt, recordings, model_path, tmp_path):
+    for weights, description in [(b"broken", None), (None, "{}"), (None, "not json"), (None, None)]:
+        path = tmp_path / "broken.safetensors"
+        path.write_bytes(model_path.read_bytes() if weights is None else weights)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        if description or weights:
+            path.with_suffix(".json").write_text(description or model_path.with_suffix(".json").read_text())
+        done = asradapt("transcribe", recordings / "ann0.wav", "--model", path)
+        assert (done.code, done.out) == (1, "")
+        assert f"source model {path}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give audio files or --manifest"),
+        (("ann0.wav", "--manifest", "manifest.jsonl"), "not both"),
+        (("ann0.wav", "--where", "part=test"), "--where filters"),
+        (("ann0.wav", "--batch-size", "-1"), "must be 0 or more"),
+        (("ann0.wav", "--batch-size", "many"), "--batch-size"),
+        (("ann0.wav", "--format", "xml"), "--format"),
+        (("ann0.wav", "--device", "abacus"), "available: cpu"),
+        (("ann0.wav", "--nope"), "--nope"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(asradapt, recordings, arguments, said, monkeypatch):
+    monkeypatch.chdir(recordings)
+    done = asradapt("transcribe", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+@pytest.mark.parametrize("minutes", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_long_recording_is_transcribed_in_pieces(asradapt, babble, tmp_path, minutes):
+    minute = babble(60, 5)
+    soundfile.write(tmp_path / "long.wav", torch.cat([minute] * minutes).numpy(), 16_000)
+    (result,) = asradapt("transcribe", tmp_path / "long.wav", "--json").json["results"]
+    assert result["seconds"] == 60.0 * minutes
+    soundfile.write(tmp_path / "short.wav", minute.numpy(), 16_000)
+    (short,) = asradapt("transcribe", tmp_path / "short.wav", "--json").json["results"]
+    assert len(result["text"]) > 0.8 * minutes * len(short["text"]) > 0
+
+
+FORMATS = {
+    "wav 8 kHz": ("a.wav", 8_000, 1, "PCM_16"),
+    "wav 11.025 kHz": ("a.wav", 11_025, 1, "PCM_16"),
+    "wav 44.1 kHz stereo": ("a.wav", 44_100, 2, "PCM_16"),
+    "wav 48 kHz": ("a.wav", 48_000, 1, "FLOAT"),
+    "wav 24 bit": ("a.wav", 16_000, 1, "PCM_24"),
+    "wav stereo": ("a.wav", 16_000, 2, "PCM_24"),
+    "flac": ("a.flac", 16_000, 1, "PCM_24"),
+    "vorbis": ("a.ogg", 44_100, 2, "VORBIS"),
+    "opus": ("a.opus", 48_000, 1, "OPUS"),
+    "mp3": ("a.mp3", 44_100, 1, "MPEG_LAYER_III"),
+}
+
+
+@pytest.mark.parametrize(("name", "rate", "channels", "subtype"), FORMATS.values(), ids=FORMATS)
+def test_any_usual_audio_is_transcribed(asradapt, babble, tmp_path, name, rate, channels, subtype):
+    samples = babble(1.0, 8, rate=rate)[:, None].repeat(1, channels).numpy()
+    kind = {"a.opus": "OGG"}.get(name)
+    soundfile.write(tmp_path / name, samples, rate, subtype=subtype, format=kind)
+    done = asradapt("transcribe", tmp_path / name, "--json")
+    assert done.code == 0
+    (result,) = done.json["results"]
+    assert result["seconds"] == pytest.approx(1.0, abs=0.05)
+    same = load_audio(tmp_path / name).samples
+    soundfile.write(tmp_path / "same.wav", same, 16_000, subtype="FLOAT")
+    (expected,) = asradapt("transcribe", tmp_path / "same.wav", "--json").json["results"]
+    assert result["text"] == expected["text"] != ""
+
+
+def test_progress_goes_to_stderr_only(asradapt, recordings, monkeypatch):
+    inputs = ("transcribe", recordings / "ann0.wav", recordings / "ann1.wav", "--json")
+    quick = asradapt(*inputs)
+    monkeypatch.setattr("asradapt.cli.common.BAR_AFTER_SECONDS", -1.0)
+    slow = asradapt(*inputs)
+    assert quick.err == ""
+    assert "transcribing" in slow.err
+    assert slow.out == quick.out
+
+
+def test_texts_on_a_terminal_are_not_mixed_with_a_progress_bar(asradapt, recordings, monkeypatch):
+    monkeypatch.setattr("asradapt.cli.common.BAR_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    done = asradapt("transcribe", recordings / "ann0.wav", recordings / "ann1.wav")
+    assert done.err == ""
+    assert len(done.out.splitlines()) == 2

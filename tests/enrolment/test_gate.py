@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from asradapt.enrolment.gate import Verdict, decide
+from asradapt.scoring import ErrorCounts
+
+
+def counts(*errors: int, characters: int = 40, per_word: int = 4) -> list[ErrorCounts]:
+    """Utterances of 40 characters in 10 words with so many wrong characters, each in a word of its own."""
+    return [ErrorCounts(min(e, 10), 0, 0, characters // per_word, e, characters) for e in errors]
+
+
+def verdict(before: list[ErrorCounts], after: list[ErrorCounts], confidence: float = 0.95) -> Verdict:
+    return decide(before, after, confidence=confidence, seed=0)
+
+
+def test_a_planted_improvement_is_accepted():
+    found = verdict(counts(4, 5, 3, 6, 4, 5), counts(1, 2, 1, 2, 2, 1))
+    assert found.accepted
+    assert found.explanation == "adapted: on held-out recordings the word error rate goes from 45.0% to 15.0%"
+    assert found.words.difference < 0
+    assert found.characters.unit == "characters"
+
+
+def test_no_change_is_rejected_however_little_confidence_is_asked_for():
+    for confidence in (0.5, 0.95):
+        found = verdict(counts(4, 5, 3), counts(4, 5, 3), confidence)
+        assert not found.accepted
+        assert found.explanation.startswith("the source is kept")
+        assert "no improvement" in found.explanation
+
+
+def test_worse_is_rejected():
+    found = verdict(counts(1, 2, 1, 2, 2, 1), counts(4, 5, 3, 6, 4, 5))
+    assert not found.accepted
+    assert "from 15.0% to 45.0%, no improvement" in found.explanation
+
+
+def test_what_may_be_chance_is_rejected_and_says_so():
+    found = verdict(counts(4, 1, 4, 2, 3), counts(2, 3, 3, 3, 2))
+    assert found.words.difference < 0
+    assert not found.accepted
+    assert "may be chance; more recordings would tell" in found.explanation
+
+
+def test_fewer_wrong_letters_in_more_wrong_words_are_rejected():
+    before = [ErrorCounts(1, 0, 0, 10, 9, 40)] * 6
+    after = [ErrorCounts(2, 0, 0, 10, 4, 40)] * 6
+    found = verdict(before, after)
+    assert not found.accepted
+    assert "fewer wrong letters, but" in found.explanation
+    assert "from 10.0% to 20.0%" in found.explanation
+
+
+def test_fewer_wrong_letters_in_as_many_wrong_words_are_accepted():
+    assert verdict([ErrorCounts(2, 0, 0, 10, 9, 40)] * 6, [ErrorCounts(2, 0, 0, 10, 4, 40)] * 6).accepted
+
+
+def test_a_source_without_errors_is_kept():
+    found = verdict(counts(0, 0, 0), counts(0, 0, 1))
+    assert not found.accepted
+    assert "it makes no error" in found.explanation
+
+
+def test_one_utterance_proves_nothing():
+    assert not verdict(counts(10), counts(0)).accepted
+
+
+def test_the_seed_makes_the_verdict_repeatable():
+    before, after = counts(4, 1, 4, 2, 3), counts(2, 3, 3, 3, 2)
+    assert decide(before, after, confidence=0.9, seed=4) == decide(before, after, confidence=0.9, seed=4)
+
+
+def test_more_confidence_accepts_less():
+    before, after = counts(4, 1, 4, 2, 3), counts(2, 3, 3, 3, 2)
+    likely = verdict(before, after).characters.probability_better
+    assert likely is not None
+    assert verdict(before, after, likely).accepted
+    assert not verdict(before, after, likely + 1e-6).accepted

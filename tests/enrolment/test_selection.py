@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from asradapt.enrolment.folds import split_folds
+from asradapt.enrolment.options import EnrolmentOptions, Setting
+from asradapt.enrolment.selection import Person, cross_validate, plan, run_method
+from asradapt.enrolment.training import Trainer
+
+OPTIONS = EnrolmentOptions(passes=20, checkpoints=4, strengths=(1.0,))
+
+
+@pytest.fixture(scope="module")
+def people(examples):
+    """Two with several settings each: `Person` objects without files."""
+
+    def make(name: str, count: int, seed: int, *settings: Setting) -> Person:
+        utterances = examples(count, shift=1.0, seed=seed)
+        folds = split_folds([e.text for e in utterances], 3, seed)
+        return Person(name, utterances, tuple(map(tuple, folds)), seed, settings)
+
+    fast, slow = Setting("input", 10.0), Setting("input", 0.01)
+    return [make("ann", 7, 1, fast, Setting("head", 5.0)), make("bob", 5, 2, slow, fast)]
+
+
+@pytest.fixture
+def updates(monkeypatch):
+    """The active rows of every update."""
+    found: list[list[int]] = []
+    step = Trainer.step
+
+    def counted(self, number, active):
+        found.append(list(active))
+        step(self, number, active)
+
+    monkeypatch.setattr(Trainer, "step", counted)
+    return found
+
+
+def nothing(share: float) -> None:
+    """No report."""
+
+
+def test_no_row_is_judged_on_what_it_was_trained_on(people):
+    trials, tasks = plan(people, "input", OPTIONS)
+    assert [(trial.person.name, trial.setting.rate) for trial in trials] == [
+        ("ann", 10),
+        ("bob", 0.01),
+        ("bob", 10),
+    ]
+    assert [row for trial in trials for row in trial.rows] == list(range(len(tasks))) == list(range(9))
+    for trial in trials:
+        pairs, everything = trial.pairs(), {id(e) for e in trial.person.examples}
+        assert sorted(id(example) for _, example in pairs) == sorted(everything)
+        for row in trial.rows:
+            train = {id(example) for example in tasks[row].train}
+            held_out = {id(example) for r, example in pairs if r == row}
+            assert held_out
+            assert not train & held_out
+            assert train | held_out == everything
+            assert (tasks[row].rate, tasks[row].seed) == (trial.setting.rate, trial.person.seed)
+
+
+def test_readings_of_a_sentence_are_never_on_both_sides(examples):
+    texts = ["ab cd ea bc", "a b c d", "ab cd ea bc", "e d c b", "a b c d", "ab cd ea bc"]
+    utterances = examples(6, texts=texts)
+    folds = split_folds([e.text for e in utterances], 3, 0)
+    person = Person("ann", utterances, tuple(map(tuple, folds)), 0, (Setting("input"),))
+    (trial,), tasks = plan([person], "input", OPTIONS)
+    for row, example in trial.pairs():
+        assert example.text not in {other.text for other in tasks[row].train}
+
+
+def test_settings_that_stop_improving_leave_the_job(tone_model, people, updates):
+    ann = replace(people[0], settings=(Setting("lowrank"),))  # changes nothing in the tone model
+    (trial,) = run_method(tone_model, [ann], "lowrank", replace(OPTIONS, patience=2), nothing)
+    assert trial.marks == (5, 10, 15, 20)
+    assert trial.best is not None
+    assert trial.best.steps == 5
+    assert len(updates) == 15  # the best at 5, and then two looks without improvement
+    assert trial.done
+
+
+def test_a_trial_that_left_is_not_trained_on_while_others_go_on(tone_model, people, updates):
+    hopeless, good = Setting("input", 1e-9), Setting("input", 5.0)
+    crowd = [replace(person, settings=(hopeless, good)) for person in people]
+    trials = run_method(tone_model, crowd, "input", replace(OPTIONS, patience=1), nothing)
+    assert [trial.best.steps == 20 for trial in trials] == [False, True, False, True]
+    assert updates[0] == list(range(12))
+    assert updates[-1] == [3, 4, 5, 9, 10, 11]
+
+
+def test_the_best_setting_of_each_person_wins(tone_model, people):
+    shares: list[float] = []
+    ann, bob = cross_validate(tone_model, people, OPTIONS, shares.append)
+    assert bob.setting == Setting("input", 10.0)
+    assert ann.setting in people[0].settings
+    for person, choice in zip(people, (ann, bob), strict=True):
+        assert [count.characters for count in choice.counts] == [len(e.text) for e in person.examples]
+        assert sum(count.character_errors for count in choice.counts) < 0.3 * sum(
+            c.characters for c in choice.counts
+        )
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
+def test_lower_strengths_are_kept_only_where_they_are_better(tone_model, people):
+    full, free = (
+        cross_validate(tone_model, people, replace(OPTIONS, strengths=strengths), nothing)
+        for strengths in ((1.0,), (1.0, 0.8, 0.01))
+    )
+    for one, other in zip(full, free, strict=True):
+        assert one.strength == 1.0
+        assert other.strength > 0.01
+        assert other.rank <= one.rank
+        assert (other.strength == 1.0) == (other.rank == one.rank)
+
+
+def test_fewer_wrong_letters_come_before_a_lower_loss(tone_model, people):
+    (choice, _) = cross_validate(tone_model, people, OPTIONS, nothing)
+    better_loss = replace(choice, loss=choice.loss / 2)
+    worse = replace(choice.counts[0], character_errors=choice.counts[0].character_errors + 1)
+    worse_letters = replace(choice, counts=(worse, *choice.counts[1:]), loss=0.0)
+    assert better_loss.rank < choice.rank < worse_letters.rank
