@@ -59,7 +59,8 @@ def segments(
     pieces, window = [], max(1, int(0.05 * rate))
     while len(samples) > longest * rate:
         first, last = int(shortest * rate), int(longest * rate)
-        count = (last - first) // window
+        count = max(1, (last - first) // window)
+        first = min(first, last - count * window)
         energy = np.square(samples[first : first + count * window].reshape(count, window)).sum(axis=1)
         cut = first + int(energy.argmin()) * window + window // 2
         pieces.append(samples[:cut])

@@ -288,9 +288,7 @@ class TestErrors:
             load_audio(path)
 
     @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.raw", "a.m4a", "a"])
-    @pytest.mark.parametrize(
-        "content", [b"these are words, not sounds\n" * 200, bytes(range(256)) * 50, b"x"]
-    )
+    @pytest.mark.parametrize("content", [b"these are words, not sounds\n" * 200, bytes(range(256)) * 50, b"x"])
     def test_not_audio(self, tmp_path, name, content):
         path = tmp_path / name
         path.write_bytes(content)

@@ -19,9 +19,7 @@ def save(folder: Path, content: str | bytes, name: str = "manifest.jsonl") -> Pa
 
 
 def lines(*rows: object) -> str:
-    return "".join(
-        (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows
-    )
+    return "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
 
 
 def row(audio: object = "a.wav", text: object = "hello", **columns: object) -> dict[str, object]:
@@ -34,9 +32,7 @@ def texts(manifest: Manifest) -> list[str | None]:
 
 class TestJsonLines:
     def test_a_full_row(self, tmp_path):
-        path = save(
-            tmp_path, lines(row("clips/a.wav", "Grüß Gott", speaker="ann", duration=1.5, part="test"))
-        )
+        path = save(tmp_path, lines(row("clips/a.wav", "Grüß Gott", speaker="ann", duration=1.5, part="test")))
         assert read_manifest(path) == Manifest(
             (Utterance(tmp_path / "clips/a.wav", "Grüß Gott", "ann", 1.5, {"part": "test"}),)
         )
@@ -75,9 +71,7 @@ class TestJsonLines:
     def test_speakers_are_stripped_strings(self, tmp_path, given, speaker):
         assert read_manifest(save(tmp_path, lines(row(speaker=given)))).utterances[0].speaker == speaker
 
-    @pytest.mark.parametrize(
-        ("given", "seconds"), [(2, 2.0), ("1.5", 1.5), (0, 0.0), ("", None), (" ", None)]
-    )
+    @pytest.mark.parametrize(("given", "seconds"), [(2, 2.0), ("1.5", 1.5), (0, 0.0), ("", None), (" ", None)])
     def test_durations(self, tmp_path, given, seconds):
         assert read_manifest(save(tmp_path, lines(row(duration=given)))).utterances[0].duration == seconds
 
@@ -89,9 +83,7 @@ class TestJsonLines:
     @pytest.mark.parametrize("end", ["\n", "\r\n"])
     @pytest.mark.parametrize("last", [True, False])
     def test_marks_line_ends_and_blank_lines(self, tmp_path, mark, end, last):
-        content = lines("", row(text="é"), "   ", row("b.wav", "b"), "", "").rstrip("\n") + (
-            "\n" if last else ""
-        )
+        content = lines("", row(text="é"), "   ", row("b.wav", "b"), "", "").rstrip("\n") + ("\n" if last else "")
         manifest = read_manifest(save(tmp_path, mark + content.replace("\n", end).encode()))
         assert texts(manifest) == ["é", "b"]
         assert manifest.failed == manifest.warnings == ()
@@ -152,9 +144,7 @@ class TestBrokenLines:
 
     def test_bytes_that_are_not_utf8_fail_alone(self, tmp_path):
         content = (
-            lines(row()).encode()
-            + lines(row("b.wav", "Grüße")).encode("latin-1")
-            + lines(row("ü.wav")).encode()
+            lines(row()).encode() + lines(row("b.wav", "Grüße")).encode("latin-1") + lines(row("ü.wav")).encode()
         )
         manifest = read_manifest(save(tmp_path, content))
         assert [u.audio.name for u in manifest.utterances] == ["a.wav", "ü.wav"]
@@ -167,9 +157,7 @@ class TestBrokenLines:
 
 
 class TestTables:
-    @pytest.mark.parametrize(
-        ("name", "separator"), [("m.csv", ","), ("m.tsv", "\t"), ("m.csv", ";"), ("m", "\t")]
-    )
+    @pytest.mark.parametrize(("name", "separator"), [("m.csv", ","), ("m.tsv", "\t"), ("m.csv", ";"), ("m", "\t")])
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
     @pytest.mark.parametrize("end", ["\n", "\r\n"])
     def test_a_table(self, tmp_path, name, separator, mark, end):
@@ -260,9 +248,7 @@ class TestCommonVoice:
         assert read_manifest(path).utterances[0].audio == tmp_path / "a.mp3"
 
     def test_unbalanced_quotes(self, tmp_path):
-        table = (
-            self.HEADER + 'c\ta.mp3\t"Open\t\nc\tb.mp3\t"He said ""yes"""\t\nc\tc.mp3\t"Yes", he "said"\t\n'
-        )
+        table = self.HEADER + 'c\ta.mp3\t"Open\t\nc\tb.mp3\t"He said ""yes"""\t\nc\tc.mp3\t"Yes", he "said"\t\n'
         manifest = read_manifest(save(tmp_path, table, "test.tsv"))
         assert texts(manifest) == ['"Open', 'He said "yes"', '"Yes", he "said"']
         assert manifest.failed == ()
@@ -279,9 +265,7 @@ class TestCommonVoice:
 
     def test_mixed_names(self, tmp_path):
         path = save(tmp_path, "path,text,sentence\na.wav,x,y\n", "m.csv")
-        assert read_manifest(path).utterances == (
-            Utterance(tmp_path / "a.wav", "x", fields={"sentence": "y"}),
-        )
+        assert read_manifest(path).utterances == (Utterance(tmp_path / "a.wav", "x", fields={"sentence": "y"}),)
 
     def test_a_path_too_long_for_a_file(self, tmp_path):
         path = save(tmp_path, self.HEADER + f"c\t{'x' * 5000}\tHello\t\n", "test.tsv")
@@ -317,9 +301,7 @@ class TestUnusable:
 
     def test_no_row_has_audio(self, tmp_path):
         path = save(tmp_path, lines({"path": "a.wav", "text": "x"}, {"audio": "b.wav"}))
-        with pytest.raises(
-            ManifestError, match=r"no column 'audio_filepath'; its columns: audio, path, text"
-        ):
+        with pytest.raises(ManifestError, match=r"no column 'audio_filepath'; its columns: audio, path, text"):
             read_manifest(path)
 
     @pytest.mark.parametrize("where", [[], [("part", "test")]])
@@ -516,17 +498,13 @@ class TestFromAudio:
 class TestWrite:
     def test_round_trip(self, tmp_path):
         utterances = (
-            Utterance(
-                tmp_path / "clips" / "ä.wav", 'Say "hi", Zoë', "ann", 1.5, {"age": "6", "part": "test"}
-            ),
+            Utterance(tmp_path / "clips" / "ä.wav", 'Say "hi", Zoë', "ann", 1.5, {"age": "6", "part": "test"}),
             Utterance(Path("/elsewhere/b.wav"), ""),
             Utterance(tmp_path / "c.wav"),
         )
         path = tmp_path / "new" / ".." / "m.jsonl"
         write_manifest(path, utterances)
-        written = [
-            json.loads(line) for line in (tmp_path / "m.jsonl").read_text(encoding="utf-8").splitlines()
-        ]
+        written = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text(encoding="utf-8").splitlines()]
         assert [w["audio_filepath"] for w in written] == ["clips/ä.wav", "/elsewhere/b.wav", "c.wav"]
         assert written[2] == {"audio_filepath": "c.wav"}
         assert read_manifest(tmp_path / "m.jsonl") == Manifest(utterances)

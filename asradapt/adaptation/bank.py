@@ -35,6 +35,9 @@ class SpeakerBank:
         methods: The methods, applied in this order where they share a site.
         speakers: Number S of speakers.
         seed: Seed of the random starts.
+
+    Raises:
+        UsageError: If the model has no site that a method takes.
     """
 
     def __init__(self, model: SourceModel, methods: Sequence[Method], *, speakers: int = 1, seed: int = 0) -> None:
@@ -44,7 +47,10 @@ class SpeakerBank:
         self.specs: dict[str, TensorSpec] = {}
         self.tensors: dict[str, Tensor] = {}
         for method in self.methods:
-            for site in method.sites(model):
+            sites = method.sites(model)
+            if not sites:  # an adaptation that silently does nothing is worse than none
+                raise UsageError(f"method {method.name!r} finds no place to act in the model {model.name!r}")
+            for site in sites:
                 specs = method.tensors(site)
                 self._places.append((method, site, list(specs)))
                 for part, spec in specs.items():

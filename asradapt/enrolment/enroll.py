@@ -155,7 +155,7 @@ def explain(judged: Judged, options: EnrolmentOptions) -> str:
         return judged.verdict.explanation
     count = len(judged.person.examples)
     return (
-        f"the source is kept: {count} usable recordings are too few to check an adaptation; "
+        f"the source is kept: {count} usable recordings are too few different ones to check an adaptation; "
         f"record at least {options.least_utterances} different sentences, better 10"
     )
 

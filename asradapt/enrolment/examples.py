@@ -109,7 +109,7 @@ def prepare_examples(
 ) -> Examples:
     """All usable utterances of a person; what cannot be used is reported and left out."""
     usable, failed, warnings = [], [], []
-    for utterance in utterances:
+    for utterance in {(u.audio, u.text): u for u in utterances}.values():  # a copy would leak between folds
         try:
             example, notes = prepare_example(model, utterance)
             usable.append(example)

@@ -69,8 +69,8 @@ class EnrolmentOptions:
             problems.append(f"folds must be at least 2, got {self.folds}")
         if not self.rates or any(rate <= 0 for rate in self.rates):
             problems.append(f"rates must be positive, got {self.rates}")
-        if not self.strengths or any(not 0 < strength <= 1 for strength in self.strengths):
-            problems.append(f"strengths must lie above 0 and up to 1, got {self.strengths}")
+        if 1.0 not in self.strengths or any(not 0 < strength <= 1 for strength in self.strengths):
+            problems.append(f"strengths must lie above 0 and up to 1, with 1 among them, got {self.strengths}")
         if not 0.5 <= self.confidence < 1:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
         if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:

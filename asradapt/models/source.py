@@ -41,6 +41,7 @@ class ConformerSource:
         self._name, self._network, self._features, self._tokens = name, network, features, tokens
         self.card = card
         network.eval().requires_grad_(False)
+        self._fingerprint = fingerprint(network)  # now, not later: an attached adaptation may change weights
 
     @property
     def name(self) -> str:
@@ -67,10 +68,10 @@ class ConformerSource:
         """Where a speaker may change the network."""
         return self._network.sites()
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """sha256 over the weights."""
-        return fingerprint(self._network)
+        return self._fingerprint
 
     @property
     def module(self) -> nn.Module:

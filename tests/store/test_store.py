@@ -50,17 +50,13 @@ def test_what_is_saved_is_loaded_bit_for_bit(store: SpeakerStore, record: Speake
         assert loaded.tensors[key].numpy().tobytes() == tensor.numpy().tobytes()
 
 
-def test_tensors_that_share_memory_or_need_gradients_are_saved(
-    store: SpeakerStore, record: SpeakerRecord
-) -> None:
+def test_tensors_that_share_memory_or_need_gradients_are_saved(store: SpeakerStore, record: SpeakerRecord) -> None:
     whole = torch.randn(4, 6, requires_grad=True)
     store.save(record, {"a": whole[:, ::2], "b": whole.T})
     assert torch.equal(store.load("ann").tensors["b"], whole.T)
 
 
-def test_a_speaker_who_keeps_the_source_has_an_empty_adaptation(
-    store: SpeakerStore, kept: SpeakerRecord
-) -> None:
+def test_a_speaker_who_keeps_the_source_has_an_empty_adaptation(store: SpeakerStore, kept: SpeakerRecord) -> None:
     store.save(kept, {})
     assert store.load("ann").tensors == {}
     assert (store.root / "speakers/ann/versions/000001/adaptation.safetensors").is_file()

@@ -112,9 +112,7 @@ def test_a_killed_save_leaves_the_previous_version_current(
         outcomes.append(loaded.record.version)
         assert loaded.tensors["a"].item() == loaded.record.version - 1
         assert before.items() - files_of(store.root).items() <= {("speakers/ann/current", b"1\n")}
-        for version in store.versions(
-            "ann"
-        ):  # a version that did not become current is complete all the same
+        for version in store.versions("ann"):  # a version that did not become current is complete all the same
             store.load("ann", version)
         assert store.save(record, {"a": torch.ones(1)}).version == store.current("ann")
         if os.waitstatus_to_exitcode(status) == 0:
@@ -175,9 +173,7 @@ def test_concurrent_saves_of_one_speaker_lose_nothing(store: SpeakerStore, recor
 
     def save(value: int) -> None:
         for _ in range(2):
-            saved.append(
-                store.save(replace(record, seed=value), {"a": torch.full((1,), float(value))}).version
-            )
+            saved.append(store.save(replace(record, seed=value), {"a": torch.full((1,), float(value))}).version)
 
     threads = [threading.Thread(target=save, args=(value,)) for value in range(4)]
     for thread in threads:
