@@ -94,7 +94,7 @@ def test_without_a_command_the_help_is_shown_and_it_is_wrong_usage(asradapt):
         done = asradapt(*words)
         assert (done.code, done.out) == (2, "")
         assert "Commands:" in done.err
-        assert "error" not in done.err
+        assert "error:" not in done.err
 
 
 def test_a_misspelt_command_is_wrong_usage(asradapt):
