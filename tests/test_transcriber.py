@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -128,12 +129,11 @@ def test_a_long_recording_is_cut_into_bounded_pieces_and_joined(tiny, record_cli
     assert texts(cutting, [long]) == [(long.audio, " ".join(apart))]
 
 
-def test_a_piece_without_words_leaves_no_gap_in_the_text(tiny, tmp_path, babble):
-    noise = babble(4.0, 3).numpy()
-    soundfile.write(tmp_path / "a.wav", np.concatenate([noise, np.zeros(12 * 16_000), noise]), 16_000)
-    ((_, text),) = texts(transcriber(tiny, None, segment_seconds=5.0), [Utterance(tmp_path / "a.wav")])
-    assert text == " ".join(text.split())
-    assert text
+def test_a_piece_without_words_leaves_no_gap_in_the_text(tiny, record_clip, monkeypatch):
+    long, heard = record_clip(None, 3, 16.0), itertools.cycle(["", "one", "", "two", ""])
+    monkeypatch.setattr("asradapt.transcriber.greedy_decode", lambda logits, frames, tokens: [next(heard)])
+    ((_, text),) = texts(transcriber(tiny, None, segment_seconds=4.0, batch_size=1), [long])
+    assert text.split(" ") in (["one", "two"], ["two", "one"])
 
 
 def test_silence_transcribes_to_nothing_with_a_warning(tiny, tmp_path):

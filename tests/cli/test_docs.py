@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,6 @@ def test_a_reader_that_goes_away_ends_the_command_quietly():
 
 def test_the_readme_mentions_every_command():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [
-        path for path, command in COMMANDS.items() if not hasattr(command, "commands") and path not in readme
-    ] == []
+    typed = re.findall(r"^ *(?:asradapt|make) .*|`asradapt [^`]*`", readme, re.MULTILINE)
+    words = set(re.findall("[a-z]+", " ".join(typed)))
+    assert [path for path in COMMANDS if path.split()[-1] not in words] == []
