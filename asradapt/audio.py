@@ -9,6 +9,7 @@ Shapes: T samples of the result, N samples of one block of the file, C channels.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,7 @@ def _require_file(path: Path) -> None:
 
 def _open(path: Path) -> soundfile.SoundFile:
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)  # names need not be UTF-8
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless `.raw`
         if getattr(error, "code", None) == 3:  # SF_ERR_MALFORMED_FILE
             raise AudioError(f"{path} is damaged or cut off: copy it again") from error

@@ -7,7 +7,8 @@
         ├── AudioError            missing, not audio, truncated, NaN, empty
         ├── ManifestError         unreadable, no rows, a missing column
         ├── TextError             empty, characters the model cannot write
-        ├── UnknownName           no such speaker, model, method, site kind
+        ├── UnknownName           no such speaker, model, level, prompt
+        │   └── UnknownMethod     no such adaptation method; exit code 2, it is a flag
         └── StoreError            the speaker store
             ├── DamagedSpeaker    a file of the speaker is broken
             └── SourceMismatch    the adaptation belongs to another source model
@@ -60,6 +61,12 @@ class UnknownName(InputError):
         shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         message = f"no {kind} named {name!r}; known: {shown or 'none yet'}"
         super().__init__(f"{message}. {hint}" if hint else message)
+
+
+class UnknownMethod(UnknownName):
+    """An adaptation method that is not registered: a wrong flag."""
+
+    exit_code = 2
 
 
 class StoreError(InputError):

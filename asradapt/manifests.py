@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,8 @@ def _utterance(row: Row, folder: Path) -> Utterance:
 def _speaker(value: object) -> str | None:
     if isinstance(value, bool | list | dict):
         raise ManifestError(f"{SPEAKER} is {value!r}: write a name")
-    return as_text(value).strip() or None
+    name = unicodedata.normalize("NFC", as_text(value).strip())  # one name typed in two ways is one person
+    return name or None
 
 
 def _duration(value: object) -> float | None:

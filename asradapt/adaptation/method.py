@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from asradapt.errors import UnknownName, UsageError
+from asradapt.errors import UnknownMethod, UsageError
 from asradapt.models.base import Site, SourceModel
 
 
@@ -115,13 +115,13 @@ def create(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) ->
     """The methods of a name such as `affine` or `affine+lowrank`, with options by method name.
 
     Raises:
-        UnknownName: For a name that is not registered.
+        UnknownMethod: For a name that is not registered.
         UsageError: For a method named twice, unknown options, or `encoder` in a combination.
     """
     names = name.split("+")
     for part in names:
         if part not in METHODS:
-            raise UnknownName("adaptation method", part, METHODS, "Combine methods with +, as in affine+lowrank")
+            raise UnknownMethod("adaptation method", part, METHODS, "Combine methods with +, as in affine+lowrank")
     if len(set(names)) != len(names):
         raise UsageError(f"method {name!r} names the same method twice")
     alone = [part for part in names if METHODS[part].one_speaker]
