@@ -1,4 +1,4 @@
-"""Write the averaged weights of a checkpoint as a source model: fp16 safetensors and the JSON beside it.
+"""Write the weights of a checkpoint as a source model: fp16 safetensors and the JSON beside it.
 
 python recipes/source_en/export.py --work DIR --out asradapt/assets/source_en.safetensors
 """
@@ -24,11 +24,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("config.toml"))
     parser.add_argument("--card", type=Path, default=Path(__file__).with_name("card.toml"))
+    parser.add_argument("--weights", choices=["average", "model"], default="average", help="averaged or last")
     args = parser.parse_args()
     config = tomllib.loads(args.config.read_text())
     saved = torch.load(args.work / "checkpoint.pt", weights_only=True)
     network = Conformer(ConformerOptions(tokens=len(ALPHABET), **config["model"]))
-    network.load_state_dict(saved["average"])
+    network.load_state_dict(saved[args.weights])
     card = tomllib.loads(args.card.read_text()) | {"steps": saved["step"]}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_source(ConformerSource(args.out.stem, network, FeatureOptions(), ALPHABET, card), args.out)
