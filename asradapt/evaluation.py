@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.errors import UnknownName, UsageError
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, normalize, paired_bootstrap, score, total
-from asradapt.transcriber import Loaded, Transcriber, Window
+from asradapt.transcriber import Loaded, Progress, Transcriber, Window
 from asradapt.types import Failure, Utterance
 
 UNNAMED = "(unnamed)"
@@ -115,11 +115,12 @@ class Evaluation:
         }
 
 
-def _compare(transcriber: Transcriber, window: Window) -> Iterable[tuple[Loaded, str, str]]:
+def _compare(transcriber: Transcriber, window: Window, tell: Progress) -> Iterable[tuple[Loaded, str, str]]:
     """Every file with both texts; only those with an adaptation are computed twice."""
-    before = transcriber.texts(window.loaded, source_only=True)
+    before = transcriber.texts(window.loaded, source_only=True, progress=lambda share: tell(share / 2))
     adapted = [one for one in window.loaded if one.member.method != IDENTITY]
-    after = dict(zip(map(id, adapted), transcriber.texts(adapted), strict=True)) if adapted else {}
+    texts = transcriber.texts(adapted, progress=lambda share: tell(0.5 + share / 2)) if adapted else []
+    after = dict(zip(map(id, adapted), texts, strict=True))
     return [(one, text, after.get(id(one), text)) for one, text in zip(window.loaded, before, strict=True)]
 
 
@@ -141,7 +142,7 @@ def evaluate(
     *,
     speaker: str | None = None,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Word and character error rates before (source) and after (adapted) on the same utterances.
 
@@ -151,7 +152,7 @@ def evaluate(
             counts as the source.
         speaker: Use this speaker's adaptation for all utterances.
         seed: Seed of the bootstrap over utterances.
-        progress: Called with the number of utterances that were done.
+        progress: Called with the number of utterances that were done, in fractions within a window.
 
     Raises:
         UnknownName: If `speaker` is not enrolled.
@@ -162,16 +163,22 @@ def evaluate(
     warnings: list[str] = []
     entries: dict[str | None, SpeakerScores] = {}
     usable = _with_text(utterances, speaker, failed)
+    done = 0
     for window in transcriber.windows(usable):
         failed += window.failed
         warnings += window.warnings
-        for one, source_text, adapted_text in _compare(transcriber, window):
+
+        def tell(share: float, before: int = done, inputs: int = window.inputs) -> None:
+            if progress:
+                progress(before + share * inputs)
+
+        for one, source_text, adapted_text in _compare(transcriber, window, tell):
             name, text = one.utterance.speaker, one.utterance.text or ""
             entry = entries.get(name) or entries.setdefault(name, _entry(transcriber, name))
             before, after = score(text, source_text), score(text, adapted_text)
             entry.pairs.append(Pair(one.utterance, source_text, adapted_text, before, after))
-        if progress:
-            progress(window.inputs)
+        done += window.inputs
+        tell(1.0)
     pairs = [pair for entry in entries.values() for pair in entry.pairs]
     interval = paired_bootstrap([p.before for p in pairs], [p.after for p in pairs], seed=seed)
     return Evaluation(transcriber.model.name, tuple(entries.values()), interval, tuple(failed), _once(warnings))

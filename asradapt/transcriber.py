@@ -8,7 +8,7 @@ Letters: B batch, T samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,8 @@ from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSp
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Failure, Utterance
+
+Progress = Callable[[float], None]  # the share that is done
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,20 @@ class Window:
     inputs: int = 0
 
 
+MEMBERS_KEPT = 1000  # adaptations kept in memory
 NOBODY = Member(IDENTITY, {}, {})
 NOT_ENROLLED = "is not enrolled"
+
+
+def _people(members: Sequence[Member]) -> tuple[list[Member], list[int]]:
+    """The different members, nobody first, and the place of each given one among them."""
+    places = {id(NOBODY): 0}
+    different = [NOBODY]
+    for member in members:
+        if id(member) not in places:
+            places[id(member)] = len(different)
+            different.append(member)
+    return different, [places[id(member)] for member in members]
 
 
 class Transcriber:
@@ -126,19 +140,27 @@ class Transcriber:
             member = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
             try:
                 MixedBank(self.model, [member])
-            except AsradaptError as error:  # here, so that only the files of this speaker fail
+            except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                # here, so that only the files of this speaker fail
                 raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
+            if len(self._members) >= MEMBERS_KEPT:
+                self._members.pop(next(iter(self._members)))  # the one that was read first
             self._members[speaker] = member
         return self._members[speaker]
 
     def transcribe(
-        self, utterances: Iterable[Utterance], *, source_only: bool = False
+        self,
+        utterances: Iterable[Utterance],
+        *,
+        source_only: bool = False,
+        progress: Progress | None = None,
     ) -> Iterator[Window | Transcript]:
         """Transcripts in the order of the inputs, each window's report before its transcripts.
 
         Args:
             utterances: What to transcribe; `speaker` says whose adaptation applies, if enrolled.
             source_only: Ignore all adaptations.
+            progress: Called after every batch with the share of the current window that is done.
 
         Yields:
             For every window of files first the `Window` with its failures and warnings, then a `Transcript`
@@ -146,7 +168,7 @@ class Transcriber:
         """
         for window in self.windows(utterances, source_only=source_only):
             yield window
-            texts = self.texts(window.loaded)
+            texts = self.texts(window.loaded, progress=progress)
             for one, text in zip(window.loaded, texts, strict=True):
                 yield Transcript(one.utterance, text, one.seconds, one.member.method != IDENTITY)
 
@@ -171,27 +193,31 @@ class Transcriber:
         if window.inputs:
             yield window
 
-    def texts(self, loaded: Sequence[Loaded], *, source_only: bool = False) -> list[str]:
-        """The texts of files that were read, in their order."""
+    def texts(
+        self, loaded: Sequence[Loaded], *, source_only: bool = False, progress: Progress | None = None
+    ) -> list[str]:
+        """The texts of files that were read, in their order.
+
+        Args:
+            loaded: The files.
+            source_only: Ignore all adaptations.
+            progress: Called after every batch with the share of the audio that is done.
+        """
         pieces = [(index, piece) for index, one in enumerate(loaded) for piece in one.pieces]
-        members, rows = [NOBODY], [0] * len(loaded)
-        if not source_only:
-            people: dict[int, int] = {id(NOBODY): 0}
-            for index, one in enumerate(loaded):
-                if id(one.member) not in people:
-                    people[id(one.member)] = len(members)
-                    members.append(one.member)
-                rows[index] = people[id(one.member)]
+        members, rows = _people([NOBODY if source_only else one.member for one in loaded])
         bank = MixedBank(self.model, members)
         texts = [""] * len(pieces)
+        done, audio = 0, sum(len(piece) for _, piece in pieces)
         for lane in self._lanes(pieces, rows, members):
             for batch in self._batches([pieces[number][1] for number in lane]):
                 numbers = [lane[place] for place in batch]
                 speakers = [rows[pieces[number][0]] for number in numbers]
-                for number, text in zip(
-                    numbers, self._decode([pieces[n][1] for n in numbers], speakers, bank), strict=True
-                ):
+                found = self._decode([pieces[number][1] for number in numbers], speakers, bank)
+                for number, text in zip(numbers, found, strict=True):
                     texts[number] = text
+                    done += len(pieces[number][1])
+                if progress:
+                    progress(done / audio)
         joined: list[list[str]] = [[] for _ in loaded]
         for (index, _), text in zip(pieces, texts, strict=True):
             joined[index].append(text)

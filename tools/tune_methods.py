@@ -36,7 +36,7 @@ def load_people(
     for utterance in read_manifest(manifest, where=parse_where(where)).utterances:
         by_name.setdefault(utterance.speaker or "nobody", []).append(utterance)
     names = list(by_name)[::every]
-    return [make_person(model, n, prepare_examples(model, by_name[n]).usable, options) for n in names]
+    return [make_person(n, prepare_examples(model, by_name[n]).usable, options) for n in names]
 
 
 def record_marks(curve: Curve) -> None:

@@ -29,8 +29,8 @@ class Bottleneck(Method):
     width: int = 16
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}")
+        if not 1 <= self.width <= 4096:  # a stored speaker may come from anywhere: no gigabytes by a number
+            raise ValueError(f"width must lie from 1 to 4096, got {self.width}")
 
     def tensors(self, site: Site) -> dict[str, TensorSpec]:
         """`down` (D, width), random, with `down_shift` (width,); `up` (width, D) and `up_shift` (D,), zero."""

@@ -23,13 +23,13 @@ class LowRank(Method):
     name = "lowrank"
     summary = "low-rank change of feed-forward and attention layers (LoRA); minutes of speech"
     kinds = frozenset({"feed_forward", "attention"})
-    rate = 2e-3
+    rate = 3e-3
 
     rank: int = 4
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank must be at least 1, got {self.rank}")
+        if not 1 <= self.rank <= 512:  # a stored speaker may come from anywhere: no gigabytes by a number
+            raise ValueError(f"rank must lie from 1 to 512, got {self.rank}")
 
     def tensors(self, site: Site) -> dict[str, TensorSpec]:
         """`down` (D_in, rank), random, and `up` (rank, D), zero."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -127,7 +127,18 @@ def create(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) ->
     alone = [part for part in names if METHODS[part].one_speaker]
     if alone and len(names) > 1:
         raise UsageError(f"method {alone[0]!r} changes all weights and cannot be combined: {name!r}")
+    given = options or {}
+    problems = [f"options for {part!r}, which is not part of it" for part in given.keys() - set(names)]
+    for part in names:
+        allowed = {field.name: field.type for field in fields(METHODS[part])}
+        for key, value in dict(given.get(part, {})).items():
+            if key not in allowed:
+                problems.append(f"{part} has no option {key!r}; it has {', '.join(allowed) or 'none'}")
+            elif type(value).__name__ != allowed[key]:
+                problems.append(f"{part}: {key} must be {allowed[key]}, got {value!r}")
+    if problems:
+        raise UsageError(f"method {name!r}: {'; '.join(problems)}")
     try:
-        return tuple(METHODS[part](**(options or {}).get(part, {})) for part in names)
-    except (TypeError, ValueError) as error:
+        return tuple(METHODS[part](**given.get(part, {})) for part in names)
+    except ValueError as error:
         raise UsageError(f"unusable options for {name!r}: {error}") from error

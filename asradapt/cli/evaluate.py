@@ -91,12 +91,9 @@ def evaluate(
     read = read_manifest(manifest, where=parse_where(where))
     utterances = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
     transcriber = Transcriber(open_model(model, device), open_store(store_path))
-    done = 0
     with progress() as bar:
 
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
+        def advance(done: float) -> None:
             bar("evaluating", done / len(utterances))
 
         result = evaluate_all(transcriber, utterances, speaker=speaker, seed=seed, progress=advance)

@@ -101,8 +101,15 @@ def transcribe(
     results: list[dict[str, Any]] = []
     done = 0
     with progress() as bar:
-        for item in transcriber.transcribe(utterances, source_only=source_only):
+        inside = 0  # inputs of the window that is being computed
+
+        def advance(share: float) -> None:
+            if as_json or not sys.stdout.isatty():  # on a terminal the texts themselves are the progress
+                bar("transcribing", min(1.0, (done + share * inside) / len(utterances)))
+
+        for item in transcriber.transcribe(utterances, source_only=source_only, progress=advance):
             if isinstance(item, Window):
+                inside = len(item.loaded)
                 failed += item.failed
                 warnings += item.warnings
                 done += len(item.failed)
@@ -112,8 +119,7 @@ def transcribe(
                 results.append(item.as_dict())
             else:
                 say(item.text if alone else f"{item.utterance.audio}\t{item.text}")
-            if as_json or not sys.stdout.isatty():  # on a terminal the texts themselves are the progress
-                bar("transcribing", done / len(utterances))
+            inside = 0
     if as_json:
         print_json({"results": results, "failed": [f.as_dict() for f in failed], "warnings": warnings})
     report_problems(warnings, failed)

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
-from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed, split_folds
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.selection import Choice, Person, cross_validate, portions
 from asradapt.enrolment.training import Task, Trainer, evaluate_pairs, train
+from asradapt.errors import StoreError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, total
 from asradapt.store import SpeakerRecord, SpeakerStore, validate_speaker
@@ -27,7 +28,7 @@ Progress = Callable[[str, float], None]  # what is being done, and the share of 
 # What `auto` tries, by seconds of speech: little data, few parameters. The table behind it: docs/adaptation.md
 AUTO_SETTINGS: tuple[tuple[float, tuple[Setting, ...]], ...] = (
     (0.0, (Setting("affine"),)),
-    (20.0, (Setting("affine"), Setting("affine+lowrank"))),
+    (20.0, (Setting("affine"), Setting("lowrank"))),
 )
 
 
@@ -36,16 +37,15 @@ def auto_settings(seconds: float) -> tuple[Setting, ...]:
     return next(settings for least, settings in reversed(AUTO_SETTINGS) if seconds >= least)
 
 
-def make_person(model: SourceModel, name: str, examples: Sequence[object], options: EnrolmentOptions) -> Person:
+def make_person(name: str, examples: Sequence[Example], options: EnrolmentOptions) -> Person:
     """A person with folds and candidates."""
-    usable = tuple(examples)
     seed = speaker_seed(options.seed, name)
-    folds = split_folds([e.text for e in usable], options.folds, seed)  # type: ignore[attr-defined]
+    folds = split_folds([example.text for example in examples], options.folds, seed)
     if options.method == "auto":
-        settings = auto_settings(sum(e.seconds for e in usable))  # type: ignore[attr-defined]
+        settings = auto_settings(sum(example.seconds for example in examples))
     else:
         settings = tuple(Setting(options.method, rate) for rate in options.rates)
-    return Person(name, usable, tuple(map(tuple, folds)), seed, settings)  # type: ignore[arg-type]
+    return Person(name, tuple(examples), tuple(map(tuple, folds)), seed, settings)
 
 
 def source_counts(
@@ -55,26 +55,39 @@ def source_counts(
     pairs = [(row, example) for row, person in enumerate(people) for example in person.examples]
     scores = evaluate_pairs(model, None, pairs, options.training)
     return [
-        tuple(scores[row].counts[id(example)] for example in person.examples) if person.examples else ()
-        for row, person in enumerate(people)
+        tuple(scores[row].counts[id(example)] for example in person.examples) for row, person in enumerate(people)
     ]
 
 
+def _final_steps(person: Person, choice: Choice, options: EnrolmentOptions) -> int:
+    """As many passes over everything as were best over the training part of a fold."""
+    return max(1, round(choice.share * portions(person.seconds, len(person.examples), options)))
+
+
 def fit_final(
-    model: SourceModel, people: Sequence[Person], choices: Sequence[Choice], options: EnrolmentOptions
+    model: SourceModel,
+    people: Sequence[Person],
+    choices: Sequence[Choice],
+    options: EnrolmentOptions,
+    report: Callable[[float], None],
 ) -> list[dict[str, Tensor]]:
     """Train everybody's chosen setting on all of their recordings; one job per method."""
     states: dict[str, dict[str, Tensor]] = {}
+    planned = [_final_steps(person, choice, options) for person, choice in zip(people, choices, strict=True)]
+    updates = 0
+
+    def advance(count: int) -> None:
+        nonlocal updates
+        updates += count
+        report(updates / sum(planned))
+
     for method in dict.fromkeys(choice.setting.method for choice in choices):
         chosen = [(p, c) for p, c in zip(people, choices, strict=True) if c.setting.method == method]
         methods = create(method, options.method_options)
         bank = SpeakerBank(model, methods, speakers=len(chosen), seed=options.seed)
         tasks = [Task(person.examples, choice.setting.rate, person.seed) for person, choice in chosen]
-        steps = [
-            max(1, round(choice.share * portions(person.seconds, len(person.examples), options)))
-            for person, choice in chosen
-        ]
-        train(Trainer(model, bank, tasks, options.training), steps)
+        steps = [_final_steps(person, choice, options) for person, choice in chosen]
+        train(Trainer(model, bank, tasks, options.training), steps, advance)
         scaled = bank.scaled(torch.tensor([choice.strength for _, choice in chosen]))
         for row, (person, _) in enumerate(chosen):
             states[person.name] = scaled.state(row)
@@ -83,7 +96,7 @@ def fit_final(
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A person after cross-validation and gate."""
+    """A person after cross-validation and gate; no choice and no verdict where the recordings were too few."""
 
     person: Person
     before: tuple[ErrorCounts, ...]
@@ -95,6 +108,11 @@ class Judged:
         """Whether the adaptation is to be used."""
         return self.verdict is not None and self.verdict.accepted
 
+    @property
+    def after(self) -> tuple[ErrorCounts, ...]:
+        """Held-out counts of the adaptations; those of the source where there are none."""
+        return self.verdict.after if self.verdict else self.before
+
 
 def judge(
     model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Callable[[float], None]
@@ -102,25 +120,19 @@ def judge(
     """Cross-validate everybody who has enough recordings, and pass each through the gate."""
     before = source_counts(model, people, options)
     able = [p for p in people if len(p.examples) >= options.least_utterances and len(p.folds) >= 2]
-    choices = (
-        dict(zip([p.name for p in able], cross_validate(model, able, options, report), strict=True))
-        if able
-        else {}
-    )
+    selected = cross_validate(model, able, options, report) if able else []
+    by_name = {person.name: one for person, one in zip(able, selected, strict=True)}
     judged = []
     for person, counts in zip(people, before, strict=True):
-        choice = choices.get(person.name)
-        verdict = None
-        if choice:
-            verdict = decide(counts, choice.counts, confidence=options.confidence, seed=person.seed)
-        judged.append(Judged(person, counts, choice, verdict))
+        one = by_name.get(person.name)
+        verdict = decide(counts, one.counts, confidence=options.confidence, seed=person.seed) if one else None
+        judged.append(Judged(person, counts, one.choice if one else None, verdict))
     return judged
 
 
 def make_record(model: SourceModel, judged: Judged, options: EnrolmentOptions) -> SpeakerRecord:
     """What is remembered about one enrolment."""
     person, choice, verdict = judged.person, judged.choice, judged.verdict
-    after = choice.counts if choice else judged.before
     methods = create(choice.setting.method, options.method_options) if choice and judged.accepted else ()
     tried = {} if choice is None else asdict(choice.setting) | {"steps": choice.steps, "strength": choice.strength}
     words: dict[str, object] = dict(verdict.words.as_dict()) if verdict else {"low": None, "high": None}
@@ -136,14 +148,14 @@ def make_record(model: SourceModel, judged: Judged, options: EnrolmentOptions) -
         seed=options.seed,
         folds={
             "before": total(judged.before).as_dict(),
-            "after": total(after).as_dict(),
+            "after": total(judged.after).as_dict(),
             "low": words["low"],
             "high": words["high"],
             "normalizer": NORMALIZER,
         },
         gate={
             "confidence": options.confidence,
-            "probability_better": verdict.characters.probability_better if verdict else None,
+            "chance": verdict.chance if verdict else None,
             "tried": tried,
         },
     )
@@ -164,30 +176,78 @@ def finish(
     model: SourceModel,
     judged: Sequence[Judged],
     options: EnrolmentOptions,
-    store: SpeakerStore | None,
+    report: Callable[[float], None],
     began: float,
 ) -> list[Enrolled]:
-    """Final fits of the accepted, records of all, everything stored."""
+    """Final fits of the accepted, records of all."""
     accepted = [j for j in judged if j.accepted]
     choices = [j.choice for j in accepted if j.choice]
-    fitted = fit_final(model, [j.person for j in accepted], choices, options)
+    fitted = fit_final(model, [j.person for j in accepted], choices, options, report)
     states = {j.person.name: state for j, state in zip(accepted, fitted, strict=True)}
     wall = (time.monotonic() - began) / len(judged)
     enrolled = []
     for one in judged:
         state, record = states.get(one.person.name, {}), make_record(model, one, options)
-        if store is not None:
-            record = store.save(record, state)
-        after = total(one.choice.counts if one.choice else one.before)
         interval = one.verdict.words if one.verdict else Interval(0.0, None, None, 0.95, None)
-        enrolled.append(Enrolled(record, state, total(one.before), after, interval, explain(one, options), wall))
+        before, after = total(one.before), total(one.after)
+        enrolled.append(Enrolled(record, state, before, after, interval, explain(one, options), wall))
     return enrolled
+
+
+def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure]) -> list[Enrolled]:
+    """Store everybody; who cannot be stored goes to `failed`, so that one bad folder loses nobody else.
+
+    Raises:
+        StoreError: If nobody could be stored.
+    """
+    kept, errors = [], []
+    for one in enrolled:
+        try:
+            kept.append(replace(one, record=store.save(one.record, one.state)))
+        except StoreError as error:
+            errors.append(error)
+            failed.append(Failure(one.record.speaker, str(error)))
+    if errors and not kept:
+        raise errors[0]
+    return kept
 
 
 def groups(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     """Names in groups of at most `size`."""
     for start in range(0, len(names), size):
         yield names[start : start + size]
+
+
+def job_size(options: EnrolmentOptions) -> int:
+    """Most speakers in one job; one where a row holds a whole encoder."""
+    alone = options.method != "auto" and any(m.one_speaker for m in create(options.method, options.method_options))
+    return 1 if alone else options.speakers_at_once
+
+
+def run_job(
+    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, tell: Progress, began: float
+) -> list[Enrolled]:
+    """Cross-validation, gate and final fit of one job."""
+    judged = judge(model, people, options, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
+    return finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began)
+
+
+def gather(
+    model: SourceModel,
+    speakers: Mapping[str, Sequence[Utterance]],
+    options: EnrolmentOptions,
+    failed: list[Failure],
+    warnings: list[str],
+) -> Iterator[Person]:
+    """Read the recordings of a job's people; who has no usable one goes to `failed`."""
+    for name, utterances in speakers.items():
+        examples = prepare_examples(model, utterances)
+        failed += examples.failed
+        warnings += examples.warnings
+        if examples.usable:
+            yield make_person(name, examples.usable, options)
+        else:
+            failed.append(Failure(name, "no usable recording; this person was not enrolled"))
 
 
 def enroll(
@@ -204,47 +264,37 @@ def enroll(
         model: The source model; it is not changed.
         speakers: Recordings with texts, by speaker name.
         options: How to enrol.
-        store: Where to keep the result; None keeps nothing. Each person is stored whole or not at all.
+        store: Where to keep the result; None keeps nothing. Each person is stored whole or not at all, as
+            soon as their job is done.
         progress: Called with what is being done and the share of the whole that is done.
 
     Returns:
         Everybody, with unusable recordings in `failed`; a person without any usable recording is in `failed` only.
 
     Raises:
-        UnknownName: For an unknown method.
+        UnknownMethod: For an unknown method.
         InvalidSpeakerName: For a name that cannot be stored.
-        StoreError: If the store cannot be written; people stored before stay stored.
+        StoreError: If nobody of a job could be stored; people stored before stay stored.
     """
     options = options or EnrolmentOptions()
-    if options.method != "auto":
-        create(options.method, options.method_options)  # an unknown name is told before any work
     names: dict[str, list[Utterance]] = {}
     for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
         names.setdefault(validate_speaker(name), []).extend(utterances)
     done: list[Enrolled] = []
     failed: list[Failure] = []
     warnings: list[str] = []
-    tell = progress or (lambda stage, share: None)
-    jobs = list(groups(list(names), options.speakers_at_once))
+    jobs = list(groups(list(names), job_size(options)))
     for number, job in enumerate(jobs):
-        began, people = time.monotonic(), []
-        for index, name in enumerate(job):
-            tell("reading", (number + 0.1 * index / len(job)) / len(jobs))
-            examples = prepare_examples(model, names[name])
-            failed += [replace(f, item=f.item) for f in examples.failed]
-            warnings += examples.warnings
-            if examples.usable:
-                people.append(make_person(model, name, examples.usable, options))
-            else:
-                failed.append(Failure(name, "no usable recording; this person was not enrolled"))
+
+        def tell(stage: str, share: float, before: int = number) -> None:
+            if progress:
+                progress(stage, (before + share) / len(jobs))
+
+        tell("reading", 0.0)
+        began = time.monotonic()
+        people = list(gather(model, {name: names[name] for name in job}, options, failed, warnings))
         if people:
-            judged = judge(
-                model,
-                people,
-                options,
-                lambda s, n=number: tell("cross-validating", (n + 0.1 + 0.75 * s) / len(jobs)),  # type: ignore[misc]
-            )
-            tell("fitting", (number + 0.85) / len(jobs))
-            done += finish(model, judged, options, store, began)
-    tell("done", 1.0)
+            finished = run_job(model, people, options, tell, began)
+            done += keep(store, finished, failed) if store is not None else finished
+        tell("done", 1.0)
     return Enrolment(tuple(done), tuple(failed), tuple(warnings))

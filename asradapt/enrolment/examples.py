@@ -5,8 +5,9 @@ Letters: F frames, M mel bands.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -33,6 +34,7 @@ class Example:
         text: The normalised text.
         target: (U,) token indices of the text.
         seconds: Length of the recording.
+        digest: Hash of its samples, by which the same recording is known under another name.
     """
 
     utterance: Utterance
@@ -40,6 +42,7 @@ class Example:
     text: str
     target: Tensor
     seconds: float
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, 
         InputError: If the recording or its text cannot be used for enrolment; says why.
     """
     text, target = encode_text(utterance.text, model.tokens)
-    recording = load_audio(utterance.audio, model.sample_rate)
+    recording = load_audio(utterance.audio, model.sample_rate, max_seconds=LONGEST_SECONDS)
     if recording.silent:
         raise AudioError("the recording is silent; record it again")
     if not SHORTEST_SECONDS <= recording.seconds <= LONGEST_SECONDS:
@@ -100,23 +103,28 @@ def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, 
             f"the text has {len(target)} characters, too many for {recording.seconds:.1f} s of audio; "
             "does it belong to this recording?"
         )
-    example = Example(utterance, features[0, : int(frames[0])], text, torch.tensor(target), recording.seconds)
+    digest = hashlib.sha256(recording.samples.tobytes()).hexdigest()
+    kept = features[0, : int(frames[0])]
+    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, digest)
     return example, recording.warnings
 
 
-def prepare_examples(
-    model: SourceModel, utterances: Sequence[Utterance], *, progress: Callable[[int], None] | None = None
-) -> Examples:
-    """All usable utterances of a person; what cannot be used is reported and left out."""
-    usable, failed, warnings = [], [], []
-    for utterance in {(u.audio, u.text): u for u in utterances}.values():  # a copy would leak between folds
+def prepare_examples(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:
+    """All usable utterances of a person; what cannot be used is reported and left out.
+
+    A recording that comes twice is used once: its copy would carry what is held out into the training part.
+    """
+    usable: dict[str, Example] = {}
+    failed, warnings = [], []
+    for utterance in utterances:
         try:
             example, notes = prepare_example(model, utterance)
-            usable.append(example)
+            first = usable.setdefault(example.digest, example)
+            if first.text != example.text:
+                raise TextError(f"the same recording as {first.utterance.audio} with another text; one is wrong")
             warnings += [f"{utterance.audio}: {note}" for note in notes]
+            if first is not example:
+                warnings.append(f"{utterance.audio}: the same recording as {first.utterance.audio}, used once")
         except InputError as error:
-            reason = str(error)
-            failed.append(Failure(str(utterance.audio), reason))
-        if progress:
-            progress(1)
-    return Examples(tuple(usable), tuple(failed), tuple(warnings))
+            failed.append(Failure(str(utterance.audio), str(error)))
+    return Examples(tuple(usable.values()), tuple(failed), tuple(warnings))

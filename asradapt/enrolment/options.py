@@ -53,9 +53,9 @@ class EnrolmentOptions:
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.4)
-    passes: int = 12
-    least_steps: int = 16
-    checkpoints: int = 8
+    passes: int = 8
+    least_steps: int = 15
+    checkpoints: int = 5
     patience: int = 2
     least_utterances: int = 3
     confidence: float = 0.95

@@ -71,6 +71,19 @@ class Choice:
         return total(self.counts).character_errors, self.loss
 
 
+@dataclass(frozen=True)
+class Selected:
+    """A person's best candidate, and an unflattered estimate of what choosing like this brings.
+
+    Attributes:
+        choice: The best candidate on all folds.
+        counts: Held-out error counts, one an utterance: each fold by the candidate that is best on the others.
+    """
+
+    choice: Choice
+    counts: tuple[ErrorCounts, ...]
+
+
 @dataclass(eq=False)
 class Trial:
     """One person with one setting: its rows, and the best that was seen so far."""
@@ -81,6 +94,7 @@ class Trial:
     portions: int
     marks: tuple[int, ...]
     best: Choice | None = None
+    seen: list[Choice] = field(default_factory=list)
     snapshot: dict[str, Tensor] = field(default_factory=dict)
     misses: int = 0
     done: bool = False
@@ -134,6 +148,7 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, patience: int) -
     scores = evaluate_pairs(trainer.model, trainer.bank, pairs, trainer.options)
     for trial in trials:
         choice = trial.choice(scores, steps, 1.0)
+        trial.seen.append(choice)
         if trial.best is None or choice.rank < trial.best.rank:
             trial.best, trial.misses = choice, 0
             rows = slice(trial.rows.start, trial.rows.stop)
@@ -156,6 +171,7 @@ def weaken(trainer: Trainer, trials: Sequence[Trial], strengths: Sequence[float]
         for trial in trials:
             assert trial.best is not None
             choice = trial.choice(scores, trial.best.steps, strength)
+            trial.seen.append(choice)
             if choice.rank < trial.best.rank:
                 trial.best = choice
 
@@ -183,20 +199,32 @@ def run_method(
     return trials
 
 
+def select(person: Person, seen: Sequence[Choice]) -> Selected:
+    """The best of all candidates; and each fold judged by a choice that has not seen it (nested selection)."""
+    counts: dict[int, ErrorCounts] = {}
+    for fold in person.folds:
+        others = [index for index in range(len(person.examples)) if index not in set(fold)]
+
+        def errors(choice: Choice, indices: Sequence[int] = others) -> tuple[int, float]:
+            return sum(choice.counts[index].character_errors for index in indices), choice.loss
+
+        best = min(seen, key=errors)
+        counts |= {index: best.counts[index] for index in fold}
+    ordered = tuple(counts[index] for index in range(len(person.examples)))
+    return Selected(min(seen, key=lambda choice: choice.rank), ordered)
+
+
 def cross_validate(
     model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Report
-) -> list[Choice]:
+) -> list[Selected]:
     """The best setting, number of updates and strength of every person, in the order of `people`."""
     methods = list(dict.fromkeys(setting.method for person in people for setting in person.settings))
-    best: dict[str, Choice] = {}
+    seen: dict[str, list[Choice]] = {person.name: [] for person in people}
     for index, method in enumerate(methods):
 
         def part(share: float, before: int = index) -> None:
             report((before + share) / len(methods))
 
         for trial in run_method(model, people, method, options, part):
-            assert trial.best is not None
-            name = trial.person.name
-            if name not in best or trial.best.rank < best[name].rank:
-                best[name] = trial.best
-    return [best[person.name] for person in people]
+            seen[trial.person.name] += trial.seen
+    return [select(person, seen[person.name]) for person in people]

@@ -53,7 +53,7 @@ class TrainingOptions:
         decay: Decay towards the identity per step and unit of rate.
     """
 
-    step_seconds: float = 60.0
+    step_seconds: float = 30.0
     batch_seconds: float = 90.0
     decay: float = 0.05
 

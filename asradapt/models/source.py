@@ -119,6 +119,26 @@ def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torc
     path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def _check(content: dict[str, Any]) -> None:
+    """Refuse a description whose parts do not fit each other.
+
+    Raises:
+        ValueError: With everything that is wrong.
+    """
+    network, tokens = content["network"], content["tokens"]
+    problems = []
+    if content["format"] != FORMAT:
+        problems.append(f"format {content['format']}, this version reads {FORMAT}")
+    if len(tokens) != network["tokens"]:
+        problems.append(f"{len(tokens)} tokens for {network['tokens']} outputs")
+    if content["features"]["mels"] != network["mels"]:
+        problems.append(f"{content['features']['mels']} mel bands for {network['mels']} inputs")
+    if network["width"] % (2 * network["heads"]):
+        problems.append(f"width {network['width']} is not a multiple of twice {network['heads']} heads")
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
 def load_source(path: Path) -> ConformerSource:
     """Read a source model from its `.safetensors` file and the JSON beside it.
 
@@ -128,6 +148,7 @@ def load_source(path: Path) -> ConformerSource:
     description = path.with_suffix(".json")
     try:
         content = json.loads(description.read_text(encoding="utf-8"))
+        _check(content)
         network = Conformer(ConformerOptions(**content["network"]))
         weights = {name: value.float() for name, value in load_file(path).items()}
         network.load_state_dict(weights, strict=True)

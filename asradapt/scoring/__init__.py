@@ -10,6 +10,7 @@ from __future__ import annotations
 from asradapt.scoring.bootstrap import Interval, Unit, paired_bootstrap
 from asradapt.scoring.counts import ErrorCounts, score, total
 from asradapt.scoring.normalization import NORMALIZER, normalize
+from asradapt.scoring.permutation import sign_flip
 
 __all__ = [
     "NORMALIZER",
@@ -19,5 +20,6 @@ __all__ = [
     "normalize",
     "paired_bootstrap",
     "score",
+    "sign_flip",
     "total",
 ]

@@ -144,6 +144,11 @@ def _problems(values: dict[str, object]) -> list[str]:
     decision = values.get("decision")
     if isinstance(decision, str) and decision not in DECISIONS:
         problems.append(f"decision is {_shortened(decision)}, not one of {', '.join(DECISIONS)}")
+    elif isinstance(decision, str) and (decision == "source") != (values.get("method") == "identity"):
+        problems.append(f"decision {decision!r} does not go with method {_shortened(values.get('method'))}")
+    options = values.get("options")
+    if isinstance(options, dict) and not all(isinstance(value, dict) for value in options.values()):
+        problems.append("options are not given by method")
     source = values.get("source")
     if isinstance(source, dict) and source.keys() != {"name", "fingerprint"}:
         problems.append(f"source has the keys {sorted(source)}, not name and fingerprint")
