@@ -1,9 +1,11 @@
-"""Error counts against hand-computed values, the normaliser, and the bootstrap's sanity."""
+"""Error counts against hand-computed values, the normaliser, the bootstrap's sanity, and the exact test."""
 
 from __future__ import annotations
 
+import itertools
 import random
 
+import numpy as np
 import pytest
 
 from asradapt.errors import UsageError
@@ -14,6 +16,7 @@ from asradapt.scoring import (
     normalize,
     paired_bootstrap,
     score,
+    sign_flip,
     total,
 )
 
@@ -203,3 +206,62 @@ def test_other_utterances_are_refused() -> None:
 def test_unknown_unit() -> None:
     with pytest.raises(UsageError, match="'phones'; use 'words' or 'characters'"):
         paired_bootstrap([], [], unit="phones")  # type: ignore[arg-type]
+
+
+# Sign-flip test
+
+
+@pytest.mark.parametrize(
+    ("differences", "chance"),
+    [
+        ([], 1.0),
+        ([0, 0, 0], 1.0),
+        ([-1], 1 / 2),
+        ([1], 1.0),
+        ([-3, -1, -2, -1, -5], 1 / 32),  # all five better: one pattern of 2 ** 5
+        ([-3, 0, -1, -2, 0, -1, -5, 0], 1 / 32),  # what does not differ says nothing
+        ([3, 1, 2, 1, 5], 1.0),
+        ([-1, -1], 1 / 4),
+        ([-1, 1], 3 / 4),  # sums 2, 0, 0, -2 against 0
+        ([-2, 1], 2 / 4),  # 3, 1, -1, -3 against -1
+        ([-1, -1, 1], 4 / 8),  # 3, three times 1, three times -1, -3 against -1
+        ([-5, -1, -1, 1], 4 / 16),  # one sum of -8 and three of -6 against -6
+    ],
+)
+def test_the_chance_of_a_difference_by_hand(differences: list[int], chance: float) -> None:
+    patterns = [sum(signs) for signs in itertools.product(*[(d, -d) for d in differences if d])]
+    assert sum(found <= sum(differences) for found in patterns) / len(patterns) == chance
+    assert sign_flip(differences) == chance
+
+
+def test_chance_is_never_below_that_of_all_signs() -> None:
+    for count in range(1, 15):
+        assert sign_flip([-1000] * count) == 2.0**-count
+
+
+def test_symmetric_differences_are_as_likely_as_not() -> None:
+    for differences in ([-1, 1, -2, 2], [-3, 3], [-1, 1] * 20):
+        assert 0.5 <= sign_flip(differences) < 0.8
+
+
+def test_many_differences_are_sampled_close_to_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = random.Random(0)
+    differences = [generator.choice([-3, -2, -1, -1, 1, 2]) for _ in range(14)]
+    exact = sign_flip(differences)
+    assert 0.01 < exact < 0.3
+    monkeypatch.setattr("asradapt.scoring.permutation.EXACT_UP_TO", 5)
+    sampled = [sign_flip(differences, samples=20_000, seed=seed) for seed in (1, 1, 2)]
+    assert sampled[0] == sampled[1] != sampled[2]
+    assert sampled == pytest.approx([exact] * 3, abs=0.01)
+    assert sign_flip([-1] * 60, samples=999) == 1 / 1000  # chance is never said to be zero
+
+
+def test_chance_alone_is_below_a_level_no_more_often_than_the_level() -> None:
+    generator = np.random.default_rng(0)
+    for count in (4, 10):
+        drawn = generator.poisson(3, (1500, count)) - generator.poisson(3, (1500, count))
+        chances = np.array([sign_flip(row.tolist()) for row in drawn])
+        for level in (0.05, 0.1, 0.3):
+            slack = 3 * (level * (1 - level) / len(drawn)) ** 0.5
+            assert (chances <= level).mean() <= level + slack
+        assert (chances <= 0.3).mean() > 0.15  # and it does not refuse everything either

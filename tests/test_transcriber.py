@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,15 @@ def test_adaptations_change_what_is_heard_and_only_for_their_speaker(model, stor
     source = dict(texts(transcriber(model, None), clips))
     changed = {clip.speaker for clip in clips if source[clip.audio] != serial[clip.audio]}
     assert changed == {speaker for speaker, method in METHODS.items() if method != IDENTITY}
+
+
+def test_whoever_has_no_adaptation_is_heard_as_by_the_source_alone_in_any_company(model, store, clips):
+    mixed, source = (dict(texts(transcriber(model, who), clips)) for who in (store, None))  # one batch for all
+    unadapted = {*STRANGERS, *(speaker for speaker, method in METHODS.items() if method == IDENTITY)}
+    same = [clip for clip in clips if clip.speaker in unadapted]
+    assert len(same) == 2 * len(unadapted)
+    assert [mixed[clip.audio] for clip in same] == [source[clip.audio] for clip in same]
+    assert any(mixed[clip.audio] != source[clip.audio] for clip in clips)
 
 
 def test_source_only_ignores_all_adaptations(model, store, clips):
@@ -203,3 +214,87 @@ def test_tensors_that_do_not_fit_their_method_fail_only_their_own_files(tiny, re
         found.member("ann")
     reasons, done = failures(found, [record_clip("ann", 1), record_clip("bob", 2)])
     assert (len(reasons), done) == (1, ["bob"])
+
+
+def test_whoever_keeps_the_source_fits_every_source_model(tiny, tiny_model, record_clip, tmp_path):
+    other, store = tiny_model(kernel=5, seed=1, name="other"), SpeakerStore(tmp_path / "store")
+    store_speaker(store, other, "ann", IDENTITY)
+    clip = record_clip("ann", 1)
+    window, transcript = transcriber(tiny, store).transcribe([clip])
+    assert not window.failed
+    assert not transcript.adapted
+    assert [(clip.audio, transcript.text)] == texts(transcriber(tiny, None), [clip])
+
+
+@pytest.fixture
+def imported(tiny, tmp_path):
+    """Imports a speaker whose archive says other options than its tensors were made with."""
+
+    def make(store: SpeakerStore, speaker: str, method: str, options: object) -> None:
+        elsewhere, archive = SpeakerStore(tmp_path / "elsewhere"), tmp_path / f"{speaker}.zip"
+        store_speaker(elsewhere, tiny, speaker, method)
+        elsewhere.export(speaker, archive)
+        with zipfile.ZipFile(archive) as zipped:
+            contents = {name: zipped.read(name) for name in zipped.namelist()}
+        record = json.loads(contents["speaker.json"]) | {"options": options}
+        contents["speaker.json"] = json.dumps(record).encode()
+        with zipfile.ZipFile(archive, "w") as zipped:
+            for name, data in contents.items():
+                zipped.writestr(name, data)
+        store.import_(archive)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lowrank": {"rank": 2.5}},
+        {"lowrank": {"rank": True}},
+        {"lowrank": {"rank": 1000000000}},
+        {"lowrank": {"rank": 512}},
+        {"lowrank": {"rank": -1}},
+        {"lowrank": {"rank": None}},
+        {"lowrank": {"rank": [4]}},
+        {"lowrank": {"": {}}},
+        {"nonsense": {}},
+        {"affine": {}},
+        {"encoder": {}, "lowrank": {"rank": 4}},
+    ],
+    ids=str,
+)
+def test_options_of_an_imported_speaker_that_do_not_fit_fail_only_their_own_files(
+    tiny, record_clip, tmp_path, imported, options
+):
+    store = SpeakerStore(tmp_path / "store")
+    store_speaker(store, tiny, "bob", "lowrank")
+    imported(store, "ann", "lowrank", options)
+    found = transcriber(tiny, store)
+    with pytest.raises(DamagedSpeaker, match="speaker 'ann'"):
+        found.member("ann")
+    clips = [record_clip(speaker, seed) for seed, speaker in enumerate(["ann", "bob", "ann", None])]
+    reasons, done = failures(found, clips)
+    assert done == ["bob", None]
+    assert len(reasons) == 2
+    assert all("speaker 'ann'" in reason for reason in reasons)
+
+
+def test_at_most_so_many_adaptations_are_kept_in_memory(tiny, record_clip, tmp_path, monkeypatch):
+    store, people = SpeakerStore(tmp_path / "store"), ["ann", "bob", "cleo", "dora"]
+    for seed, speaker in enumerate(people):
+        store_speaker(store, tiny, speaker, "affine", seed=seed)
+    clips = [record_clip(speaker, seed) for seed, speaker in enumerate(people * 2)]
+    everything = texts(transcriber(tiny, store), clips)
+    monkeypatch.setattr("asradapt.transcriber.MEMBERS_KEPT", 2)
+    few = transcriber(tiny, store)
+    assert texts(few, clips) == everything
+    assert list(few._members) == ["cleo", "dora"]
+
+
+def test_progress_goes_up_to_the_whole_of_every_window(tiny, record_clip):
+    clips, shares = [record_clip(None, 1, 6.0), record_clip(None, 2)], []
+    list(transcriber(tiny, None, segment_seconds=2.0, batch_size=1).transcribe(clips, progress=shares.append))
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5
+    assert shares[-1] == 1.0

@@ -70,7 +70,7 @@ def _read_sentences(path: Path) -> dict[str, list[tuple[str, str]]]:
 
 def _clear(folder: Path) -> None:
     """Remove an earlier demo's recordings, so that none is left over."""
-    for path in (*folder.glob("audio/*.opus"), folder / "letter.flac"):
+    for path in (*folder.glob("audio/*.opus"), folder / "letter.opus"):
         path.unlink(missing_ok=True)
     (folder / "audio").mkdir(parents=True, exist_ok=True)
 
@@ -93,12 +93,12 @@ def _save(options: argparse.Namespace, part: str, name: str, text: str) -> dict[
 
 
 def _save_letter(options: argparse.Namespace, sentences: list[str]) -> dict[str, str | float]:
-    """One long recording without loss, with pauses between the sentences."""
+    """One long recording, with pauses between the sentences."""
     pause = np.zeros(round(PAUSE_S * SAMPLE_RATE), dtype=np.float32)
     pieces = [piece for text in sentences for piece in (_say(options, text), pause)]
     samples = np.concatenate(pieces)
-    soundfile.write(options.out / "letter.flac", samples, SAMPLE_RATE, compression_level=1.0)
-    return _row("letter.flac", samples, " ".join(sentences), "letter")
+    soundfile.write(options.out / "letter.opus", samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
+    return _row("letter.opus", samples, " ".join(sentences), "letter")
 
 
 def _row(path: str, samples: Samples, text: str, part: str) -> dict[str, str | float]:

@@ -130,7 +130,7 @@ def create(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) ->
     given = options or {}
     problems = [f"options for {part!r}, which is not part of it" for part in given.keys() - set(names)]
     for part in names:
-        allowed = {field.name: field.type for field in fields(METHODS[part])}
+        allowed = {field.name: getattr(field.type, "__name__", field.type) for field in fields(METHODS[part])}
         for key, value in dict(given.get(part, {})).items():
             if key not in allowed:
                 problems.append(f"{part} has no option {key!r}; it has {', '.join(allowed) or 'none'}")

@@ -133,7 +133,7 @@ def _check(content: dict[str, Any]) -> None:
         problems.append(f"{len(tokens)} tokens for {network['tokens']} outputs")
     if content["features"]["mels"] != network["mels"]:
         problems.append(f"{content['features']['mels']} mel bands for {network['mels']} inputs")
-    if network["width"] % (2 * network["heads"]):
+    if network["heads"] < 1 or network["width"] % (2 * network["heads"]):
         problems.append(f"width {network['width']} is not a multiple of twice {network['heads']} heads")
     if problems:
         raise ValueError("; ".join(problems))

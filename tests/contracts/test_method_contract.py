@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from asradapt.adaptation import METHODS, Method, SpeakerBank, TensorSpec, create, register
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
-from asradapt.errors import DamagedSpeaker, UnknownName, UsageError
+from asradapt.errors import DamagedSpeaker, UnknownMethod, UnknownName, UsageError
 from asradapt.models.base import SITE_KINDS, Site, SourceModel, fingerprint
 
 # Logits of the same row in another batch: matrix products of another shape are summed in another order in fp32.
@@ -515,8 +515,10 @@ def test_a_registered_method_is_known_only_while_it_is_registered():
 
 @pytest.mark.parametrize("name", ["nothing", "affine+nothing", "", "affine+", "Affine", "affin"])
 def test_an_unknown_method_is_told_with_the_known_ones(name):
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownMethod) as caught:
         create(name)
+    assert isinstance(caught.value, UnknownName)
+    assert caught.value.exit_code == 2
     assert all(known in str(caught.value) for known in METHODS)
 
 
@@ -525,9 +527,19 @@ def test_an_unknown_method_is_told_with_the_known_ones(name):
     [
         ("affine+affine", {}, "twice"),
         ("encoder+affine", {}, "cannot be combined"),
-        ("lowrank", {"lowrank": {"rank": 0}}, "rank must be at least 1, got 0"),
-        ("lowrank", {"lowrank": {"rang": 2}}, "rang"),
-        ("bottleneck", {"bottleneck": {"width": -1}}, "width must be at least 1"),
+        ("lowrank", {"lowrank": {"rank": 0}}, "rank must lie from 1 to 512, got 0"),
+        ("lowrank", {"lowrank": {"rank": 513}}, "rank must lie from 1 to 512, got 513"),
+        ("lowrank", {"lowrank": {"rang": 2}}, "lowrank has no option 'rang'; it has rank"),
+        ("affine", {"affine": {"rank": 2}}, "affine has no option 'rank'; it has none"),
+        ("lowrank", {"lowrank": {"rank": 2.5}}, "lowrank: rank must be int, got 2.5"),
+        ("lowrank", {"lowrank": {"rank": 4.0}}, "lowrank: rank must be int, got 4.0"),
+        ("lowrank", {"lowrank": {"rank": True}}, "lowrank: rank must be int, got True"),
+        ("lowrank", {"lowrank": {"rank": "4"}}, "lowrank: rank must be int, got '4'"),
+        ("lowrank", {"lowrank": {"rank": None}}, "lowrank: rank must be int, got None"),
+        ("affine", {"lowrank": {"rank": 2}}, "options for 'lowrank', which is not part of it"),
+        ("affine", {"nonsense": {}}, "options for 'nonsense', which is not part of it"),
+        ("bottleneck", {"bottleneck": {"width": 4097}}, "width must lie from 1 to 4096, got 4097"),
+        ("bottleneck", {"bottleneck": {"width": -1}}, "width must lie from 1 to 4096, got -1"),
     ],
 )
 def test_unusable_combinations_and_options_say_what_is_wrong(name, options, message):
@@ -536,5 +548,35 @@ def test_unusable_combinations_and_options_say_what_is_wrong(name, options, mess
 
 
 def test_options_reach_their_method():
-    affine, lowrank = create("affine+lowrank", {"lowrank": {"rank": 7}, "bottleneck": {"width": 3}})
+    affine, lowrank = create("affine+lowrank", {"lowrank": {"rank": 7}, "affine": {}})
     assert (affine.name, lowrank.options()) == ("affine", {"rank": 7})
+    for name, option, most in (("lowrank", "rank", 512), ("bottleneck", "width", 4096)):
+        assert create(name, {name: {option: most}})[0].options() == {option: most}
+
+
+def test_all_that_is_wrong_with_options_is_told_at_once():
+    options = {"lowrank": {"rang": 2, "rank": 2.5}, "bottleneck": {"width": True}, "head": {}, "nonsense": {}}
+    with pytest.raises(UsageError) as caught:
+        create("lowrank+bottleneck", options)
+    for part in ("'lowrank+bottleneck'", "'rang'", "rank must be int", "width must be int", "'head'", "'nonsense'"):
+        assert part in str(caught.value)
+
+
+def test_types_of_options_may_be_written_either_way():
+    fields = [("size", int, 3), ("share", float, 0.5)]
+    given = {"name": "typed", "kinds": Gain.kinds, "tensors": Gain.tensors, "apply": Gain.apply}
+    typed = make_dataclass("Typed", fields, bases=(Method,), frozen=True, namespace=given)
+    with registered(typed):
+        (made,) = create("typed", {"typed": {"size": 5, "share": 0.25}})
+        assert made.options() == {"size": 5, "share": 0.25}
+        with pytest.raises(UsageError, match="size must be int, got True"):
+            create("typed", {"typed": {"size": True}})
+
+
+def test_a_method_without_a_place_to_act_is_refused(tiny_model):
+    class Nowhere(Gain):
+        name = "nowhere"
+        kinds = frozenset({"loudspeaker"})
+
+    with pytest.raises(UsageError, match="'nowhere' finds no place to act in the model 'tiny'"):
+        SpeakerBank(tiny_model(), (*create("affine"), Nowhere()))

@@ -205,6 +205,17 @@ def test_the_fingerprint_notices_names_shapes_and_types():
     assert len({of("a", 2, 3), of("b", 2, 3), of("a", 3, 2), of("a", 6), of("a", 2, 3, dtype=torch.int32)}) == 5
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.bool], ids=str)
+def test_the_fingerprint_works_for_every_type_of_weight(dtype):
+    part = torch.nn.Module()
+    part.register_buffer("matrix", torch.ones(4, 3).to(dtype).T)
+    part.register_buffer("scalar", torch.tensor(1).to(dtype))
+    before = fingerprint(part)
+    assert fingerprint(part) == before
+    part.matrix[1, 2] = 0
+    assert fingerprint(part) != before
+
+
 @torch.no_grad()
 def test_a_saved_model_comes_back_the_same(model, clips, alone, batch, tmp_path):
     save_source(model, tmp_path / "copy.safetensors", dtype=torch.float32)
@@ -249,4 +260,32 @@ def test_a_damaged_model_is_refused_with_its_path(tiny_model, tmp_path):
         load_source(path)
     description.unlink()
     with pytest.raises(InputError, match="both files are needed"):
+        load_source(path)
+
+
+def test_a_description_whose_parts_do_not_fit_is_refused_with_all_that_is_wrong(tiny_model, tmp_path):
+    path, description = tmp_path / "m.safetensors", tmp_path / "m.json"
+    save_source(tiny_model(), path)
+    content = json.loads(description.read_text())
+    network = content["network"]
+    wrong = content | {"format": 2, "tokens": content["tokens"][:-1], "network": network | {"mels": 79, "heads": 3}}
+    description.write_text(json.dumps(wrong))
+    with pytest.raises(InputError) as caught:
+        load_source(path)
+    for part in (
+        "format 2, this version reads 1",
+        "28 tokens for 29 outputs",
+        "80 mel bands for 79 inputs",
+        "width 16 is not a multiple of twice 3 heads",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("heads", [0, -2, "2", None])
+def test_heads_that_are_no_number_of_heads_are_refused(tiny_model, tmp_path, heads):
+    path, description = tmp_path / "m.safetensors", tmp_path / "m.json"
+    save_source(tiny_model(), path)
+    content = json.loads(description.read_text())
+    description.write_text(json.dumps(content | {"network": content["network"] | {"heads": heads}}))
+    with pytest.raises(InputError, match=r"m\.safetensors"):
         load_source(path)

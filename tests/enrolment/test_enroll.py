@@ -10,10 +10,10 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment import EnrolmentOptions, enroll
-from asradapt.enrolment.enroll import auto_settings
+from asradapt.enrolment.enroll import auto_settings, job_size
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.training import Trainer
-from asradapt.errors import InvalidSpeakerName, UnknownName, UsageError
+from asradapt.errors import InvalidSpeakerName, StoreError, UnknownMethod, UsageError
 from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerStore
 from asradapt.types import Utterance
@@ -104,7 +104,9 @@ def test_the_record_says_how_it_came_about(tone_model, people, store):
     assert record.folds["after"]["wer"] == one.after.wer
     assert (record.folds["low"], record.folds["high"]) == (one.interval.low, one.interval.high)
     assert record.folds["normalizer"] == "asradapt-basic-1"
+    assert set(record.gate) == {"confidence", "chance", "tried"}
     assert record.gate["confidence"] == 0.95
+    assert record.gate["chance"] == 1 / 64  # all six are better
     assert record.gate["tried"]["rate"] == 10.0
     assert json.loads(json.dumps(one.as_dict()))["folds"]["after"] == one.after.wer
 
@@ -219,6 +221,7 @@ def test_too_few_recordings_keep_the_source_and_say_how_many_are_needed(tone_mod
     assert f"{count} usable recordings are too few" in one.explanation
     assert "at least 3" in one.explanation
     assert one.record.folds["low"] is None
+    assert one.record.gate == {"confidence": 0.95, "chance": None, "tried": {}}
     assert one.before == one.after
     assert store.load("ann").record.method == IDENTITY
     assert json.loads(json.dumps(one.as_dict()))["folds"]["high"] is None
@@ -274,10 +277,13 @@ def test_progress_goes_from_reading_to_done(tone_model, people):
     assert shares[0] == 0.0
     assert told[-1] == ("done", 1.0)
     assert {stage for stage, _ in told} == {"reading", "cross-validating", "fitting", "done"}
+    fitting = [share for stage, share in told if stage == "fitting" and share <= 0.5]  # of the first job
+    assert len(fitting) >= 3
+    assert fitting[0] < fitting[1] < fitting[-1] == pytest.approx(0.5)
 
 
 def test_wrong_names_are_told_before_any_work(tone_model, people, store):
-    with pytest.raises(UnknownName, match="affine"):
+    with pytest.raises(UnknownMethod, match="affine"):
         enroll(tone_model, people, options=EnrolmentOptions(method="magic"), store=store)
     with pytest.raises(InvalidSpeakerName, match=r"\.\./bob"):
         enroll(tone_model, people | {"../bob": []}, options=INPUT, store=store)
@@ -289,3 +295,46 @@ def test_options_out_of_range_are_all_told_at_once():
         EnrolmentOptions(folds=1, rates=(0.0,), strengths=(), confidence=1.0, passes=0)
     for part in ("folds", "rates", "strengths", "confidence", "passes"):
         assert part in str(caught.value)
+    for strengths in ((0.7, 0.4), (1.0, 0.0), (1.0, 1.1)):
+        with pytest.raises(UsageError, match=r"strengths must lie above 0 and up to 1, with 1 among them"):
+            EnrolmentOptions(strengths=strengths)
+
+
+def test_jobs_hold_one_person_where_a_row_is_a_whole_encoder():
+    assert job_size(EnrolmentOptions(speakers_at_once=5)) == 5
+    assert job_size(EnrolmentOptions(method="affine+lowrank", speakers_at_once=5)) == 5
+    assert job_size(EnrolmentOptions(method="encoder", speakers_at_once=5)) == 1
+
+
+def block(store: SpeakerStore, speaker: str) -> None:
+    """Make it impossible to store a person: a file lies where the folder must be."""
+    (store.root / "speakers").mkdir(parents=True, exist_ok=True)
+    (store.root / "speakers" / speaker).write_text("in the way")
+
+
+def test_who_cannot_be_stored_loses_nobody_else(tone_model, people, store, enrolled):
+    block(store, "anna")
+    result = enroll(tone_model, people, options=INPUT, store=store)
+    assert [one.record.speaker for one in result.speakers] == ["ann", "bob"]
+    (failure,) = result.failed
+    assert failure.item == "anna"
+    assert "anna" in failure.reason
+    for one in result.speakers:
+        assert store.load(one.record.speaker).record == one.record
+        assert one.record.version == 1
+        assert one.record.folds == enrolled[one.record.speaker].record.folds
+
+
+def test_if_nobody_of_a_job_can_be_stored_that_is_an_error_and_earlier_jobs_stay(tone_model, people, store):
+    block(store, "bob")
+    crowd = {"ann": people["ann"], "bob": people["bob"]}
+    with pytest.raises(StoreError, match="bob"):
+        enroll(tone_model, crowd, options=replace(INPUT, speakers_at_once=1), store=store)
+    assert store.load("ann").record.decision == "adapted"
+
+
+def test_a_recording_given_twice_counts_once(tone_model, people, enrolled):
+    (one,) = (result := enroll(tone_model, {"anna": [*people["anna"], *people["anna"][:2]]}, options=INPUT)).speakers
+    assert one.record == enrolled["anna"].record
+    assert len(result.warnings) == 2
+    assert all("used once" in warning for warning in result.warnings)

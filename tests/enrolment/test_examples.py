@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
+import zlib
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from asradapt.enrolment.examples import encode_text, frames_needed, prepare_examples
+from asradapt.enrolment.examples import LONGEST_SECONDS, encode_text, frames_needed, prepare_examples
 from asradapt.errors import TextError
 from asradapt.types import Utterance
 
@@ -17,7 +20,7 @@ def record(tmp_path, babble):
     """Writes a recording: `record("a.wav", 1.0)`."""
 
     def write(name: str, seconds: float = 1.0, level: float = 0.1, rate: int = 16000):
-        soundfile.write(tmp_path / name, babble(seconds, level=level, rate=rate).numpy(), rate)
+        soundfile.write(tmp_path / name, babble(seconds, zlib.crc32(name.encode()), level, rate).numpy(), rate)
         return tmp_path / name
 
     return write
@@ -82,6 +85,7 @@ def test_a_good_recording_becomes_an_example(tiny_model, record):
     assert example.features.shape == (120, 80)
     assert not example.features.requires_grad
     assert [model.tokens[index] for index in example.target] == list("good morning")
+    assert len(example.digest) == 64
 
 
 def test_features_are_those_of_the_model(tiny_model, record):
@@ -104,7 +108,7 @@ def test_what_cannot_be_used_is_reported_with_its_reason_and_the_rest_is_kept(ti
         "dense.wav": ("far too much text for a recording of one second", "too many for 1.0 s"),
         "silent.wav": ("hello", "silent"),
         "short.wav": ("a", "0.1 s long; enrolment takes 0.2 to 40 s"),
-        "long.wav": ("hello", "41.0 s long"),
+        "long.wav": ("hello", "long.wav lasts 41.0 s; at most 40 s are allowed: split it"),
         "notes.wav": ("hello", "not audio"),
         "missing.wav": ("hello", "does not exist"),
     }
@@ -112,13 +116,11 @@ def test_what_cannot_be_used_is_reported_with_its_reason_and_the_rest_is_kept(ti
         record(name, 0.1 if name == "short.wav" else 1.0)
     good = [Utterance(record("first.wav"), "good day"), Utterance(record("last.wav"), "good night")]
     bad = [Utterance(tmp_path / name, text) for name, (text, _) in cases.items()]
-    ticks: list[int] = []
-    found = prepare_examples(tiny_model(), [good[0], *bad, good[1]], progress=ticks.append)
+    found = prepare_examples(tiny_model(), [good[0], *bad, good[1]])
     assert [example.utterance for example in found.usable] == good
     assert [failure.item for failure in found.failed] == [str(utterance.audio) for utterance in bad]
     for failure, (_, reason) in zip(found.failed, cases.values(), strict=True):
         assert reason in failure.reason
-    assert sum(ticks) == 12
 
 
 def test_odd_recordings_are_used_with_a_warning_that_names_them(tiny_model, record):
@@ -137,3 +139,34 @@ def test_text_may_fill_the_recording_but_no_more(tiny_model, record):
     assert [example.utterance for example in found.usable] == [fits]
     assert len(found.failed) == 1
     assert not prepare_examples(tiny_model(), [Utterance(path, "a" * 14)]).usable  # with blanks between
+
+
+def test_the_same_recording_twice_is_used_once_with_a_warning(tiny_model, record, tmp_path):
+    path, copy, other = record("a.wav"), tmp_path / "copy.wav", record("b.wav", 1.2)
+    shutil.copy(path, copy)
+    soundfile.write(tmp_path / "a.flac", soundfile.read(path, dtype="int16")[0], 16000)  # the same samples
+    rows = [Utterance(p, "Good day!") for p in (path, other, copy, path, tmp_path / "a.flac")]
+    rows[2] = Utterance(copy, "good  day")  # the same text after normalisation
+    found = prepare_examples(tiny_model(), rows)
+    assert [example.utterance for example in found.usable] == rows[:2]
+    assert len({example.digest for example in found.usable}) == 2
+    assert not found.failed
+    assert list(found.warnings) == [
+        f"{again}: the same recording as {path}, used once" for again in (copy, path, tmp_path / "a.flac")
+    ]
+
+
+def test_the_same_recording_with_another_text_is_refused(tiny_model, record, tmp_path):
+    path, copy = record("a.wav"), tmp_path / "copy.wav"
+    shutil.copy(path, copy)
+    rows = [Utterance(path, "good day"), Utterance(copy, "good night"), Utterance(path, "good morning")]
+    found = prepare_examples(tiny_model(), rows)
+    assert [example.text for example in found.usable] == ["good day"]
+    assert [failure.item for failure in found.failed] == [str(copy), str(path)]
+    assert all(f"the same recording as {path} with another text" in f.reason for f in found.failed)
+    assert not found.warnings
+
+
+def test_a_recording_of_exactly_the_longest_time_is_taken(tiny_model, record):
+    found = prepare_examples(tiny_model(), [Utterance(record("long.wav", LONGEST_SECONDS, rate=8000), "hello")])
+    assert [example.seconds for example in found.usable] == [40.0]

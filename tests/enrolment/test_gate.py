@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import random
+
+import pytest
+
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.scoring import ErrorCounts
 
@@ -18,7 +22,10 @@ def test_a_planted_improvement_is_accepted():
     assert found.accepted
     assert found.explanation == "adapted: on held-out recordings the word error rate goes from 45.0% to 15.0%"
     assert found.words.difference < 0
-    assert found.characters.unit == "characters"
+    assert found.words.unit == "words"
+    assert found.chance == 1 / 64  # six of six better
+    assert found.before == tuple(counts(4, 5, 3, 6, 4, 5))
+    assert found.after == tuple(counts(1, 2, 1, 2, 2, 1))
 
 
 def test_no_change_is_rejected_however_little_confidence_is_asked_for():
@@ -71,8 +78,49 @@ def test_the_seed_makes_the_verdict_repeatable():
 
 
 def test_more_confidence_accepts_less():
-    before, after = counts(4, 1, 4, 2, 3), counts(2, 3, 3, 3, 2)
-    likely = verdict(before, after).characters.probability_better
-    assert likely is not None
-    assert verdict(before, after, likely).accepted
-    assert not verdict(before, after, likely + 1e-6).accepted
+    before, after = counts(4, 1, 4, 2, 3), counts(2, 2, 2, 2, 2)
+    chance = verdict(before, after).chance
+    assert chance == 3 / 16  # of +-2 +-1 +-2 +-1, one sum is -6 and two are -4
+    assert verdict(before, after, 1 - chance - 1e-6).accepted
+    assert not verdict(before, after, 1 - chance + 1e-6).accepted
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "chance"),
+    [
+        ((4, 4, 4), (3, 3, 4), 1 / 4),  # a bootstrap of these three gives 96% for better
+        ((4, 4, 4), (0, 0, 0), 1 / 8),
+        ((4, 4, 4, 4), (3, 3, 4, 4), 1 / 4),
+        ((4, 4, 4, 4), (0, 0, 0, 0), 1 / 16),  # whatever four say, it is not enough for 0.95
+    ],
+)
+def test_a_few_better_utterances_may_be_chance(before, after, chance):
+    found = verdict(counts(*before), counts(*after))
+    assert found.chance == chance
+    assert not found.accepted
+    assert "may be chance; more recordings would tell" in found.explanation
+
+
+def test_the_least_that_can_pass():
+    assert verdict(counts(4, 4, 4, 4), counts(3, 3, 3, 3), confidence=0.9).accepted
+    assert verdict(counts(4, 4, 4, 4, 4), counts(3, 3, 3, 3, 3)).accepted
+    assert verdict(counts(4, 4, 4, 4, 4, 0, 7), counts(3, 3, 3, 3, 3, 0, 7)).accepted  # ties say nothing
+    assert not verdict(counts(4, 4, 4, 4, 4), counts(3, 3, 3, 3, 3), confidence=0.97).accepted
+
+
+def noisy(source: random.Random, mean: float) -> list[ErrorCounts]:
+    """Ten utterances of 40 characters, each wrong with the same probability."""
+    return counts(*(sum(source.random() < mean / 40 for _ in range(40)) for _ in range(10)))
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_chance_alone_is_accepted_no_more_often_than_the_confidence_allows(confidence):
+    source, trials, allowed = random.Random(0), 400, 1 - confidence
+    accepted = sum(verdict(noisy(source, 5), noisy(source, 5), confidence).accepted for _ in range(trials))
+    assert accepted / trials <= allowed + 3 * (allowed * confidence / trials) ** 0.5
+    assert accepted > 0.4 * allowed * trials  # the test is not blind either
+
+
+def test_a_real_improvement_is_found():
+    source = random.Random(0)
+    assert sum(verdict(noisy(source, 8), noisy(source, 3)).accepted for _ in range(50)) > 45

@@ -22,8 +22,8 @@ def record() -> SpeakerRecord:
     return SpeakerRecord(
         speaker="ann",
         decision="adapted",
-        method="affine",
-        options={"rank": 4, "sites": ["norm"]},
+        method="affine+lowrank",
+        options={"lowrank": {"rank": 4}},
         source={"name": "tiny", "fingerprint": "f" * 64},
         utterances=12,
         seconds=61.5,

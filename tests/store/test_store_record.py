@@ -47,6 +47,11 @@ def test_all_wrong_keys_and_values_are_named(record: SpeakerRecord) -> None:
         ('{"seconds": NaN}', "NaN is not a JSON number"),
         ('{"seconds": 1e999}', "seconds is inf, not float"),
         ('{"seconds": 1' + "0" * 400 + "}", "missing keys"),
+        ('{"decision": "source", "method": "affine"}', "'source' does not go with method 'affine'"),
+        ('{"decision": "adapted", "method": "identity"}', "'adapted' does not go with method 'identity'"),
+        ('{"decision": "source"}', "'source' does not go with method None"),
+        ('{"options": {"rank": 4}}', "options are not given by method"),
+        ('{"options": {"lowrank": {"rank": 4}, "affine": []}}', "options are not given by method"),
         ('{"source": {"name": 1, "fingerprint": ""}}', "source is .* not dict"),
     ],
 )

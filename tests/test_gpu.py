@@ -1,0 +1,129 @@
+"""On a CUDA device: rows are independent, mixed batches equal speakers alone, enrolment decides as on the CPU."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+import soundfile
+import torch
+from samples import random_state, store_speaker
+from tones import make_tone_model, record_person
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
+from asradapt.enrolment import EnrolmentOptions, enroll
+from asradapt.store import SpeakerStore
+from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
+from asradapt.types import Utterance
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is available here"),
+]
+DEVICE = "cuda"
+
+# In fp32 with TF32 off: other kernels for other shapes sum in another order. The logits reach 10, a leak of
+# padding or of a neighbour's adaptation changes them by 1 or more.
+SAME = {"rtol": 0, "atol": 1e-3}
+
+METHODS = ("affine", IDENTITY, "lowrank", "affine+lowrank", "input", "bottleneck", "head")
+
+
+@pytest.fixture(autouse=True)
+def exact() -> Iterator[None]:
+    """Convolutions and products in fp32, not TF32."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@pytest.fixture
+def gpu_model(tiny_model):
+    return tiny_model(kernel=5).to(DEVICE)
+
+
+@pytest.fixture
+def waveforms(babble):
+    return [babble(seconds, seed) for seed, seconds in enumerate((0.31, 1.2, 0.05, 0.8, 0.8, 2.0, 1.03))]
+
+
+def padded(batch, waveforms):
+    return tuple(part.to(DEVICE) for part in batch(waveforms))
+
+
+@torch.no_grad()
+def test_a_row_of_a_batch_equals_the_row_alone(gpu_model, waveforms, batch):
+    alone = [gpu_model.forward(*padded(batch, [waveform]))[0][0] for waveform in waveforms]
+    chance = random.Random(0)
+    for order in ([1, 5], [5, 1], [2, 5], *(chance.sample(range(7), 7) for _ in range(3))):
+        logits, frames = gpu_model.forward(*padded(batch, [waveforms[i] for i in order]))
+        assert logits.device.type == DEVICE
+        for row, index in enumerate(order):
+            assert int(frames[row]) == len(alone[index])
+            torch.testing.assert_close(logits[row, : len(alone[index])], alone[index], **SAME)
+
+
+@torch.no_grad()
+def test_a_mixed_batch_equals_every_speaker_alone(gpu_model, waveforms, batch):
+    members = [
+        Member(name, {}, {} if name == IDENTITY else random_state(gpu_model, name, seed=seed))
+        for seed, name in enumerate(METHODS)
+    ]
+    mixed, inputs = MixedBank(gpu_model, members), padded(batch, waveforms)
+    source, _ = gpu_model.forward(*inputs)
+    with mixed.attach(gpu_model, torch.arange(len(METHODS), device=DEVICE)):
+        together, _ = gpu_model.forward(*inputs)
+    for row, (member, waveform) in enumerate(zip(members, waveforms, strict=True)):
+        if member.method == IDENTITY:
+            assert torch.equal(together[row], source[row])
+            continue
+        bank = SpeakerBank(gpu_model, create(member.method))
+        bank.load(0, member.state)
+        with bank.attach(gpu_model, torch.tensor([0], device=DEVICE)):
+            alone = gpu_model.forward(*padded(batch, [waveform]))[0][0]
+        torch.testing.assert_close(together[row, : len(alone)], alone, **SAME)
+        assert float((alone - source[row, : len(alone)]).abs().max()) > 0.1
+
+
+def test_mixed_transcription_equals_file_by_file(gpu_model, waveforms, tmp_path):
+    store = SpeakerStore(tmp_path / "store")
+    clips = []
+    for seed, (method, waveform) in enumerate(zip((*METHODS[:-1], "encoder"), waveforms, strict=True)):
+        speaker = f"speaker{seed}"
+        store_speaker(store, gpu_model, speaker, method, seed=seed)
+        soundfile.write(tmp_path / f"{seed}.wav", waveform.numpy(), 16_000)
+        clips.append(Utterance(tmp_path / f"{seed}.wav", speaker=speaker))
+    one_by_one, mixed = (
+        [
+            item.text
+            for item in Transcriber(gpu_model, store, TranscriberOptions(batch_size=size)).transcribe(clips)
+            if isinstance(item, Transcript)
+        ]
+        for size in (1, 0)
+    )
+    assert len(mixed) == len(clips)
+    assert mixed == one_by_one
+
+
+def test_enrolment_decides_as_on_the_cpu(tmp_path):
+    people = {
+        "ann": record_person(tmp_path, "ann", shift=1.0),
+        "anna": record_person(tmp_path, "anna", shift=-1.0, utterances=6),
+        "bob": record_person(tmp_path, "bob", utterances=4),
+    }
+    options = EnrolmentOptions(method="input", rates=(10.0,), passes=20, checkpoints=2)
+    cpu, gpu = (
+        enroll(make_tone_model().to(device), people, options=options).speakers for device in ("cpu", DEVICE)
+    )
+    assert [one.record.decision for one in cpu] == ["adapted", "adapted", "source"]
+    for one, other in zip(cpu, gpu, strict=True):
+        assert (one.record.speaker, one.record.decision) == (other.record.speaker, other.record.decision)
+        assert one.record.split == other.record.split
+        assert one.record.source == other.record.source
+        assert one.before == other.before
+        assert abs(one.after.wer - other.after.wer) < 0.1
+        assert one.state.keys() == other.state.keys()
+        assert all(tensor.device.type == "cpu" for tensor in other.state.values())
