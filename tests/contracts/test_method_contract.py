@@ -558,7 +558,14 @@ def test_all_that_is_wrong_with_options_is_told_at_once():
     options = {"lowrank": {"rang": 2, "rank": 2.5}, "bottleneck": {"width": True}, "head": {}, "nonsense": {}}
     with pytest.raises(UsageError) as caught:
         create("lowrank+bottleneck", options)
-    for part in ("'lowrank+bottleneck'", "'rang'", "rank must be int", "width must be int", "'head'", "'nonsense'"):
+    for part in (
+        "'lowrank+bottleneck'",
+        "'rang'",
+        "rank must be int",
+        "width must be int",
+        "'head'",
+        "'nonsense'",
+    ):
         assert part in str(caught.value)
 
 

@@ -268,7 +268,11 @@ def test_a_description_whose_parts_do_not_fit_is_refused_with_all_that_is_wrong(
     save_source(tiny_model(), path)
     content = json.loads(description.read_text())
     network = content["network"]
-    wrong = content | {"format": 2, "tokens": content["tokens"][:-1], "network": network | {"mels": 79, "heads": 3}}
+    wrong = content | {
+        "format": 2,
+        "tokens": content["tokens"][:-1],
+        "network": network | {"mels": 79, "heads": 3},
+    }
     description.write_text(json.dumps(wrong))
     with pytest.raises(InputError) as caught:
         load_source(path)

@@ -106,7 +106,7 @@ def test_the_record_says_how_it_came_about(tone_model, people, store):
     assert record.folds["normalizer"] == "asradapt-basic-1"
     assert set(record.gate) == {"confidence", "chance", "tried"}
     assert record.gate["confidence"] == 0.95
-    assert record.gate["chance"] == 1 / 64  # all six are better
+    assert 0 < record.gate["chance"] <= 0.05
     assert record.gate["tried"]["rate"] == 10.0
     assert json.loads(json.dumps(one.as_dict()))["folds"]["after"] == one.after.wer
 
@@ -334,7 +334,9 @@ def test_if_nobody_of_a_job_can_be_stored_that_is_an_error_and_earlier_jobs_stay
 
 
 def test_a_recording_given_twice_counts_once(tone_model, people, enrolled):
-    (one,) = (result := enroll(tone_model, {"anna": [*people["anna"], *people["anna"][:2]]}, options=INPUT)).speakers
+    (one,) = (
+        result := enroll(tone_model, {"anna": [*people["anna"], *people["anna"][:2]]}, options=INPUT)
+    ).speakers
     assert one.record == enrolled["anna"].record
     assert len(result.warnings) == 2
     assert all("used once" in warning for warning in result.warnings)
