@@ -42,7 +42,7 @@ class EnrolmentOptions:
         checkpoints: How often held-out error is looked at; the best number of updates is chosen from these.
         patience: Checkpoints without improvement after which a setting leaves the job.
         least_utterances: Fewer usable utterances than this keep the source.
-        confidence: Share of bootstrap resamples in which the held-out folds must improve.
+        confidence: 1 minus the probability of chance that the gate tolerates.
         speakers_at_once: Most speakers in one job; bounds the memory.
         seed: Seed of the folds, the order and the bootstrap.
         training: Sizes of batches and steps.
@@ -54,11 +54,11 @@ class EnrolmentOptions:
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.4)
     passes: int = 8
-    least_steps: int = 15
-    checkpoints: int = 5
+    least_steps: int = 12
+    checkpoints: int = 4
     patience: int = 2
     least_utterances: int = 3
-    confidence: float = 0.95
+    confidence: float = 0.8
     speakers_at_once: int = 16
     seed: int = 0
     training: TrainingOptions = field(default_factory=TrainingOptions)

@@ -5,6 +5,7 @@ Letters: S rows of the bank, one for every person, setting and fold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -73,11 +74,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Selected:
-    """A person's best candidate, and an unflattered estimate of what choosing like this brings.
+    """A person's preferred candidate, and an unflattered estimate of what choosing like this brings.
 
     Attributes:
-        choice: The best candidate on all folds.
-        counts: Held-out error counts, one an utterance: each fold by the candidate that is best on the others.
+        choice: The preferred candidate on all folds.
+        counts: Held-out error counts, one an utterance: each fold by the candidate preferred on the others.
     """
 
     choice: Choice
@@ -199,19 +200,35 @@ def run_method(
     return trials
 
 
+def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
+    """The candidate to use, judged on some utterances: the usual one unless another is clearly better.
+
+    The usual one is the full training of the first setting. With ten sentences the least error is mostly
+    luck, so another candidate must be better by more than the standard error of the difference (the
+    one-standard-error rule, Breiman et al. 1984).
+    """
+    full = [choice for choice in seen if choice.setting == seen[0].setting and choice.strength == 1.0]
+    usual = max(full, key=lambda choice: choice.steps)
+
+    def errors(choice: Choice) -> list[int]:
+        return [choice.counts[index].character_errors for index in indices]
+
+    best = min(seen, key=lambda choice: (sum(errors(choice)), choice.loss))
+    gains = [old - new for old, new in zip(errors(usual), errors(best), strict=True)]
+    mean = sum(gains) / len(gains)
+    deviation = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / max(1, len(gains) - 1))
+    return best if sum(gains) > deviation * math.sqrt(len(gains)) else usual
+
+
 def select(person: Person, seen: Sequence[Choice]) -> Selected:
-    """The best of all candidates; and each fold judged by a choice that has not seen it (nested selection)."""
+    """The preferred candidate; and each fold judged by a choice that has not seen it (nested selection)."""
     counts: dict[int, ErrorCounts] = {}
+    everything = range(len(person.examples))
     for fold in person.folds:
-        others = [index for index in range(len(person.examples)) if index not in set(fold)]
-
-        def errors(choice: Choice, indices: Sequence[int] = others) -> tuple[int, float]:
-            return sum(choice.counts[index].character_errors for index in indices), choice.loss
-
-        best = min(seen, key=errors)
-        counts |= {index: best.counts[index] for index in fold}
-    ordered = tuple(counts[index] for index in range(len(person.examples)))
-    return Selected(min(seen, key=lambda choice: choice.rank), ordered)
+        held_out = set(fold)
+        chosen = prefer(seen, [index for index in everything if index not in held_out])
+        counts |= {index: chosen.counts[index] for index in fold}
+    return Selected(prefer(seen, everything), tuple(counts[index] for index in everything))
 
 
 def cross_validate(
