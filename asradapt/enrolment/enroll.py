@@ -25,8 +25,8 @@ from asradapt.types import Failure, Utterance
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of the whole that is done
 
-# What `auto` tries, by seconds of speech: little data, few parameters; and methods are compared by the folds only where
-# there is enough speech to tell them apart. The measurements behind it: docs/adaptation.md
+# What `auto` tries, by seconds of speech: little data, few parameters; and methods are compared by the
+# folds only where there is enough speech to tell them apart. The measurements: docs/adaptation.md
 AUTO_SETTINGS: tuple[tuple[float, tuple[Setting, ...]], ...] = (
     (0.0, (Setting("affine"),)),
     (20.0, (Setting("lowrank"),)),

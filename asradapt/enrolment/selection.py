@@ -213,7 +213,7 @@ def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
     def errors(choice: Choice) -> list[int]:
         return [choice.counts[index].character_errors for index in indices]
 
-    best = min(seen, key=lambda choice: (sum(errors(choice)), choice.loss))
+    best = min(seen, key=lambda choice: sum(errors(choice)))  # no loss here: it knows the other folds too
     gains = [old - new for old, new in zip(errors(usual), errors(best), strict=True)]
     mean = sum(gains) / len(gains)
     deviation = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / max(1, len(gains) - 1))
