@@ -159,10 +159,6 @@ def test_who_is_best_only_on_a_fold_gets_no_credit_for_it(someone):
 def test_the_usual_candidate_is_the_full_training_of_the_first_setting():
     others = [candidate(4, 4, steps=3), candidate(4, 4, steps=9, strength=0.4)]
     others.append(candidate(4, 4, steps=99, rate=2.0))
-        candidate(4, 4, steps=3),
-        candidate(4, 4, steps=9, strength=0.4),
-        candidate(4, 4, steps=99, rate=2.0),
-    ]
     usual = candidate(4, 4, steps=9)
     assert prefer([*others, usual], [0, 1]) is usual
 
