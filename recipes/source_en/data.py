@@ -62,15 +62,16 @@ def extract(manifest: Path, where: tuple[str, ...], folder: Path) -> None:
 class Corpus:
     """All sets together, with batches by length; reproducible by seed and epoch."""
 
-    def __init__(self, folders: list[Path], longest: float = 1e9) -> None:
+    def __init__(self, folders: list[Path], longest: float = 1e9, *, dense: bool = False) -> None:
         mels = FeatureOptions().mels
         self.stores = [np.memmap(f / "frames.f16", np.float16, "r").reshape(-1, mels) for f in folders]
         self.examples: list[Example] = []
         for number, folder in enumerate(folders):
             for start, frames, text in json.loads((folder / "index.json").read_text()):
                 tokens = encode(text)
-                # CTC needs a frame for each token and one more between equal neighbours
-                if tokens and frames <= longest * 100 and frames // 4 >= len(tokens) * 1.05 + 2:
+                # CTC needs a frame for each token and one more between equal neighbours; `dense` keeps all
+                fits = dense or (tokens and frames // 4 >= len(tokens) * 1.05 + 2)
+                if tokens and fits and frames <= longest * 100:
                     self.examples.append(Example(number, start, frames, text))
 
     def hours(self) -> float:

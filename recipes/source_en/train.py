@@ -201,7 +201,9 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     config = tomllib.loads(args.config.read_text())
     corpus = Corpus([open_set(text, args.work)[1] for text in args.set], config["batch"]["longest"])
-    held_out = {name: Corpus([folder]) for name, folder in (open_set(t, args.work) for t in args.validation)}
+    held_out = {
+        name: Corpus([folder], dense=True) for name, folder in (open_set(t, args.work) for t in args.validation)
+    }
     print(f"{len(corpus.examples)} utterances, {corpus.hours():.2f} hours", flush=True)
     run(start(config, args.work / "checkpoint.pt"), corpus, held_out, config, args)
 

@@ -64,8 +64,13 @@ def main() -> None:
             what = f"mixed, batch size {size or 'free':>4}, {name:9}"
             print(f"{what}: {differ} texts differ, {audio / seconds:.0f} x real time")
     began = time.perf_counter()
-    transcribe(Transcriber(model), utterances, source_only=True)
+    source = transcribe(Transcriber(model), utterances, source_only=True)
     print(f"source only, batch size free: {audio / (time.perf_counter() - began):.0f} x real time")
+    kept = [
+        str(u.audio) for u in utterances if u.speaker in store and store.record(u.speaker).decision == "source"
+    ]
+    changed = sum(source[key] != alone[key] for key in kept if key in alone)
+    print(f"speakers who keep the source: {changed} of {len(kept)} texts differ from the source model's")
 
 
 if __name__ == "__main__":
