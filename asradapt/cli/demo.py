@@ -25,7 +25,7 @@ from asradapt.cli.common import (
     store_option,
 )
 from asradapt.errors import InputError
-from asradapt.types import Utterance
+from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
     from asradapt.evaluation import Evaluation
@@ -54,7 +54,7 @@ def _part(name: str) -> list[Utterance]:
     return list(read_manifest(demo_folder() / "manifest.jsonl", where=[("part", name)]).utterances)
 
 
-def _enroll(model: ConformerSource, store: SpeakerStore, seed: int) -> dict[str, object]:
+def _enroll(model: ConformerSource, store: SpeakerStore, seed: int, failed: list[Failure]) -> dict[str, object]:
     from asradapt.enrolment import EnrolmentOptions, enroll
 
     recordings = _part("enroll")
@@ -63,7 +63,9 @@ def _enroll(model: ConformerSource, store: SpeakerStore, seed: int) -> dict[str,
         result = enroll(
             model, {SPEAKER: recordings}, options=EnrolmentOptions(seed=seed), store=store, progress=bar
         )
-    report_problems(result.warnings, result.failed)
+    failed += result.failed
+    if not result.speakers:
+        raise InputError(f"the demo recordings cannot be used: {failed[0].item}: {failed[0].reason}")
     note(f"  {result.speakers[0].explanation}")
     return result.speakers[0].as_dict()
 
@@ -101,19 +103,21 @@ def demo(store_path: Path | None, model: str, device: str, seed: int, as_json: b
         if store_path is None:
             store_path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="asradapt-demo-")))
         source, store = open_model(model, device), open_store(store_path)
-        enrolled = _enroll(source, store, seed)
+        failed: list[Failure] = []
+        enrolled = _enroll(source, store, seed, failed)
         test = _part("test")
         note(f"Measuring on {len(test)} other sentences ...")
         result = evaluate(Transcriber(source, store), test, seed=seed)
         letter = _letter(source, store)
-        seconds = time.monotonic() - began
-        if as_json:
-            print_json(
-                {"enroll": enrolled, "evaluate": result.as_dict(), "transcribe": letter, "seconds": seconds}
-            )
-            return 0
+    failed += result.failed
+    seconds = time.monotonic() - began
+    if as_json:
+        measured = {"enroll": enrolled, "evaluate": result.as_dict(), "transcribe": letter, "seconds": seconds}
+        print_json(measured | {"failed": [failure.as_dict() for failure in failed]})
+    else:
         _report(result, letter, seconds)
-    return 0
+    report_problems(result.warnings, failed)
+    return 1 if failed else 0
 
 
 def _report(result: Evaluation, letter: dict[str, Any], seconds: float) -> None:
@@ -127,5 +131,5 @@ def _report(result: Evaluation, letter: dict[str, Any], seconds: float) -> None:
             f"difference in WER {difference.difference:+.1%}, "
             f"95% interval {difference.low:+.1%} to {difference.high:+.1%}"
         )
-    say(f"\n{letter['audio']} ({letter['seconds']:.0f} s):\n  {letter['text']}\n")
+    say(f"\n{Path(letter['audio']).name} ({letter['seconds']:.0f} s):\n  {letter['text']}\n")
     say(f"done in {seconds:.0f} s")

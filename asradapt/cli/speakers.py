@@ -171,7 +171,7 @@ def rollback(speaker: str, to: int | None, store_path: Path | None, as_json: boo
 def export(speaker: str, file: Path, force: bool, store_path: Path | None, as_json: bool) -> int:
     """Write one speaker to a file.
 
-    FILE becomes a zip archive with the current version of SPEAKER, without any audio.
+    FILE becomes a zip archive with the current version of SPEAKER: no audio, but the enrolment texts.
     """
     path = open_store(store_path).export(speaker, file, force=force)
     if as_json:
