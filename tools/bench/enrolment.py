@@ -1,6 +1,6 @@
 """Enrol many speakers in one job against one after the other: time, and whether the results agree.
 
-    python tools/bench/enrolment.py --manifest M [--where part=enroll] [--speakers 16] [--method affine]
+    python tools/bench/enrolment.py --manifest M [--where part=enroll] [--speakers 16] [--utterances 5] [--method affine]
 
 Without a manifest the demo recordings are used, dealt out to 6 pretended speakers. Both ways run in this
 process, in turn, `--repeats` times; the table and `--json` give medians.
@@ -30,12 +30,12 @@ from asradapt.types import Utterance
 People = Mapping[str, Sequence[Utterance]]
 
 
-def people_of(manifest: Path, where: Sequence[str], count: int) -> dict[str, list[Utterance]]:
-    """The first `count` speakers of a manifest."""
+def people_of(manifest: Path, where: Sequence[str], count: int, each: int) -> dict[str, list[Utterance]]:
+    """The first `count` speakers of a manifest with their first `each` utterances."""
     people: dict[str, list[Utterance]] = {}
     for utterance in read_manifest(manifest, where=parse_where(where)).utterances:
         people.setdefault(utterance.speaker or "nobody", []).append(utterance)
-    return dict(list(people.items())[:count])
+    return {name: found[:each] for name, found in list(people.items())[:count]}
 
 
 def pretended(count: int = 6) -> dict[str, list[Utterance]]:
@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path)
     parser.add_argument("--where", action="append", default=[])
     parser.add_argument("--speakers", type=int, default=16)
+    parser.add_argument("--utterances", type=int, default=1000, help="of each speaker, at most")
     parser.add_argument("--method", default="affine")
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--device", default="cpu")
@@ -98,7 +99,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     model = load_model(args.model, device=args.device)
-    people: People = people_of(args.manifest, args.where, args.speakers) if args.manifest else pretended()
+    people: People = (
+        people_of(args.manifest, args.where, args.speakers, args.utterances) if args.manifest else pretended()
+    )
     options = EnrolmentOptions(method=args.method)
     times: dict[str, list[float]] = {"together": [], "in_turn": []}
     for _ in range(args.repeats):
