@@ -12,6 +12,7 @@ from asradapt.transcriber import Loaded, Progress, Transcriber, Window
 from asradapt.types import Failure, Utterance
 
 UNNAMED = "(unnamed)"
+SENTENCE_WORDS = 4  # shorter texts (commands, digits) repeat by nature
 
 
 @dataclass(frozen=True)
@@ -179,9 +180,28 @@ def evaluate(
             entry.pairs.append(Pair(one.utterance, source_text, adapted_text, before, after))
         done += window.inputs
         tell(1.0)
+    for entry in entries.values():
+        warnings += _heard_before(transcriber, entry)
     pairs = [pair for entry in entries.values() for pair in entry.pairs]
     interval = paired_bootstrap([p.before for p in pairs], [p.after for p in pairs], seed=seed)
     return Evaluation(transcriber.model.name, tuple(entries.values()), interval, tuple(failed), _once(warnings))
+
+
+def _heard_before(transcriber: Transcriber, entry: SpeakerScores) -> list[str]:
+    """A warning where an adapted speaker is measured on sentences of their own enrolment."""
+    if entry.decision != "adapted" or transcriber.store is None:
+        return []
+    texts = transcriber.store.record(entry.speaker).split.get("texts")
+    known = (
+        {text for text in texts if len(str(text).split()) >= SENTENCE_WORDS} if isinstance(texts, list) else set()
+    )
+    count = sum(normalize(pair.utterance.text or "") in known for pair in entry.pairs)
+    if not count:
+        return []
+    return [
+        f"{entry.speaker}: {count} of {len(entry.pairs)} texts were also read for the enrolment, so the error "
+        "after adaptation is flattered; measure on other sentences"
+    ]
 
 
 def _with_text(utterances: Iterable[Utterance], speaker: str | None, failed: list[Failure]) -> Iterable[Utterance]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 
 import click
@@ -48,7 +49,8 @@ for _command in (enroll, transcribe, evaluate, speakers, models, methods, prompt
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
     note(f"error: {message}")
     if "--json" in arguments or ("--format", "json") in pairwise(arguments) or "--format=json" in arguments:
-        print_json({"error": message, "failed": []})
+        with suppress(OSError):  # stdout itself may be what is full
+            print_json({"error": message, "failed": []})
     return code
 
 

@@ -58,6 +58,7 @@ def _enroll(model: ConformerSource, store: SpeakerStore, seed: int, failed: list
     from asradapt.enrolment import EnrolmentOptions, enroll
 
     recordings = _part("enroll")
+    note(f"{SPEAKER} whispers: a synthetic voice that the source model finds hard.")
     note(f"Enrolling {SPEAKER} from {len(recordings)} recordings ...")
     with progress() as bar:
         result = enroll(
@@ -131,5 +132,6 @@ def _report(result: Evaluation, letter: dict[str, Any], seconds: float) -> None:
             f"difference in WER {difference.difference:+.1%}, "
             f"95% interval {difference.low:+.1%} to {difference.high:+.1%}"
         )
-    say(f"\n{Path(letter['audio']).name} ({letter['seconds']:.0f} s):\n  {letter['text']}\n")
+    say(f"\n{Path(letter['audio']).name} ({letter['seconds']:.0f} s), after:\n  {letter['text']}")
+    say(f"said:\n  {_part('letter')[0].text}\n")
     say(f"done in {seconds:.0f} s")

@@ -168,8 +168,9 @@ def explain(judged: Judged, options: EnrolmentOptions) -> str:
     if judged.verdict:
         return judged.verdict.explanation
     count = len(judged.person.examples)
+    plural = "recording is" if count == 1 else "recordings are"
     return (
-        f"the source is kept: {count} usable recordings are too few different ones to check an adaptation; "
+        f"the source is kept: {count} usable {plural} too few to check an adaptation; "
         f"record at least {options.least_utterances} different sentences, better 10"
     )
 
@@ -196,8 +197,32 @@ def finish(
     return enrolled
 
 
+def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:
+    """The current version of the speaker if that is an adaptation to the same source, else 0."""
+    if record.speaker not in store:
+        return 0
+    try:
+        current = store.record(record.speaker)
+    except StoreError:  # damaged: nothing that could stand
+        return 0
+    return current.version if current.decision == "adapted" and current.source == record.source else 0
+
+
+def stands(one: Enrolled, version: int) -> Enrolled:
+    """The outcome where an enrolment without success meets an adaptation that had passed its own gate."""
+    name = one.record.speaker
+    explanation = (
+        f"{one.explanation}. The adaptation of version {version} stays in use; `asradapt speakers remove {name}` "
+        "goes back to the source"
+    )
+    return replace(one, record=replace(one.record, version=version), explanation=explanation)
+
+
 def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure]) -> list[Enrolled]:
     """Store everybody; who cannot be stored goes to `failed`, so that one bad folder loses nobody else.
+
+    An adaptation that stands is not replaced by an enrolment that ends with the source: a second round
+    with less or worse speech must not make it worse.
 
     Raises:
         StoreError: If nobody could be stored.
@@ -205,7 +230,11 @@ def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure
     kept, errors = [], []
     for one in enrolled:
         try:
-            kept.append(replace(one, record=store.save(one.record, one.state)))
+            earlier = standing_version(store, one.record) if one.record.decision == "source" else 0
+            if earlier:
+                kept.append(stands(one, earlier))
+            else:
+                kept.append(replace(one, record=store.save(one.record, one.state)))
         except StoreError as error:
             errors.append(error)
             failed.append(Failure(one.record.speaker, str(error)))

@@ -93,7 +93,9 @@ def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, 
         raise AudioError("the recording is silent; record it again")
     if not SHORTEST_SECONDS <= recording.seconds <= LONGEST_SECONDS:
         allowed = f"{SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g} s"
-        raise AudioError(f"the recording is {recording.seconds:.1f} s long; enrolment takes {allowed}, cut it")
+        raise AudioError(
+            f"the recording is {recording.seconds:.2f} s long; enrolment takes {allowed}, record it again"
+        )
     samples = torch.from_numpy(recording.samples)[None].to(model.device)
     lengths = torch.tensor([samples.shape[1]], device=model.device)
     features, frames = model.prepare(samples, lengths)

@@ -50,17 +50,22 @@ def decide(
     chance = sign_flip([new.character_errors - old.character_errors for old, new in pairs], seed=seed)
     sure = chance <= 1 - confidence
     accepted = sure and words.difference <= 0
-    explanation = _explain(before, after, words, accepted, sure)
+    explanation = _explain(before, after, words, accepted, sure, chance)
     return Verdict(accepted, tuple(before), tuple(after), words, chance, explanation)
 
 
 def _explain(
-    before: Sequence[ErrorCounts], after: Sequence[ErrorCounts], words: Interval, accepted: bool, sure: bool
+    before: Sequence[ErrorCounts],
+    after: Sequence[ErrorCounts],
+    words: Interval,
+    accepted: bool,
+    sure: bool,
+    chance: float,
 ) -> str:
     old, new = total(before), total(after)
     change = f"on held-out recordings the word error rate goes from {old.wer:.1%} to {new.wer:.1%}"
     if accepted:
-        return f"adapted: {change}"
+        return f"adapted: {change} (chance alone does as well in {chance:.1%} of cases)"
     if old.errors == 0:
         return "the source is kept: it makes no error on these recordings"
     if sure:

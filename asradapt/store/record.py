@@ -110,7 +110,11 @@ def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
     if differences:
         raise SourceMismatch(
             f"speaker {record.speaker!r} belongs to another source model: {'; '.join(differences)}. "
-            f"Use the source model {record.source.get('name')!r}, or enrol the speaker again on {name!r}"
+            + (
+                "The model of that name has changed: enrol the speaker again"
+                if record.source.get("name") == name
+                else f"Use the source model {record.source.get('name')!r}, or enrol the speaker again on {name!r}"
+            )
         )
 
 

@@ -1,6 +1,6 @@
 """Enrol many speakers in one job against one after the other: time, and whether the results agree.
 
-    python tools/bench/enrolment.py --manifest M [--where part=enroll] [--speakers 16] [--utterances 5] [--method affine]
+    python tools/bench/enrolment.py --manifest M [--where part=enroll] [--speakers 16] [--method affine]
 
 Without a manifest the demo recordings are used, dealt out to 6 pretended speakers. Both ways run in this
 process, in turn, `--repeats` times; the table and `--json` give medians.
