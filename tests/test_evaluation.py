@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -162,3 +163,15 @@ def test_one_utterance_allows_no_interval_and_none_no_rates(tiny, utterances):
     assert (one.difference.low, one.difference.high) == (None, None)
     none = evaluate(Transcriber(tiny, None), [])
     assert (none.speakers, none.before.words, none.before.wer) == ((), 0, 0.0)
+
+
+def test_measuring_on_sentences_of_the_enrolment_is_warned_of(tiny, store, utterances, tmp_path):
+    known = SpeakerStore(tmp_path)
+    stored = store.load("ann")
+    record = dataclasses.replace(stored.record, split={"texts": ["one two three four five six seven", "go"]})
+    known.save(record, stored.tensors)
+    own = [utterance for utterance in utterances if utterance.speaker == "ann"]
+    found = evaluate(Transcriber(tiny, known), own).warnings
+    assert [warning for warning in found if "also read for the enrolment" in warning and "1 of 4" in warning]
+    others = [utterance for utterance in own if not utterance.text.startswith("one")]
+    assert not [w for w in evaluate(Transcriber(tiny, known), others).warnings if "also read" in w]

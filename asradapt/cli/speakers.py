@@ -108,9 +108,8 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"version     {record.version} (kept: {', '.join(map(str, versions))}), made {record.created}")
     say(f"recordings  {record.utterances}, {record.seconds:.1f} s")
     if record.gate.get("tried"):
-        say(
-            f"folds       word error rate {_rate(record, 'before')} before, {_rate(record, 'after')} after, held out"
-        )
+        before, after = _rate(record, "before"), _rate(record, "after")
+        say(f"folds       word error rate {before} before, {after} after, held out")
     else:
         say("folds       not measured: too few recordings")
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")

@@ -202,7 +202,7 @@ def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:
     if record.speaker not in store:
         return 0
     try:
-        current = store.record(record.speaker)
+        current = store.load(record.speaker).record
     except StoreError:  # damaged: nothing that could stand
         return 0
     return current.version if current.decision == "adapted" and current.source == record.source else 0

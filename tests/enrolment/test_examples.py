@@ -107,7 +107,7 @@ def test_what_cannot_be_used_is_reported_with_its_reason_and_the_rest_is_kept(ti
         "script.wav": ("привет", "cannot write"),
         "dense.wav": ("far too much text for a recording of one second", "too many for 1.0 s"),
         "silent.wav": ("hello", "silent"),
-        "short.wav": ("a", "0.1 s long; enrolment takes 0.2 to 40 s"),
+        "short.wav": ("a", "0.10 s long; enrolment takes 0.2 to 40 s"),
         "long.wav": ("hello", "long.wav lasts 41.0 s; at most 40 s are allowed: split it"),
         "notes.wav": ("hello", "not audio"),
         "missing.wav": ("hello", "does not exist"),
