@@ -62,7 +62,12 @@ def source_counts(
 
 
 def _final_steps(person: Person, choice: Choice, options: EnrolmentOptions) -> int:
-    """As many passes over everything as were best over the training part of a fold."""
+    """As many passes over everything as were best over the training part of a fold.
+
+    Where one update took in all of that part, it is the number of updates that was found, not of passes.
+    """
+    if choice.share == choice.steps:
+        return choice.steps
     return max(1, round(choice.share * portions(person.seconds, len(person.examples), options)))
 
 

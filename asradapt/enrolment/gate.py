@@ -65,7 +65,8 @@ def _explain(
     old, new = total(before), total(after)
     change = f"on held-out recordings the word error rate goes from {old.wer:.1%} to {new.wer:.1%}"
     if accepted:
-        return f"adapted: {change} (chance alone does as well in {chance:.1%} of cases)"
+        odds = f"{chance:.1%}" if chance >= 0.001 else "under 0.1%"
+        return f"adapted: {change} (chance alone does as well in {odds} of cases)"
     if old.errors == 0:
         return "the source is kept: it makes no error on these recordings"
     if sure:
