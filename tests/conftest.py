@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ ALPHABET = ("<blank>", " ", "'", *"abcdefghijklmnopqrstuvwxyz")
 
 
 def make_model(
-    *, seed: int = 0, name: str = "tiny", mels: int = 80, tokens: Sequence[str] = ALPHABET, **shape: int
+    *, seed: int = 0, name: str = "tiny", mels: int = 80, tokens: Sequence[str] = ALPHABET, **shape: Any
 ) -> ConformerSource:
     """A source model with random weights that are large enough for every frame to say something else."""
     options = ConformerOptions(mels=mels, tokens=len(tokens), **({"width": 16, "blocks": 2, "heads": 2} | shape))
@@ -43,6 +44,7 @@ def make_model(
 MODELS: dict[str, Callable[[], ConformerSource]] = {
     "tiny": lambda: make_model(kernel=5),
     "other": lambda: make_model(seed=1, name="other", mels=40, width=24, heads=3, expansion=2, kernel=9),
+    "inner": lambda: make_model(seed=2, name="inner", kernel=5, phones=7, conditions=(1,)),
 }
 if (files("asradapt") / "assets" / "source_en.safetensors").is_file():
     MODELS["source_en"] = lambda: load_model("source_en", device="cpu")

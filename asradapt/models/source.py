@@ -149,7 +149,8 @@ def load_source(path: Path) -> ConformerSource:
     try:
         content = json.loads(description.read_text(encoding="utf-8"))
         _check(content)
-        network = Conformer(ConformerOptions(**content["network"]))
+        shape = content["network"] | {"conditions": tuple(content["network"].get("conditions", ()))}
+        network = Conformer(ConformerOptions(**shape))
         weights = {name: value.float() for name, value in load_file(path).items()}
         network.load_state_dict(weights, strict=True)
         features = FeatureOptions(**content["features"])

@@ -4,89 +4,89 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from asradapt.features import FeatureOptions, log_mel
+from asradapt.features import FeatureOptions
+from tokens import Pronunciations, encode
 
-ALPHABET = ("", " ", "'", *"abcdefghijklmnopqrstuvwxyz")  # index 0 is the CTC blank
+SUBSAMPLING = 4
 
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance: where its frames lie in the set's file, and what it says."""
+    """One utterance: where its frames lie in the set's file, where speech begins and ends, what it says."""
 
     store: int
     start: int
     frames: int
+    first: int
+    last: int
     text: str
 
 
-def encode(text: str) -> list[int] | None:
-    """Token indices of a text, or None where it holds anything but letters, spaces and apostrophes."""
-    text = " ".join(text.lower().split())
-    if not text or set(text) - set(ALPHABET[1:]):
-        return None
-    return [ALPHABET.index(letter) for letter in text]
+@dataclass(frozen=True)
+class Batch:
+    """A padded batch: log-mel (B, F, M), frame counts (B,), character and phone targets (phones may be empty)."""
 
-
-def extract(manifest: Path, where: tuple[str, ...], folder: Path) -> None:
-    """Write frames.f16 and index.json of a manifest's utterances, once; a later call finds them."""
-    if (folder / "index.json").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    from asradapt.audio import load_audio
-    from asradapt.errors import AudioError
-    from asradapt.manifests import parse_where, read_manifest
-
-    options, rows, position = FeatureOptions(), [], 0
-    with (folder / "frames.f16").open("wb") as out:
-        for utterance in read_manifest(manifest, where=parse_where(where)).utterances:
-            if encode(utterance.text or "") is None:
-                continue
-            try:
-                samples = torch.from_numpy(load_audio(utterance.audio).samples)[None]
-            except AudioError as error:
-                print(f"left out: {error}", flush=True)
-                continue
-            frames = log_mel(samples, torch.tensor([samples.shape[1]]), options)[0][0]
-            out.write(frames.to(torch.float16).numpy().tobytes())
-            rows.append([position, frames.shape[0], utterance.text])
-            position += frames.shape[0]
-    (folder / "index.json").write_text(json.dumps(rows))
+    x: Tensor
+    lengths: Tensor
+    texts: list[str]
+    tokens: list[list[int]]
+    phones: list[list[int]] = field(default_factory=list)
 
 
 class Corpus:
-    """All sets together, with batches by length; reproducible by seed and epoch."""
+    """All sets together, each as often as asked, with batches by length; reproducible by seed and epoch."""
 
-    def __init__(self, folders: list[Path], longest: float = 1e9, *, dense: bool = False) -> None:
+    def __init__(
+        self,
+        folders: list[Path],
+        longest: float = 1e9,
+        *,
+        pronunciations: Pronunciations | None = None,
+        dense: bool = False,
+    ) -> None:
         mels = FeatureOptions().mels
         self.stores = [np.memmap(f / "frames.f16", np.float16, "r").reshape(-1, mels) for f in folders]
+        self.pronunciations = pronunciations
         self.examples: list[Example] = []
         for number, folder in enumerate(folders):
-            for start, frames, text in json.loads((folder / "index.json").read_text()):
+            for start, frames, first, last, text in json.loads((folder / "index.json").read_text()):
                 tokens = encode(text)
                 # CTC needs a frame for each token and one more between equal neighbours; `dense` keeps all
-                fits = dense or (tokens and frames // 4 >= len(tokens) * 1.05 + 2)
+                fits = dense or (tokens and frames // SUBSAMPLING >= len(tokens) * 1.05 + 2)
                 if tokens and fits and frames <= longest * 100:
-                    self.examples.append(Example(number, start, frames, text))
+                    self.examples.append(Example(number, start, frames, first, last, text))
 
     def hours(self) -> float:
-        """Hours of audio."""
+        """Hours of audio, repeats counted."""
         return sum(example.frames for example in self.examples) / 360000
 
-    def batch(self, examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-        """Log-mel (B, F, M), frame counts (B,), texts."""
-        rows = [torch.from_numpy(self.stores[e.store][e.start : e.start + e.frames].copy()) for e in examples]
-        lengths = torch.tensor([e.frames for e in examples])
-        return (
+    def batch(self, examples: list[Example], trim: float = 0.0) -> Batch:
+        """Read a batch; a share `trim` of the utterances loses a random part of the silence at each end."""
+        rows = [self._read(example, trim) for example in examples]
+        return Batch(
             torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float(),
-            lengths,
-            [e.text for e in examples],
+            torch.tensor([len(row) for row in rows]),
+            [example.text for example in examples],
+            [encode(example.text) or [] for example in examples],
+            [self.pronunciations.encode(example.text) if self.pronunciations else [] for example in examples],
         )
+
+    def _read(self, example: Example, trim: float) -> Tensor:
+        cut = (torch.rand(2) * (torch.rand(()) < trim)).tolist()
+        # Isolated words are often cut at the first sound: that must have been heard in training.
+        first = round(example.first * cut[0])
+        last = example.frames - round((example.frames - example.last) * cut[1])
+        tokens = len(example.text)
+        if (last - first) // SUBSAMPLING < tokens * 1.05 + 2:
+            first, last = 0, example.frames
+        return torch.from_numpy(self.stores[example.store][example.start + first : example.start + last].copy())
 
     def epoch(self, seed: int, seconds: float, longest: float) -> Iterator[list[Example]]:
         """Batches of similar lengths, at most `seconds` of audio each, in random order."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from asradapt.features import FeatureOptions
-from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.models.source import ConformerSource, save_source
-from data import ALPHABET
+from state import build
+from tokens import ALPHABET
 
 
 def main() -> None:
@@ -28,9 +28,9 @@ def main() -> None:
     args = parser.parse_args()
     config = tomllib.loads(args.config.read_text())
     saved = torch.load(args.work / "checkpoint.pt", weights_only=True)
-    network = Conformer(ConformerOptions(tokens=len(ALPHABET), **config["model"]))
+    network = build(config)
     network.load_state_dict(saved[args.weights])
-    card = tomllib.loads(args.card.read_text()) | {"steps": saved["step"]}
+    card = tomllib.loads(args.card.read_text()) | {"steps": saved["step"], "hours_heard": round(saved["hours"], 1)}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_source(ConformerSource(args.out.stem, network, FeatureOptions(), ALPHABET, card), args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB after {saved['step']} steps")

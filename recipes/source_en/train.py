@@ -1,46 +1,56 @@
 """Train the embedded source model: one command, resumable, stops by itself after `--minutes`.
 
-    python recipes/source_en/train.py --work DIR --set NAME=MANIFEST[:KEY=VALUE] ... \
-        --validation NAME=MANIFEST[:KEY=VALUE] ... [--minutes 30]
+    python recipes/source_en/train.py --root speech=SPEECH --root text=TEXT --root sim=SIM --work WORK --minutes 30
 
-The work folder holds the extracted frames, `checkpoint.pt` (written every few minutes, atomically) and
-`curve.csv`. Called again it continues; `--set` may then name more data.
+The configuration names the sets; the work folder holds their frames, `checkpoint.pt` (written every few minutes,
+atomically) and `curve.csv`. Called again it continues where it was: every update is seeded by its number, so a
+run that was killed gives the weights of one that was not. Several processes (or GPUs) share the work by
+
+    torchrun --nproc-per-node 2 recipes/source_en/train.py ...
+
+Each takes batches of its own; gradients are averaged.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import os
 import time
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 
 from asradapt.decoding import greedy_decode
 from asradapt.features import normalise
-from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.scoring import score, total
 from augment import augment
-from data import ALPHABET, Corpus, encode, extract
+from data import Batch, Corpus, Example
+from sets import extract
+from state import State, build, save, start
+from tokens import ALPHABET, Pronunciations
 
 CHECKPOINT_SECONDS = 180.0
+REPORT_STEPS = 50
 
 
-@dataclass
-class State:
-    """Everything that a continued run needs."""
+@dataclass(frozen=True)
+class Job:
+    """One process of a training run."""
 
-    model: Conformer
-    average: dict[str, Tensor]
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-    epoch: int = 0
-    losses: list[float] = field(default_factory=list)
+    config: dict[str, Any]
+    work: Path
+    minutes: float
+    every: int
+    device: torch.device
+    rank: int = 0
+    ranks: int = 1
 
 
 def rate(step: int, options: dict[str, Any]) -> float:
@@ -49,93 +59,83 @@ def rate(step: int, options: dict[str, Any]) -> float:
     return float(options["rate"]) * min(1.0, (step + 1) / options["warmup"], max(0.0, left))
 
 
-def ctc_loss(logits: Tensor, lengths: Tensor, texts: list[str]) -> Tensor:
-    """Mean CTC loss per token of a batch of logits (B, F, V)."""
-    targets = [torch.tensor(encode(text)) for text in texts]
-    sizes = torch.tensor([len(target) for target in targets])
-    log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-    each = functional.ctc_loss(log_probs, torch.cat(targets), lengths, sizes, reduction="none", zero_infinity=True)
+def ctc_loss(logits: Tensor, lengths: Tensor, targets: list[list[int]]) -> Tensor:
+    """Mean CTC loss per token of logits (B, F, V); rows without a target do not count."""
+    known = [row for row, target in enumerate(targets) if target]
+    sizes = torch.tensor([len(targets[row]) for row in known])
+    flat = torch.tensor([token for row in known for token in targets[row]])
+    log_probs = functional.log_softmax(logits[known].float(), dim=-1).transpose(0, 1)
+    if not known:
+        return log_probs.sum()
+    flat, lengths, sizes = flat.to(logits.device), lengths[known].to(logits.device), sizes.to(logits.device)
+    each = functional.ctc_loss(log_probs, flat, lengths, sizes, reduction="none", zero_infinity=True)
     return each.sum() / sizes.sum()
 
 
-def start(config: dict[str, Any], checkpoint: Path) -> State:
-    """A fresh state, or the one of the checkpoint."""
-    torch.manual_seed(config["seed"])
-    model = Conformer(ConformerOptions(tokens=len(ALPHABET), **config["model"]))
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": config["optimiser"]["weight_decay"]},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=config["optimiser"]["rate"], betas=(0.9, 0.98))
-    state = State(model, {k: v.clone() for k, v in model.state_dict().items()}, optimiser)
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        state.average, state.step, state.epoch = saved["average"], saved["step"], saved["epoch"]
-    return state
+def losses(state: State, batch: Batch, job: Job) -> tuple[Tensor, Tensor]:
+    """The loss to minimise and, for the curve, the one of the final output."""
+    x, lengths = augment(batch.x.to(job.device), batch.lengths.to(job.device), job.config["augment"])
+    with torch.autocast(job.device.type, torch.bfloat16):
+        logits, frames, inner = state.model(x, lengths)
+    final = ctc_loss(logits, frames, batch.tokens)
+    if not inner:
+        return final, final.detach()
+    targets = batch.phones if state.model.options.phones else batch.tokens
+    helped = torch.stack([ctc_loss(each, frames, targets) for each in inner]).mean()
+    weight = job.config["optimiser"]["inner_weight"]
+    return (1 - weight) * final + weight * helped, final.detach()
 
 
-def save(state: State, checkpoint: Path) -> None:
-    """Write the checkpoint so that a kill leaves the old one or the new one."""
-    content = {
-        "model": state.model.state_dict(),
-        "average": state.average,
-        "optimiser": state.optimiser.state_dict(),
-        "step": state.step,
-        "epoch": state.epoch,
-    }
-    part = checkpoint.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(checkpoint)
+def average_gradients(state: State, ranks: int) -> None:
+    """Mean of the gradients over the processes, in one message."""
+    gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    distributed.all_reduce(flat)
+    flat /= ranks
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
-def train_step(state: State, batch: tuple[Tensor, Tensor, list[str]], config: dict[str, Any]) -> float:
+def train_step(state: State, batch: Batch, job: Job) -> float:
     """One update of the weights and of their average; returns the loss of the final output."""
-    options = config["optimiser"]
-    x, lengths = augment(batch[0], batch[1], config["augment"])
+    options = job.config["optimiser"]
     for group in state.optimiser.param_groups:
         group["lr"] = rate(state.step, options)
-    with torch.autocast("cpu", torch.bfloat16):
-        logits, frames, early = state.model(x, lengths, intermediate=options["intermediate"])
-    assert early is not None
-    final = ctc_loss(logits, frames, batch[2])
-    weight = options["intermediate_weight"]
-    loss = (1 - weight) * final + weight * ctc_loss(early, frames, batch[2])
+    loss, final = losses(state, batch, job)
     loss.backward()
+    if job.ranks > 1:
+        average_gradients(state, job.ranks)
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), options["clip"])
     state.optimiser.step()
     state.optimiser.zero_grad(set_to_none=True)
     state.step += 1
     keep = min(options["average"], (1 + state.step) / (10 + state.step))
     with torch.no_grad():
-        for name, value in state.model.state_dict().items():
-            state.average[name].lerp_(value, 1 - keep)
-    return float(final.detach())
+        torch._foreach_lerp_(list(state.average.values()), list(state.model.state_dict().values()), 1 - keep)
+    return float(final)
 
 
 @torch.no_grad()
-def validate(state: State, corpora: dict[str, Corpus], config: dict[str, Any]) -> dict[str, float]:
-    """Greedy word error rate of the averaged weights on every validation set."""
-    model = Conformer(ConformerOptions(tokens=len(ALPHABET), **config["model"])).eval()
-    model.load_state_dict(state.average)
+def validate(weights: dict[str, Tensor], corpora: dict[str, Corpus], job: Job) -> dict[str, float]:
+    """Greedy word and character error rates of weights on every validation set."""
+    model = build(job.config).to(job.device).eval()
+    model.load_state_dict(weights)
     rates = {}
     for name, corpus in corpora.items():
         counts = []
         for examples in corpus.epoch(0, 60.0, 30.0):
-            x, lengths, texts = corpus.batch(examples)
-            logits, frames, _ = model(normalise(x, lengths), lengths)
-            counts += [score(t, h) for t, h in zip(texts, greedy_decode(logits, frames, ALPHABET), strict=True)]
+            batch = corpus.batch(examples)
+            lengths = batch.lengths.to(job.device)
+            logits, frames, _ = model(normalise(batch.x.to(job.device), lengths), lengths)
+            heard = greedy_decode(logits, frames, ALPHABET)
+            counts += [score(text, said) for text, said in zip(batch.texts, heard, strict=True)]
         pooled = total(counts)
         rates[f"{name}_wer"], rates[f"{name}_cer"] = pooled.wer, pooled.cer
     return rates
 
 
-def log(work: Path, row: dict[str, float]) -> None:
-    """Append a row to curve.csv and print it."""
-    path = work / "curve.csv"
+def log(path: Path, row: dict[str, float]) -> None:
+    """Append a row to a CSV file and print it."""
     fresh = not path.exists()
     with path.open("a", newline="") as out:
         writer = csv.writer(out)
@@ -145,67 +145,133 @@ def log(work: Path, row: dict[str, float]) -> None:
     print(" ".join(f"{key}={value:.4g}" for key, value in row.items()), flush=True)
 
 
-def open_set(text: str, work: Path) -> tuple[str, Path]:
-    """`NAME=MANIFEST[:KEY=VALUE,...]` to the name and the folder of its extracted frames."""
-    name, _, rest = text.partition("=")
-    manifest, _, where = rest.partition(":")
-    folder = work / "frames" / name
-    extract(Path(manifest), tuple(filter(None, where.split(","))), folder)
-    return name, folder
+def batches(state: State, corpus: Corpus, job: Job) -> Iterator[list[Example]]:
+    """The batches of one process from the state's position on, over as many epochs as it takes."""
+    options = job.config["batch"]
+    while True:
+        short = state.step < options["short_steps"]
+        longest = options["short_seconds"] if short else options["longest"]
+        epoch = list(corpus.epoch(job.config["seed"] * 1000 + state.epoch, options["seconds"], longest))
+        while state.batch + job.ranks <= len(epoch):
+            mine = epoch[state.batch + job.rank]
+            state.batch += job.ranks
+            over = short and state.step + 1 >= options["short_steps"]
+            if over:  # moved on before the update, so that a run resumed after it goes the same way
+                state.epoch, state.batch = state.epoch + 1, 0
+            yield mine
+            if over:
+                break
+        else:
+            state.epoch, state.batch = state.epoch + 1, 0
 
 
-def run(state: State, corpus: Corpus, held_out: dict[str, Corpus], config: dict[str, Any], args: Any) -> None:
+def run(state: State, corpus: Corpus, held_out: dict[str, Corpus], job: Job) -> None:
     """Train until the last step or the end of the time."""
     begun = saved = time.monotonic()
-    batch_options = config["batch"]
-    while state.step < config["optimiser"]["steps"]:
-        state.epoch += 1
-        torch.manual_seed(config["seed"] * 1000 + state.epoch)
-        short = state.step < batch_options["short_steps"]
-        longest = batch_options["short_seconds"] if short else batch_options["longest"]
-        for examples in corpus.epoch(state.epoch, batch_options["seconds"], longest):
-            state.losses.append(train_step(state, corpus.batch(examples), config))
-            now = time.monotonic()
-            if state.step % 50 == 0:
-                mean = sum(state.losses) / len(state.losses)
-                state.losses.clear()
-                row = {"step": state.step, "minutes": (now - begun) / 60, "loss": mean}
-                if state.step % args.every == 0:
-                    log(args.work, row | validate(state, held_out, config))
-                else:
-                    print(" ".join(f"{key}={value:.4g}" for key, value in row.items()), flush=True)
-            if now - saved > CHECKPOINT_SECONDS:
-                save(state, args.work / "checkpoint.pt")
-                saved = now
-            over = now - begun > args.minutes * 60
-            if over or state.step >= config["optimiser"]["steps"]:
-                break
-            if short and state.step >= batch_options["short_steps"]:
-                break
-        save(state, args.work / "checkpoint.pt")
-        if time.monotonic() - begun > args.minutes * 60:
+    earlier = state.minutes
+    for examples in batches(state, corpus, job):
+        # Seeded by its number, an update is the same whether or not the run was interrupted before it.
+        torch.manual_seed((job.config["seed"] * 1_000_000 + state.step) * 64 + job.rank)
+        batch = corpus.batch(examples, job.config["batch"]["trim"])
+        state.losses.append(train_step(state, batch, job))
+        state.hours += float(batch.lengths.sum()) * job.ranks / 360000
+        state.minutes = earlier + (time.monotonic() - begun) / 60
+        if state.step % min(REPORT_STEPS, job.every) == 0:
+            report(state, held_out, job)
+        over = stop(state, job, begun)
+        if job.rank == 0 and (over or time.monotonic() - saved > CHECKPOINT_SECONDS):
+            save(state, job.work / "checkpoint.pt")
+            saved = time.monotonic()
+        if over:
             break
-    log(args.work, {"step": state.step, "minutes": 0, "loss": 0} | validate(state, held_out, config))
+    if job.rank == 0:
+        for kind, weights in (("average", state.average), ("model", state.model.state_dict())):
+            rates = validate(weights, held_out, job)
+            print(kind, " ".join(f"{key}={value:.4f}" for key, value in rates.items()), flush=True)
+
+
+def report(state: State, held_out: dict[str, Corpus], job: Job) -> None:
+    """The loss since the last report; every `--every` updates the validation error of the averaged weights."""
+    mean = sum(state.losses) / len(state.losses)
+    state.losses.clear()
+    if job.rank:
+        return
+    row = {"step": state.step, "minutes": state.minutes, "hours": state.hours, "loss": mean}
+    log(job.work / "loss.csv", row)
+    if state.step % job.every == 0:
+        log(job.work / "curve.csv", row | validate(state.average, held_out, job))
+
+
+def stop(state: State, job: Job, begun: float) -> bool:
+    """Whether this was the last update; all processes agree on it."""
+    over = state.step >= job.config["optimiser"]["steps"] or time.monotonic() - begun > job.minutes * 60
+    if job.ranks == 1:
+        return over
+    flag = torch.tensor([float(over)], device=job.device)
+    distributed.broadcast(flag, 0)
+    return bool(flag.item())
+
+
+def open_corpora(job: Job, roots: dict[str, str]) -> tuple[Corpus, dict[str, Corpus]]:
+    """Extract what is not extracted yet; the training corpus and the validation sets."""
+    config = job.config
+    for options in (*config["sets"], *config.get("validation", ())):
+        if job.rank == 0:
+            extract(options, roots, job.work / "frames" / options["name"])
+    if job.ranks > 1:
+        distributed.barrier()
+    folders = [job.work / "frames" / o["name"] for o in config["sets"] for _ in range(o.get("repeat", 1))]
+    words = Pronunciations(Path(config["dictionary"].format(**roots))) if config.get("dictionary") else None
+    corpus = Corpus(folders, config["batch"]["longest"], pronunciations=words)
+    held_out = {}
+    for options in config.get("validation", ()):
+        held_out[options["name"]] = kept = Corpus([job.work / "frames" / options["name"]], dense=True)
+        kept.examples = kept.examples[:: max(1, len(kept.examples) // options.get("first", 10**9))]
+    return corpus, held_out
+
+
+def parse() -> tuple[Job, dict[str, str]]:
+    """The job of this process and the folders for the configuration's names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "--work", type=Path, required=True, help="frames, checkpoint and curves; continued if there"
+    )
+    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("config.toml"))
+    parser.add_argument(
+        "--root", action="append", default=[], metavar="NAME=FOLDER", help="{NAME} in the configuration"
+    )
+    parser.add_argument("--minutes", type=float, default=30.0, help="stop after this long; call again to continue")
+    parser.add_argument("--every", type=int, default=500, help="updates between validations")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    config = tomllib.loads(args.config.read_text())
+    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    device = torch.device(args.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    job = Job(config, args.work, args.minutes, args.every, device, rank, ranks)
+    return job, dict(root.split("=", 1) for root in args.root)
 
 
 def main() -> None:
     """Read the options, extract what is not extracted yet, train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("config.toml"))
-    parser.add_argument("--set", action="append", required=True)
-    parser.add_argument("--validation", action="append", default=[])
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--every", type=int, default=500, help="steps between validations")
-    args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
-    config = tomllib.loads(args.config.read_text())
-    corpus = Corpus([open_set(text, args.work)[1] for text in args.set], config["batch"]["longest"])
-    held_out = {
-        name: Corpus([folder], dense=True) for name, folder in (open_set(t, args.work) for t in args.validation)
-    }
-    print(f"{len(corpus.examples)} utterances, {corpus.hours():.2f} hours", flush=True)
-    run(start(config, args.work / "checkpoint.pt"), corpus, held_out, config, args)
+    job, roots = parse()
+    if job.ranks > 1:
+        distributed.init_process_group("nccl" if job.device.type == "cuda" else "gloo")
+    corpus, held_out = open_corpora(job, roots)
+    state = start(job.config, job.work / "checkpoint.pt", job.device)
+    sets = repr([(o["name"], o.get("repeat", 1)) for o in job.config["sets"]])
+    if state.sets != sets:  # other data: the position in the epoch means nothing any more
+        state.sets, state.batch = sets, 0
+    if job.rank == 0:
+        size = sum(p.numel() for p in state.model.parameters()) / 1e6
+        print(
+            f"{len(corpus.examples)} utterances, {corpus.hours():.2f} hours, {size:.2f} M parameters", flush=True
+        )
+    run(state, corpus, held_out, job)
+    if job.ranks > 1:
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""The state of a training run: weights, their average, optimiser, position; saved and resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asradapt.models.conformer import Conformer, ConformerOptions
+from tokens import ALPHABET, PHONES
+
+
+@dataclass
+class State:
+    """Everything that a continued run needs; `batch` counts the batches done of the present epoch."""
+
+    model: Conformer
+    average: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    epoch: int = 1
+    batch: int = 0
+    minutes: float = 0.0
+    hours: float = 0.0
+    sets: str = ""
+    losses: list[float] = field(default_factory=list)
+
+
+def build(config: dict[str, Any]) -> Conformer:
+    """The network of a configuration; with a dictionary its inner outputs are phones."""
+    shape = dict(config["model"])
+    shape["conditions"] = tuple(shape.get("conditions", ()))
+    phones = len(PHONES) if config.get("dictionary") and shape["conditions"] else 0
+    return Conformer(ConformerOptions(tokens=len(ALPHABET), phones=phones, **shape))
+
+
+def start(config: dict[str, Any], checkpoint: Path, device: torch.device) -> State:
+    """A fresh state, or the one of the checkpoint."""
+    torch.manual_seed(config["seed"])
+    model = build(config).to(device)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    options = config["optimiser"]
+    groups = [{"params": decayed, "weight_decay": options["weight_decay"]}, {"params": plain, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=options["rate"], betas=(0.9, 0.98), fused=True)
+    state = State(model, {k: v.clone() for k, v in model.state_dict().items()}, optimiser)
+    if checkpoint.exists():
+        _resume(state, torch.load(checkpoint, weights_only=True, map_location=device))
+    return state
+
+
+def _resume(state: State, saved: dict[str, Any]) -> None:
+    state.model.load_state_dict(saved["model"])
+    state.optimiser.load_state_dict(saved["optimiser"])
+    state.average = saved["average"]
+    for name in ("step", "epoch", "batch", "minutes", "hours", "sets", "losses"):
+        setattr(state, name, saved[name])
+
+
+def save(state: State, checkpoint: Path) -> None:
+    """Write the checkpoint so that a kill leaves the old one or the new one."""
+    content: dict[str, Any] = {
+        "model": state.model.state_dict(),
+        "average": state.average,
+        "optimiser": state.optimiser.state_dict(),
+    }
+    for name in ("step", "epoch", "batch", "minutes", "hours", "sets", "losses"):
+        content[name] = getattr(state, name)
+    part = checkpoint.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(checkpoint)

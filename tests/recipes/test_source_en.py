@@ -1,0 +1,175 @@
+"""The training recipe through its own command, on a few seconds of noise with texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asradapt.models import load_model
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "source_en"
+CONFIG = """
+seed = 3
+dictionary = "{text}/words.dict"
+[model]
+width = 16
+blocks = 2
+heads = 2
+expansion = 2
+kernel = 3
+conditions = [1]
+[batch]
+seconds = 6.0
+longest = 8.0
+short_steps = 2
+short_seconds = 2.1
+trim = 0.5
+[optimiser]
+rate = 1e-2
+warmup = 2
+steps = 8
+decay = 0.5
+weight_decay = 0.01
+clip = 1.0
+inner_weight = 0.4
+average = 0.9
+[augment]
+time = 0.1
+warp = 0.1
+noise = 0.5
+telephone = 0.5
+frequency_masks = 1
+frequency_width = 8
+time_masks = 1
+time_share = 0.1
+"""
+MANIFEST_SET = '[[sets]]\nname = "words"\npath = "{speech}/manifest.jsonl"\nwhere = ["part=train"]\n'
+VALIDATION = '[[validation]]\nname = "held"\npath = "{speech}/manifest.jsonl"\nwhere = ["part=validation"]\n'
+
+
+def write_speech(folder: Path) -> None:
+    """Twelve utterances of noise in bursts, a manifest and a dictionary that lacks one word."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(12):
+        samples = random.normal(0, 0.1, 24000 + 3000 * (number % 4)).astype(np.float32)
+        samples[:3000] *= 1e-3
+        soundfile.write(folder / f"{number}.flac", samples, 16000)
+        text = ["one two", "three", "unheard of", "two one"][number % 4]
+        part = "validation" if number > 9 else "train"
+        rows.append({"audio_filepath": f"{number}.flac", "duration": len(samples) / 16000, "text": text, "part": part})
+    (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    (folder / "words.dict").write_text("one W AH1 N\ntwo T UW1\nthree TH R IY1\nof AH1 V\nof(2) AH0 V\n")
+
+
+def train(work: Path, speech: Path, config: str, *more: str, processes: int = 1) -> str:
+    """Run the command and return what it printed."""
+    work.mkdir(exist_ok=True)
+    (work / "config.toml").write_text(config)
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "29533"]
+    command = [sys.executable, *(launch if processes > 1 else []), str(RECIPE / "train.py"), "--device", "cpu"]
+    command += ["--root", f"speech={speech}", "--root", f"text={speech}", "--work", str(work)]
+    command += ["--config", str(work / "config.toml"), "--every", "4", *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(RECIPE.parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def weights(work: Path) -> dict[str, torch.Tensor]:
+    """The last weights of a run."""
+    found: dict[str, torch.Tensor] = torch.load(work / "checkpoint.pt", weights_only=True)["model"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe") / "speech"
+    write_speech(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(speech: Path) -> Path:
+    """A run without interruption."""
+    work = speech.parent / "whole"
+    train(work, speech, CONFIG + MANIFEST_SET + VALIDATION)
+    return work
+
+
+def test_curves_are_written(whole: Path) -> None:
+    lines = (whole / "curve.csv").read_text().splitlines()
+    assert lines[0].split(",") == ["step", "minutes", "hours", "loss", "held_wer", "held_cer"]
+    assert [line.split(",")[0] for line in lines[1:]] == ["4", "8"]
+    assert all(float(line.split(",")[3]) > 0 for line in lines[1:])
+
+
+def test_interrupted_run_ends_with_the_same_weights(whole: Path, speech: Path, tmp_path: Path) -> None:
+    work = tmp_path / "parts"
+    for _ in range(9):
+        train(work, speech, CONFIG + MANIFEST_SET, "--minutes", "0")  # one update a call
+        if torch.load(work / "checkpoint.pt", weights_only=True)["step"] == 8:
+            break
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(work)[name]), name
+
+
+def test_another_seed_gives_other_weights(whole: Path, speech: Path, tmp_path: Path) -> None:
+    train(tmp_path, speech, CONFIG.replace("seed = 3", "seed = 4") + MANIFEST_SET)
+    assert not torch.equal(weights(whole)["output.weight"], weights(tmp_path)["output.weight"])
+
+
+def test_two_processes_share_the_work(speech: Path, tmp_path: Path) -> None:
+    train(tmp_path, speech, CONFIG + MANIFEST_SET, processes=2)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert saved["step"] == 8
+    assert all(torch.isfinite(value).all() for value in saved["model"].values())
+
+
+def test_exported_weights_load(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.safetensors"
+    command = [sys.executable, str(RECIPE / "export.py"), "--work", str(whole), "--out", str(out)]
+    command += ["--config", str(whole / "config.toml")]
+    subprocess.run(command, check=True, timeout=120, env=os.environ | {"PYTHONPATH": str(RECIPE.parents[1])})
+    model = load_model(str(out), device="cpu")
+    logits, frames = model(torch.randn(1, 16000), torch.tensor([16000]))
+    assert logits.shape == (1, 25, 29)
+    assert frames.tolist() == [25]
+
+
+def test_librispeech_layout(speech: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "LibriSpeech" / "train-clean-100" / "19" / "198"
+    folder.mkdir(parents=True)
+    lines = []
+    for number in range(6):
+        samples = np.random.default_rng(number).normal(0, 0.1, 30000).astype(np.float32)
+        soundfile.write(folder / f"19-198-{number:04d}.flac", samples, 16000)
+        lines.append(f"19-198-{number:04d} ONE TWO THREE")
+    (folder / "19-198.trans.txt").write_text("\n".join(lines) + "\n")
+    sets = '[[sets]]\nname = "clean"\nkind = "librispeech"\npath = "{libri}"\npart = "train-clean-100"\n'
+    out = train(tmp_path / "work", speech, CONFIG + sets, "--root", f"libri={tmp_path / 'data'}")
+    assert "6 utterances" in out
+
+
+def test_common_voice_layout(speech: Path, tmp_path: Path) -> None:
+    (tmp_path / "en" / "clips").mkdir(parents=True)
+    rows = ["client_id\tpath\tsentence"]
+    for number, text in enumerate(["One, two!", "Three\N{RIGHT SINGLE QUOTATION MARK}s \"one\".", "In 1999."]):
+        samples = np.random.default_rng(number).normal(0, 0.1, 30000).astype(np.float32)
+        soundfile.write(tmp_path / "en" / "clips" / f"{number}.flac", samples, 16000)
+        rows.append(f"me\t{number}.flac\t{text}")
+    (tmp_path / "en" / "train.tsv").write_text("\n".join(rows) + "\n")
+    sets = '[[sets]]\nname = "cv"\nkind = "commonvoice"\npath = "{cv}/en"\npart = "train"\n'
+    out = train(tmp_path / "work", speech, CONFIG + sets, "--root", f"cv={tmp_path}")
+    assert "2 utterances" in out  # digits cannot be written with letters
+    texts = [row[4] for row in json.loads((tmp_path / "work" / "frames" / "cv" / "index.json").read_text())]
+    assert texts == ["one two", "three's one"]
