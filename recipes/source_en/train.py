@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import signal
 import time
 import tomllib
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ from tokens import ALPHABET, Pronunciations
 
 CHECKPOINT_SECONDS = 180.0
 REPORT_STEPS = 50
+ASKED_TO_STOP: list[int] = []  # signals that came; the update at hand is finished and the checkpoint written
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ def report(state: State, held_out: dict[str, Corpus], job: Job) -> None:
 
 def stop(state: State, job: Job, begun: float) -> bool:
     """Whether this was the last update; all processes agree on it."""
-    over = state.step >= job.config["optimiser"]["steps"] or time.monotonic() - begun > job.minutes * 60
+    late = time.monotonic() - begun > job.minutes * 60
+    over = state.step >= job.config["optimiser"]["steps"] or late or bool(ASKED_TO_STOP)
     if job.ranks == 1:
         return over
     flag = torch.tensor([float(over)], device=job.device)
@@ -257,6 +260,8 @@ def parse() -> tuple[Job, dict[str, str]]:
 def main() -> None:
     """Read the options, extract what is not extracted yet, train."""
     job, roots = parse()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, _: ASKED_TO_STOP.append(got))
     if job.ranks > 1:
         distributed.init_process_group("nccl" if job.device.type == "cuda" else "gloo")
     corpus, held_out = open_corpora(job, roots)
