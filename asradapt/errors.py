@@ -9,6 +9,8 @@
         ├── TextError             empty, characters the model cannot write
         ├── UnknownName           no such speaker, model, level, prompt
         │   └── UnknownMethod     no such adaptation method; exit code 2, it is a flag
+        ├── SimulationError       no synthesiser, no usable sentence
+        │   └── SpeechError       a synthesiser failed or said nothing
         └── StoreError            the speaker store
             ├── DamagedSpeaker    a file of the speaker is broken
             └── SourceMismatch    the adaptation belongs to another source model
@@ -67,6 +69,14 @@ class UnknownMethod(UnknownName):
     """An adaptation method that is not registered: a wrong flag."""
 
     exit_code = 2
+
+
+class SimulationError(InputError):
+    """Speech that cannot be simulated: no synthesiser is installed, no sentence is left."""
+
+
+class SpeechError(SimulationError):
+    """A synthesiser that failed or said nothing."""
 
 
 class StoreError(InputError):

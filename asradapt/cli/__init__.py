@@ -19,6 +19,7 @@ from asradapt.cli.demo import demo
 from asradapt.cli.enroll import enroll
 from asradapt.cli.evaluate import evaluate
 from asradapt.cli.info import methods, models, prompts
+from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe
 from asradapt.errors import AsradaptError
@@ -42,7 +43,7 @@ def cli(context: click.Context) -> int:
     return help_without_command(context)
 
 
-for _command in (enroll, transcribe, evaluate, speakers, models, methods, prompts, demo):
+for _command in (enroll, transcribe, evaluate, speakers, models, methods, prompts, simulate, demo):
     cli.add_command(_command)
 
 

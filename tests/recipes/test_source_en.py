@@ -66,7 +66,9 @@ def write_speech(folder: Path) -> None:
         soundfile.write(folder / f"{number}.flac", samples, 16000)
         text = ["one two", "three", "unheard of", "two one"][number % 4]
         part = "validation" if number > 9 else "train"
-        rows.append({"audio_filepath": f"{number}.flac", "duration": len(samples) / 16000, "text": text, "part": part})
+        rows.append(
+            {"audio_filepath": f"{number}.flac", "duration": len(samples) / 16000, "text": text, "part": part}
+        )
     (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     (folder / "words.dict").write_text("one W AH1 N\ntwo T UW1\nthree TH R IY1\nof AH1 V\nof(2) AH0 V\n")
 
@@ -163,7 +165,7 @@ def test_librispeech_layout(speech: Path, tmp_path: Path) -> None:
 def test_common_voice_layout(speech: Path, tmp_path: Path) -> None:
     (tmp_path / "en" / "clips").mkdir(parents=True)
     rows = ["client_id\tpath\tsentence"]
-    for number, text in enumerate(["One, two!", "Three\N{RIGHT SINGLE QUOTATION MARK}s \"one\".", "In 1999."]):
+    for number, text in enumerate(["One, two!", 'Three\N{RIGHT SINGLE QUOTATION MARK}s "one".', "In 1999."]):
         samples = np.random.default_rng(number).normal(0, 0.1, 30000).astype(np.float32)
         soundfile.write(tmp_path / "en" / "clips" / f"{number}.flac", samples, 16000)
         rows.append(f"me\t{number}.flac\t{text}")

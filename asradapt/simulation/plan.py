@@ -1,0 +1,105 @@
+"""The plan: which pseudo-speaker says which sentence, decided by the seed and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from random import Random
+from typing import Any
+
+from asradapt.errors import UsageError
+from asradapt.simulation.sentences import mix
+from asradapt.simulation.speech import Take, draw_take
+from asradapt.simulation.voices import PseudoSpeaker, SpeakerOptions, draw_speakers
+
+FORMATS = {"flac": "PCM_16", "ogg": "OPUS", "wav": "PCM_16"}
+"""Endings of audio files and the encoding in them."""
+_FILES_A_FOLDER = 1000
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What decides the plan; the number of jobs is not among it.
+
+    Attributes:
+        speakers: Number of pseudo-speakers.
+        seed: Seed of everything random.
+        part: Written to the manifest.
+        format: A key of `FORMATS`; ogg is Opus, small and slow.
+        cast: Whom to draw as speakers.
+    """
+
+    speakers: int = 400
+    seed: int = 0
+    part: str = "train"
+    format: str = "flac"
+    cast: SpeakerOptions = field(default_factory=SpeakerOptions)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One utterance of the plan.
+
+    Attributes:
+        index: Place in the plan.
+        path: Its audio file, relative to the output folder.
+        part: Written to the manifest.
+        take: What is said, by whom, and how.
+    """
+
+    index: int
+    path: str
+    part: str
+    take: Take
+
+    def row(self, duration: float) -> dict[str, Any]:
+        """The line of the manifest."""
+        person = self.take.speaker
+        traits = {
+            "accent": person.accent,
+            "accent_strength": person.accent_strength if person.accent else None,
+            "impediment": person.impediment,
+            "impediment_strength": person.impediment_strength if person.impediment else None,
+        }
+        return {
+            "audio_filepath": self.path,
+            "duration": duration,
+            "text": self.take.text,
+            "speaker": person.name,
+            "part": self.part,
+            "engine": person.engine,
+            "voice": person.voice,
+            "tract": person.tract,
+            "f0": person.f0,
+            "child": person.child,
+            **{name: value for name, value in traits.items() if value is not None},
+            "seed": self.take.seed,
+        }
+
+
+def plan(sentences: list[list[str]], options: PlanOptions, *, count: int | None = None) -> Iterator[Task]:
+    """Yield the utterances; with a count the sentences come again as often as needed, else without an end."""
+    if options.format not in FORMATS:
+        raise UsageError(f"the format is one of {', '.join(FORMATS)}, not {options.format!r}")
+    speakers = draw_speakers(options.speakers, options.seed, options.cast)
+    texts = mix(sentences, options.seed)
+    return _tasks(islice(texts, count), speakers, options)
+
+
+def _tasks(texts: Iterator[str], speakers: Sequence[PseudoSpeaker], options: PlanOptions) -> Iterator[Task]:
+    for index, text in enumerate(texts):
+        seed = f"utterance {options.seed} {index}"
+        path = f"audio/{index // _FILES_A_FOLDER:03d}/{index:06d}.{options.format}"
+        speaker = Random(f"who {seed}").choice(speakers)
+        yield Task(index, path, options.part, draw_take(text, speaker, seed))
+
+
+def fingerprint(sentences: list[list[str]], options: PlanOptions) -> dict[str, Any]:
+    """What two runs must have in common for one to go on where the other stopped."""
+    said = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()
+    flat = asdict(options)
+    cast = flat.pop("cast")
+    return {"sentences": said, **json.loads(json.dumps(flat | cast))}
