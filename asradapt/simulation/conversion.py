@@ -46,10 +46,10 @@ def shift_formants(samples: Samples, factor: float) -> Samples:
     """
     if factor == 1.0 or not len(samples):
         return samples
-    spectra = _stft(samples)  # (F, K)
-    envelope = _log_envelope(np.log(np.abs(spectra) + 1e-6))
+    spectra = stft(samples)  # (F, K)
+    envelope = log_envelope(np.log(np.abs(spectra) + 1e-6))
     change = _stretched(envelope, factor) - envelope
-    return _inverse_stft(spectra * np.exp(np.clip(change, -4.0, 4.0)), len(samples))
+    return inverse_stft(spectra * np.exp(np.clip(change, -4.0, 4.0)), len(samples))
 
 
 def at_level(samples: Samples, decibels: float) -> Samples:
@@ -65,13 +65,15 @@ def at_level(samples: Samples, decibels: float) -> Samples:
     return samples * np.float32(min(gain, 0.98 / float(np.abs(samples).max())))
 
 
-def _stft(samples: Samples) -> NDArray[np.complex64]:
+def stft(samples: Samples) -> NDArray[np.complex64]:
+    """Short-time spectra (F, K) of samples (T,); `inverse_stft` gives the samples back."""
     padded = np.pad(samples, (N_FFT, N_FFT + HOP))
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]  # (F, N_FFT)
     return np.asarray(np.fft.rfft(frames * _WINDOW, axis=1), dtype=np.complex64)
 
 
-def _inverse_stft(spectra: NDArray[np.complex64], length: int) -> Samples:
+def inverse_stft(spectra: NDArray[np.complex64], length: int) -> Samples:
+    """Samples (`length`,) whose short-time spectra come nearest to (F, K), in the sense of least squares."""
     frames = np.fft.irfft(spectra, n=N_FFT, axis=1).astype(np.float32) * _WINDOW
     total, weight = (np.zeros(len(frames) * HOP + N_FFT, dtype=np.float32) for _ in range(2))
     overlap = N_FFT // HOP
@@ -84,7 +86,7 @@ def _inverse_stft(spectra: NDArray[np.complex64], length: int) -> Samples:
     return np.asarray(total[inside] / np.maximum(weight[inside], 1e-6), dtype=np.float32)
 
 
-def _log_envelope(log_magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+def log_envelope(log_magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
     """The smooth part of log spectra (F, K): their cepstra, cut off softly below the pitch's quefrency."""
     cepstra = np.fft.irfft(log_magnitudes, n=N_FFT, axis=1)
     quefrency = np.minimum(np.arange(N_FFT), N_FFT - np.arange(N_FFT)) / SAMPLE_RATE
