@@ -15,6 +15,7 @@ from asradapt.simulation.impediments.impediment import register
 
 _BLUR_HZ = 500.0
 _BLUR_FRAMES = 6.0  # of 8 ms
+_LEAK_FRAMES = 2.0
 _CENTRAL = 0.5  # of the way to the average sound
 _AUDIBLE = 3.5  # nepers below the loudest frame
 
@@ -31,7 +32,15 @@ def blur(samples: Samples, strength: float, rng: np.random.Generator) -> Samples
     blurred = _smooth(envelope, strength * _BLUR_FRAMES, axis=0)
     blurred = _smooth(blurred, strength * _BLUR_HZ / (SAMPLE_RATE / N_FFT), axis=1)
     blurred += _CENTRAL * strength * _to_average(blurred)
+    # The loudness is kept, but for closures, into which what is around them leaks.
+    wanted = _smooth(_amplitude(envelope), strength * _LEAK_FRAMES, axis=0)
+    blurred += np.log(wanted / _amplitude(blurred))
     return inverse_stft(spectra * np.exp(np.clip(blurred - envelope, -4.0, 3.0)), len(samples))
+
+
+def _amplitude(envelope: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Root mean square over frequency (F, 1) of what an envelope (F, K) lets through."""
+    return np.asarray(np.sqrt(np.mean(np.exp(2 * envelope), axis=1, keepdims=True)), dtype=np.float32)
 
 
 def _to_average(envelope: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,7 +66,7 @@ def _smooth(values: NDArray[np.float32], deviation: float, *, axis: int) -> NDAr
     product *= spectrum[:, None] if axis == 0 else spectrum[None]
     smooth = np.fft.irfft(product, size, axis=axis)
     inside = slice(2 * reach, 2 * reach + values.shape[axis])
-    return (smooth[inside] if axis == 0 else smooth[:, inside]).astype(np.float32)
+    return np.asarray(smooth[inside] if axis == 0 else smooth[:, inside], dtype=np.float32)
 
 
 @register("nasality", "a voice through the nose")
