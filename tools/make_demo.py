@@ -1,6 +1,6 @@
 """Make the demo recordings: one synthetic person, robin, reading sentences of this project.
 
-    python tools/make_demo.py --voice awb --effects "pitch 120 tempo 0.95"
+    python tools/make_demo.py --voice espeak:en+whisper
 
 The voice is free to choose, so that it can be one that the source model finds hard. What is said
 stands in `demo_sentences.txt`. The same command makes the same sound.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shlex
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -19,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from asradapt.audio import Samples
 from asradapt.prompts import load_prompts
-from speak import SAMPLE_RATE, Samples, at_level, espeak, flite, warp, with_effects
+from asradapt.simulation.conversion import SAMPLE_RATE, at_level, resample
+from asradapt.simulation.engines import Line, find_voice
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ROOT / "tools" / "demo_sentences.txt"
@@ -44,12 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--engine", choices=("flite", "espeak"), default="flite")
-    parser.add_argument("--voice", default="awb", help="of `flite -lv`, or espeak-ng's, as en-029+f3")
+    parser.add_argument("--voice", default="espeak:en+whisper", help="ENGINE:VOICE")
     parser.add_argument("--stretch", type=float, default=1.0, help="duration factor, 1.2 is slower")
-    parser.add_argument("--pitch", type=float, help="mean pitch: Hz (flite) or 0-99 (espeak)")
+    parser.add_argument("--f0", type=float, help="mean pitch in Hz  [default: the voice's own]")
     parser.add_argument("--warp", type=float, default=1.0, help="factor on pitch and formants")
-    parser.add_argument("--effects", type=shlex.split, default=[], help="sox effects, in one string")
     parser.add_argument("--sentences", type=Path, default=SENTENCES)
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "demo")
     return parser.parse_args(arguments)
@@ -76,13 +75,9 @@ def _clear(folder: Path) -> None:
 
 
 def _say(options: argparse.Namespace, text: str) -> Samples:
-    stretch = options.stretch * options.warp
-    if options.engine == "flite":
-        samples, rate = flite(text, voice=options.voice, stretch=stretch, f0=options.pitch)
-    else:
-        pitch = 50 if options.pitch is None else round(options.pitch)
-        samples, rate = espeak(text, voice=options.voice, words_per_minute=round(160 / stretch), pitch=pitch)
-    return at_level(with_effects(warp(samples, rate, factor=options.warp), options.effects), LEVEL)
+    engine, voice = find_voice(options.voice)
+    samples, rate = engine.speak(Line(text, voice, options.stretch * options.warp, options.f0))
+    return at_level(resample(samples, rate, factor=options.warp), LEVEL)
 
 
 def _save(options: argparse.Namespace, part: str, name: str, text: str) -> dict[str, str | float]:

@@ -6,6 +6,7 @@ Shapes: T samples at 16 kHz.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,7 @@ class ChannelOptions:
         codec: Share with a codec.
         codecs: Names of codecs.
         quality: Of the codec, from 0 (worst) to 1.
+        summary: One line for `asradapt simulate --list`.
     """
 
     room: float = 0.5
@@ -95,19 +97,37 @@ class ChannelOptions:
     codec: float = 0.25
     codecs: tuple[str, ...] = ("mu-law", "opus", "telephone")
     quality: Range = (0.0, 1.0)
+    summary: str = "anything, or nothing: each part with its own chance"
 
 
-_CLEAN = ChannelOptions(room=0.0, noise=0.0, microphone=0.0, codec=0.0)
-_LAPTOP = replace(_CLEAN, room=1.0, rt60=(0.2, 0.5), distance=(0.4, 0.9), noise=1.0, colours=("hum", "pink"))
+_CLEAN = ChannelOptions(room=0.0, noise=0.0, microphone=0.0, codec=0.0, summary="as it is spoken")
 
 CHANNELS: dict[str, ChannelOptions] = {
     "clean": _CLEAN,
-    "laptop": replace(_LAPTOP, snr=(14.0, 26.0), microphone=1.0),
-    "noisy": replace(_CLEAN, noise=1.0, snr=(5.0, 15.0)),
-    "opus": replace(_CLEAN, codec=1.0, codecs=("opus",), quality=(0.0, 0.6)),
+    "laptop": ChannelOptions(
+        room=1.0,
+        rt60=(0.2, 0.5),
+        distance=(0.4, 0.9),
+        noise=1.0,
+        colours=("hum", "pink"),
+        snr=(14.0, 26.0),
+        microphone=1.0,
+        codec=0.0,
+        summary="a small room, half a metre away, with a fan or mains hum",
+    ),
+    "noisy": replace(_CLEAN, noise=1.0, snr=(5.0, 15.0), summary="noise 5 to 15 dB below the speech"),
+    "opus": replace(_CLEAN, codec=1.0, codecs=("opus",), quality=(0.0, 0.6), summary="Opus at 9 to 15 kbit/s"),
     "random": ChannelOptions(),
-    "room": replace(_CLEAN, room=1.0, rt60=(0.3, 0.8), distance=(0.8, 2.5)),
-    "telephone": replace(_CLEAN, noise=0.5, snr=(15.0, 30.0), microphone=1.0, codec=1.0, codecs=("telephone",)),
+    "room": replace(_CLEAN, room=1.0, rt60=(0.3, 0.8), distance=(0.8, 2.5), summary="a reverberant room"),
+    "telephone": replace(
+        _CLEAN,
+        noise=0.5,
+        snr=(15.0, 30.0),
+        microphone=1.0,
+        codec=1.0,
+        codecs=("telephone",),
+        summary="300 to 3400 Hz in 8 bits, often with noise",
+    ),
 }
 """Presets: a channel is drawn from them for each recording. `clean` leaves every bit, `random` is anything."""
 
@@ -175,6 +195,16 @@ def apply(samples: Samples, channel: Channel, rng: np.random.Generator) -> Sampl
     if channel.codec:
         heard = through_codec(heard, channel.codec.name, channel.codec.quality)
     return _at(heard, before)
+
+
+def record(samples: Samples, name: str, seed: str) -> Samples:
+    """Record samples (T,) through a channel drawn from the preset of a name, decided by the seed.
+
+    Raises:
+        UnknownName: Listing the known presets.
+    """
+    rng = np.random.default_rng(Random(f"channel {seed}").getrandbits(64))
+    return apply(samples, draw_channel(rng, find_channel(name)), rng)
 
 
 def _hear(samples: Samples, microphone: Microphone) -> Samples:
