@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from asradapt.errors import SpeechError
 from asradapt.simulation.engines.engine import Engine, Line, Spoken, Voice, decode_wav, register, run_program
+from asradapt.simulation.engines.spelling import radio, respelt
 
 _VOICE_FOLDERS = (Path("/usr/share/festival/voices"), Path("/usr/local/share/festival/voices"))
 _HTS = "cmu_us_slt_arctic_hts"
@@ -20,6 +21,14 @@ _PRELUDE = """\
  (let ((utterance (eval (list 'Utterance 'Text text))))
   (utt.synth utterance)
   (utt.save.wave utterance file 'riff)))
+(define (forget-words)
+ (lex.create "words")
+ (lex.set.phoneset "radio")
+ (lex.set.lts.method 'cmu_lts_function)
+ (lex.set.pos.map english_pos_map_wp39_to_wp20)
+ (lex.set.compile.file (path-append cmulexdir "cmudict-0.4.out")))
+(define (pronounce word phones)
+ (lex.add.entry (list word nil (cmulex_mosyl_phstress phones))))
 """
 
 
@@ -31,7 +40,7 @@ class Festival(Engine):
     program: ClassVar[str] = "festival"
     packages: ClassVar[str] = "festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts"
     weight: ClassVar[float] = 1.5
-    takes_phones: ClassVar[bool] = False
+    takes_phones: ClassVar[bool] = True
     voices: ClassVar[tuple[Voice, ...]] = (
         Voice("kal_diphone", 105, (75, 220), "m"),
         Voice("ked_diphone", 105, (75, 220), "m"),
@@ -75,7 +84,11 @@ def _commands(line: Line, path: Path) -> str:
     elif line.f0 is not None:
         mean = f"(target_f0_mean {line.f0:.2f}) (target_f0_std {line.f0 / 8:.2f})"
         commands.append(f"(set! int_lr_params '({mean} (model_f0_mean 170) (model_f0_std 34)))")
-    commands.append(f'(say "{_quoted(line.text)}" "{path}")')
+    text, phones = respelt(line)
+    if phones:  # a lexicon of this line alone: the next line's voice takes its own again
+        commands.append("(forget-words)")
+        commands += [f'(pronounce "{_quoted(word)}" \'({radio(sounds)}))' for word, sounds in phones.items()]
+    commands.append(f'(say "{_quoted(text)}" "{path}")')
     return "\n".join(commands)
 
 

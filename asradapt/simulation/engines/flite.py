@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import ClassVar
 
 from asradapt.simulation.engines.engine import Engine, Line, Spoken, Voice, decode_wav, register, run_program
+from asradapt.simulation.engines.spelling import radio, respelt
 
 
 @register
@@ -19,7 +22,7 @@ class Flite(Engine):
     program: ClassVar[str] = "flite"
     packages: ClassVar[str] = "flite"
     weight: ClassVar[float] = 3.0
-    takes_phones: ClassVar[bool] = False
+    takes_phones: ClassVar[bool] = True
     voices: ClassVar[tuple[Voice, ...]] = (
         Voice("slt", 173, (110, 260), "f"),
         Voice("rms", 102, None, "m"),
@@ -32,5 +35,13 @@ class Flite(Engine):
         options = ["--setf", f"duration_stretch={line.stretch:.4f}"]
         if line.f0 is not None:
             options += ["--setf", f"int_f0_target_mean={line.f0:.2f}"]
-        command = ["flite", "-voice", line.voice.name, *options, "-t", line.text, "-o", "/dev/stdout"]
-        return decode_wav(run_program(command))
+        command = ["flite", "-voice", line.voice.name, *options]
+        if not line.phones:
+            return decode_wav(run_program([*command, "-t", line.text, "-o", "/dev/stdout"]))
+        text, phones = respelt(line)
+        with tempfile.TemporaryDirectory() as folder:
+            lexicon = Path(folder) / "words"
+            entries = [f"{word} : {radio(sounds)}\n" for word, sounds in phones.items()]
+            lexicon.write_text("".join(entries), encoding="utf-8")
+            command += ["-add_lex", str(lexicon)]
+            return decode_wav(run_program([*command, "-t", text, "-o", "/dev/stdout"]))
