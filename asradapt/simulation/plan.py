@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from asradapt.errors import UsageError
+from asradapt.simulation.channel import find_channel
+from asradapt.simulation.pronunciations import read_dictionary
 from asradapt.simulation.sentences import mix
 from asradapt.simulation.speech import Take, draw_take
 from asradapt.simulation.voices import PseudoSpeaker, SpeakerOptions, draw_speakers
@@ -30,6 +33,8 @@ class PlanOptions:
         part: Written to the manifest.
         format: A key of `FORMATS`; ogg is Opus, small and slow.
         cast: Whom to draw as speakers.
+        dictionary: Pronunciations that accents change, in cmudict's format; None asks flite.
+        channels: Names of presets in `channel.CHANNELS`; each utterance is recorded through one of them.
     """
 
     speakers: int = 400
@@ -37,6 +42,8 @@ class PlanOptions:
     part: str = "train"
     format: str = "flac"
     cast: SpeakerOptions = field(default_factory=SpeakerOptions)
+    dictionary: Path | None = None
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,12 +55,14 @@ class Task:
         path: Its audio file, relative to the output folder.
         part: Written to the manifest.
         take: What is said, by whom, and how.
+        channel: Name of the preset that it is recorded through.
     """
 
     index: int
     path: str
     part: str
     take: Take
+    channel: str | None = None
 
     def row(self, duration: float) -> dict[str, Any]:
         """The line of the manifest."""
@@ -63,6 +72,7 @@ class Task:
             "accent_strength": person.accent_strength if person.accent else None,
             "impediment": person.impediment,
             "impediment_strength": person.impediment_strength if person.impediment else None,
+            "channel": self.channel,
         }
         return {
             "audio_filepath": self.path,
@@ -84,6 +94,8 @@ def plan(sentences: list[list[str]], options: PlanOptions, *, count: int | None 
     """Yield the utterances; with a count the sentences come again as often as needed, else without an end."""
     if options.format not in FORMATS:
         raise UsageError(f"the format is one of {', '.join(FORMATS)}, not {options.format!r}")
+    for name in options.channels:
+        find_channel(name)
     speakers = draw_speakers(options.speakers, options.seed, options.cast)
     texts = mix(sentences, options.seed)
     return _tasks(islice(texts, count), speakers, options)
@@ -94,12 +106,17 @@ def _tasks(texts: Iterator[str], speakers: Sequence[PseudoSpeaker], options: Pla
         seed = f"utterance {options.seed} {index}"
         path = f"audio/{index // _FILES_A_FOLDER:03d}/{index:06d}.{options.format}"
         speaker = Random(f"who {seed}").choice(speakers)
-        yield Task(index, path, options.part, draw_take(text, speaker, seed))
+        take = draw_take(text, speaker, seed, dictionary=options.dictionary)
+        channel = Random(f"channel of {seed}").choice(options.channels) if options.channels else None
+        yield Task(index, path, options.part, take, channel)
 
 
 def fingerprint(sentences: list[list[str]], options: PlanOptions) -> dict[str, Any]:
     """What two runs must have in common for one to go on where the other stopped."""
     said = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()
-    flat = asdict(options)
+    flat = asdict(replace(options, dictionary=None))
+    if options.dictionary:
+        entries = json.dumps(read_dictionary(options.dictionary))
+        flat["dictionary"] = hashlib.sha256(entries.encode()).hexdigest()
     cast = flat.pop("cast")
     return {"sentences": said, **json.loads(json.dumps(flat | cast))}

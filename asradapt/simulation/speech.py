@@ -8,13 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+
+import numpy as np
 
 from asradapt.audio import Samples
 from asradapt.errors import SpeechError
+from asradapt.simulation.accents import accented, words_of
 from asradapt.simulation.conversion import SAMPLE_RATE, at_level, resample, shift_formants
 from asradapt.simulation.engines import ENGINES, Line, Spoken, Voice
 from asradapt.simulation.engines.engine import find_engine
+from asradapt.simulation.phones import Phones
+from asradapt.simulation.pronunciations import look_up
 from asradapt.simulation.voices import PseudoSpeaker
 
 LEVEL = -23.0
@@ -31,7 +37,8 @@ class Take:
         rate: Duration factor on the speaker's own, 1.2 is slower.
         pitch: Factor on the speaker's mean pitch.
         level: Loudness in dB relative to full scale (root mean square).
-        seed: Decides all that is random in it.
+        seed: Decides all that is random in it, but not an accent, which is the speaker's own.
+        dictionary: Pronunciations that an accent changes, in cmudict's format; None asks flite.
     """
 
     text: str
@@ -40,6 +47,7 @@ class Take:
     pitch: float = 1.0
     level: float = LEVEL
     seed: str = "0"
+    dictionary: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -55,37 +63,48 @@ class Shaping:
     formants: float
 
 
-def speak(text: str, speaker: PseudoSpeaker, *, seed: int = 0) -> Samples:
+def speak(text: str, speaker: PseudoSpeaker, *, seed: int = 0, dictionary: Path | None = None) -> Samples:
     """Say a text as a pseudo-speaker, in a way that the seed decides.
 
     Args:
         text: Words.
         speaker: Who says them, as `draw_speakers` makes them.
         seed: Another one gives another tempo, pitch and impediment.
+        dictionary: Pronunciations that an accent changes, in cmudict's format; None asks flite.
 
     Returns:
         Samples (T,), float32 in [-1, 1], at 16 kHz.
 
     Raises:
         SpeechError: The engine failed, or said nothing.
-        SimulationError: The engine is not installed.
+        SimulationError: The engine is not installed, or nothing tells how words are pronounced.
+        TextError: The dictionary cannot be read.
     """
-    take = draw_take(text, speaker, f"speak {seed} {speaker.name} {text}", level=LEVEL)
+    take_seed = f"speak {seed} {speaker.name} {text}"
+    take = draw_take(text, speaker, take_seed, level=LEVEL, dictionary=dictionary)
     (samples,) = speak_all([take])
     if isinstance(samples, SpeechError):
         raise samples
     return samples
 
 
-def draw_take(text: str, speaker: PseudoSpeaker, seed: str, *, level: float | None = None) -> Take:
+def draw_take(
+    text: str,
+    speaker: PseudoSpeaker,
+    seed: str,
+    *,
+    level: float | None = None,
+    dictionary: Path | None = None,
+) -> Take:
     """Vary tempo, pitch and loudness from utterance to utterance."""
     rng = Random(seed)
     rate, pitch, loudness = math.exp(rng.gauss(0, 0.06)), math.exp(rng.gauss(0, 0.05)), rng.uniform(-32, -18)
-    return Take(text, speaker, rate, pitch, loudness if level is None else level, seed)
+    return Take(text, speaker, rate, pitch, loudness if level is None else level, seed, dictionary)
 
 
 def speak_all(takes: Sequence[Take]) -> list[Samples | SpeechError]:
     """Say many texts, all those of one engine in one go; what cannot be said is an error in its place."""
+    _learn_words(takes)
     lines = [line_of(take) for take in takes]
     results: list[Samples | SpeechError] = [SpeechError("not said")] * len(takes)
     for name in sorted({take.speaker.engine for take in takes}):
@@ -102,7 +121,27 @@ def line_of(take: Take) -> tuple[Line, Shaping]:
     voice = find_engine(person.engine).find_voice(person.voice)
     f0 = None if person.f0 is None else person.f0 * take.pitch
     asked, shaping = _divide(voice, f0, person.tract)
-    return Line(take.text, voice, person.rate * take.rate * shaping.resampled, asked), shaping
+    stretch = person.rate * take.rate * shaping.resampled
+    return Line(take.text, voice, stretch, asked, _phones(take) or None), shaping
+
+
+def _learn_words(takes: Sequence[Take]) -> None:
+    """Look up the words of all accents in one go, which is one process; they are remembered."""
+    accents = [take for take in takes if _has_accent(take)]
+    for dictionary in {take.dictionary for take in accents}:
+        look_up((w for take in accents if take.dictionary == dictionary for w in words_of(take.text)), dictionary)
+
+
+def _phones(take: Take) -> dict[str, Phones]:
+    """The words that an accent changes; others are left to the engine."""
+    if not _has_accent(take):
+        return {}
+    words = words_of(take.text)
+    return accented(words, take.speaker, look_up(words, take.dictionary))
+
+
+def _has_accent(take: Take) -> bool:
+    return take.speaker.accent is not None and take.speaker.accent_strength > 0
 
 
 def _divide(voice: Voice, f0: float | None, tract: float) -> tuple[float | None, Shaping]:
@@ -131,4 +170,14 @@ def _shaped(take: Take, samples: Samples, rate: int, shaping: Shaping) -> Sample
     samples = at_level(resample(samples, rate, factor=shaping.resampled), LEVEL)
     if len(samples) / SAMPLE_RATE < _MIN_SECONDS_A_LETTER * len(take.text.replace(" ", "")):
         raise SpeechError(f"{take.speaker.voice} left something out of {take.text!r}")
-    return at_level(shift_formants(samples, shaping.formants), take.level)
+    return at_level(_impeded(take, shift_formants(samples, shaping.formants)), take.level)
+
+
+def _impeded(take: Take, samples: Samples) -> Samples:
+    person = take.speaker
+    if person.impediment is None:
+        return samples
+    from asradapt.simulation.impediments import apply
+
+    seed = Random(f"impediment {take.seed}").getrandbits(64)
+    return apply(samples, person.impediment, person.impediment_strength, np.random.default_rng(seed))

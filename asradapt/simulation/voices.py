@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from asradapt.errors import SimulationError, UsageError
+from asradapt.simulation.accents import ACCENTS, find_accent
 from asradapt.simulation.engines import ENGINES, Engine, Voice, find_engine, find_voice
+from asradapt.simulation.traits import Trait, check_traits, draw_traits, mark
+
+__all__ = ["PseudoSpeaker", "SpeakerOptions", "Trait", "draw_speakers", "own_voice"]
 
 TRACTS = (0.88, 1.14)
 """Factors on the formants of a voice that adults get: the range of human vocal tracts."""
@@ -51,19 +55,6 @@ class PseudoSpeaker:
 
 
 @dataclass(frozen=True)
-class Trait:
-    """An accent or an impediment that speakers are drawn with.
-
-    Attributes:
-        name: Of the accent or impediment, or `random`.
-        strength: 0 to 1; None draws one for each speaker.
-    """
-
-    name: str
-    strength: float | None = None
-
-
-@dataclass(frozen=True)
 class SpeakerOptions:
     """Whom to draw.
 
@@ -72,7 +63,8 @@ class SpeakerOptions:
             those that are installed.
         voices: `ENGINE:VOICE` names to restrict to; empty takes all that are meant for it.
         children: Share of speakers that sound like children.
-        accents: One of these is drawn for a speaker with an accent.
+        accents: One of these is drawn for a speaker with an accent, who speaks by an engine that can be told
+            how to pronounce words.
         accent_share: Share of speakers with an accent.
         impediments: One of these is drawn for a speaker with an impediment.
         impediment_share: Share of speakers with an impediment.
@@ -92,17 +84,18 @@ def draw_speakers(count: int, seed: int, options: SpeakerOptions | None = None) 
 
     Raises:
         UnknownName: An engine, voice, accent or impediment that does not exist.
-        UsageError: A share outside 0 to 1, or no speaker.
+        UsageError: A share or strength outside 0 to 1, no speaker, or accents for engines that take none.
         SimulationError: No synthesiser is installed.
     """
     options = options or SpeakerOptions()
     if count < 1:
         raise UsageError(f"the number of speakers must be 1 or more, got {count}")
     _check_shares(options)
+    accents, impediments = _accents(options, count, seed), _impediments(options, count, seed)
     cast = _cast(options)
     rng = Random(f"speakers {seed}")
-    engines = _by_quota({name: weight for name, (weight, _) in cast.items()}, count, rng)
-    children = _marked(options.children, count, rng)
+    engines = _engines({name: weight for name, (weight, _) in cast.items()}, accents, rng)
+    children = mark(options.children, count, rng)
     turns = dict.fromkeys(cast, 0)
     speakers = []
     for number, (engine, child) in enumerate(zip(engines, children, strict=True)):
@@ -110,7 +103,8 @@ def draw_speakers(count: int, seed: int, options: SpeakerOptions | None = None) 
         voice = voices[turns[engine] % len(voices)]
         turns[engine] += 1
         own = Random(f"speaker {seed} {number}")
-        speakers.append(_draw(own, f"sim{number:04d}-{engine}-{voice.name}", engine, voice, child=child))
+        person = _draw(own, f"sim{number:04d}-{engine}-{voice.name}", engine, voice, child=child)
+        speakers.append(_with_traits(person, accents[number], impediments[number]))
     return speakers
 
 
@@ -126,6 +120,43 @@ def _check_shares(options: SpeakerOptions) -> None:
     bad += [f"{name}={weight:g}" for name, weight in options.weights.items() if not weight >= 0]
     if bad:
         raise UsageError(f"a share is from 0 to 1 and a weight 0 or more, not {', '.join(bad)}")
+
+
+def _accents(options: SpeakerOptions, count: int, seed: int) -> list[Trait | None]:
+    check_traits(options.accents, find_accent)
+    return draw_traits(options.accents, options.accent_share, ACCENTS, count, f"accents {seed}")
+
+
+def _impediments(options: SpeakerOptions, count: int, seed: int) -> list[Trait | None]:
+    if not options.impediments:
+        return [None] * count
+    from asradapt.simulation.impediments import IMPEDIMENTS, find_impediment
+
+    check_traits(options.impediments, find_impediment)
+    return draw_traits(options.impediments, options.impediment_share, IMPEDIMENTS, count, f"impediments {seed}")
+
+
+def _with_traits(person: PseudoSpeaker, accent: Trait | None, impediment: Trait | None) -> PseudoSpeaker:
+    if accent:
+        person = replace(person, accent=accent.name, accent_strength=accent.strength or 0.0)
+    if impediment:
+        person = replace(person, impediment=impediment.name, impediment_strength=impediment.strength or 0.0)
+    return person
+
+
+def _engines(weights: Mapping[str, float], accents: Sequence[Trait | None], rng: Random) -> list[str]:
+    """The engine of each speaker; whoever has an accent gets one that takes phones."""
+    able = {name: weight for name, weight in weights.items() if ENGINES[name].takes_phones}
+    number = len(accents) - accents.count(None)
+    if number and not able:
+        takers = [name for name in sorted(ENGINES) if ENGINES[name].takes_phones]
+        raise UsageError(
+            f"{', '.join(weights)} cannot be told how to pronounce words, so cannot have an accent; "
+            f"these can: {', '.join(takers)}"
+        )
+    plain = iter(_by_quota(weights, len(accents) - number, rng))
+    told = iter(_by_quota(able, number, rng))
+    return [next(told if accent else plain) for accent in accents]
 
 
 def _cast(options: SpeakerOptions) -> dict[str, tuple[float, list[Voice]]]:
@@ -174,11 +205,6 @@ def _by_quota(weights: Mapping[str, float], count: int, rng: Random) -> list[str
         given[name] += 1
         names.append(name)
     return rng.sample(names, count)
-
-
-def _marked(share: float, count: int, rng: Random) -> list[bool]:
-    marks = [number < round(share * count) for number in range(count)]
-    return rng.sample(marks, count)
 
 
 def _draw(rng: Random, name: str, engine: str, voice: Voice, *, child: bool) -> PseudoSpeaker:
