@@ -13,7 +13,9 @@ from asradapt.cli.common import json_option, note, print_json, progress, say, se
 from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
+    from asradapt.simulation.plan import PlanOptions
     from asradapt.simulation.produce import Produced
+    from asradapt.simulation.voices import Trait
 
 
 def _pairs(items: Sequence[str], what: str) -> dict[str, float]:
@@ -26,6 +28,22 @@ def _pairs(items: Sequence[str], what: str) -> dict[str, float]:
         except ValueError as error:
             raise UsageError(f"{what} is NAME=WEIGHT (for example flite=3,pico=1), not {item!r}") from error
     return pairs
+
+
+def _traits(items: Sequence[str], share: float, what: str) -> tuple[Trait, ...]:
+    """`NAME` or `NAME=STRENGTH`, each given as an option of its own."""
+    from asradapt.simulation.voices import Trait
+
+    if share != 1.0 and not items:
+        raise UsageError(f"--{what}-share says how many have one of --{what} NAME: give that too")
+    traits = []
+    for item in items:
+        name, equals, number = item.partition("=")
+        try:
+            traits.append(Trait(name, float(number) if equals else None))
+        except ValueError as error:
+            raise UsageError(f"--{what} is NAME or NAME=STRENGTH, a number from 0 to 1, not {item!r}") from error
+    return tuple(traits)
 
 
 def _word_range(text: str) -> tuple[int, int]:
@@ -57,6 +75,35 @@ def _word_range(text: str) -> tuple[int, int]:
 @click.option("--voice", "voices", multiple=True, metavar="ENGINE:VOICE", help="Only this voice; repeatable.")
 @click.option("--children", default=0.0, metavar="SHARE", help="Share of speakers that sound like children.")
 @click.option(
+    "--accent",
+    "accents",
+    multiple=True,
+    metavar="NAME[=STRENGTH]",
+    help="Speakers have this accent, 0 to 1 [default: drawn]; repeatable; NAME may be random.",
+)
+@click.option("--accent-share", default=1.0, metavar="SHARE", help="Share of speakers with an accent.")
+@click.option(
+    "--dictionary",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Pronunciations for accents, in cmudict's format  [default: flite's]",
+)
+@click.option(
+    "--impediment",
+    "impediments",
+    multiple=True,
+    metavar="NAME[=STRENGTH]",
+    help="Speakers have this impediment of speech; as --accent.",
+)
+@click.option("--impediment-share", default=1.0, metavar="SHARE", help="Share of speakers with one.")
+@click.option(
+    "--channel",
+    "channels",
+    multiple=True,
+    metavar="NAME",
+    help="Record through this room, noise, microphone or codec; one of those named for each utterance.",
+)
+@click.option(
     "--exclude-manifest",
     "excluded",
     multiple=True,
@@ -66,6 +113,7 @@ def _word_range(text: str) -> tuple[int, int]:
 )
 @click.option("--words", default="1-14", show_default=True, metavar="LEAST-MOST", help="Words of a sentence.")
 @click.option("--part", default="train", show_default=True, help="The manifest's part column.")
+@click.option("--list", "as_list", is_flag=True, help="List engines, voices, accents, impediments, channels.")
 @json_option
 def simulate(
     texts: tuple[Path, ...],
@@ -79,9 +127,16 @@ def simulate(
     engines: tuple[str, ...],
     voices: tuple[str, ...],
     children: float,
+    accents: tuple[str, ...],
+    accent_share: float,
+    dictionary: Path | None,
+    impediments: tuple[str, ...],
+    impediment_share: float,
+    channels: tuple[str, ...],
     excluded: tuple[Path, ...],
     words: str,
     part: str,
+    as_list: bool,
     as_json: bool,
 ) -> int:
     """Make labelled speech from text, with many voices.
@@ -90,32 +145,73 @@ def simulate(
     each with a vocal tract, pitch and tempo of its own. A second run with the same options goes on where
     the first one stopped.
     """
+    if as_list:
+        from asradapt.cli.simulate_list import list_all
+
+        return list_all(as_json=as_json)
     if not texts or out is None:
-        raise UsageError("give one or more text files and --out DIR")
+        raise UsageError("give one or more text files and --out DIR, or --list")
     if jobs < 1 or (count is not None and count < 1) or (hours is not None and not hours > 0):
         raise UsageError("--jobs, --count and --hours must be above 0")
-    from asradapt.simulation.plan import PlanOptions, fingerprint, plan
-    from asradapt.simulation.produce import produce
+    from asradapt.simulation.plan import PlanOptions
     from asradapt.simulation.sentences import manifest_texts, read_sentences
     from asradapt.simulation.voices import SpeakerOptions
 
+    cast = SpeakerOptions(
+        weights=_pairs(engines, "--engines"),
+        voices=voices,
+        children=children,
+        accents=_traits(accents, accent_share, "accent"),
+        accent_share=accent_share,
+        impediments=_traits(impediments, impediment_share, "impediment"),
+        impediment_share=impediment_share,
+    )
+    options = PlanOptions(
+        speakers=speakers,
+        seed=seed,
+        part=part,
+        format=style,
+        cast=cast,
+        dictionary=dictionary,
+        channels=channels,
+    )
     sentences = read_sentences(texts, words=_word_range(words), excluded=manifest_texts(excluded))
-    cast = SpeakerOptions(weights=_pairs(engines, "--engines"), voices=voices, children=children)
-    options = PlanOptions(speakers=speakers, seed=seed, part=part, format=style, cast=cast)
+    _tell(_produce(sentences, options, out, count=count, hours=hours, jobs=jobs), as_json)
+    return 0
+
+
+def _produce(
+    sentences: list[list[str]],
+    options: PlanOptions,
+    out: Path,
+    *,
+    count: int | None,
+    hours: float | None,
+    jobs: int,
+) -> Produced:
+    """Make the speech with a bar; Ctrl-C says what there is before it ends the command."""
+    from asradapt.simulation.plan import fingerprint, plan
+    from asradapt.simulation.produce import MANIFEST, produce
+
     if count is None and hours is None:
         count = sum(map(len, sentences))
     tasks = plan(sentences, options, count=count)
     most = math.inf if hours is None else hours
-    note(f"{sum(map(len, sentences))} sentences, {speakers} pseudo-speakers")
+    note(f"{sum(map(len, sentences))} sentences, {options.speakers} pseudo-speakers")
+    there = 0
     with progress() as bar:
 
         def advance(seconds: float, made: int) -> None:
+            nonlocal there
+            there = made
             bar("speaking", max(seconds / 3600 / most, made / count if count else 0.0))
 
         settings = fingerprint(sentences, options)
-        produced = produce(tasks, out, settings=settings, hours=most, jobs=jobs, report=advance)
-    _tell(produced, as_json)
-    return 0
+        try:
+            return produce(tasks, out, settings=settings, hours=most, jobs=jobs, report=advance)
+        except KeyboardInterrupt:
+            note(f"{there} utterances are in {out / MANIFEST}; the same command goes on from there")
+            raise
 
 
 def _tell(produced: Produced, as_json: bool) -> None:

@@ -24,6 +24,7 @@ import soundfile
 
 from asradapt.audio import Samples
 from asradapt.errors import SimulationError, SpeechError, UsageError
+from asradapt.simulation.channel import record
 from asradapt.simulation.conversion import SAMPLE_RATE
 from asradapt.simulation.plan import FORMATS, Task
 from asradapt.simulation.speech import speak_all
@@ -215,7 +216,16 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
 def make_batch(tasks: Sequence[Task], out: Path) -> list[tuple[Task, Made]]:
     """Say and write some utterances."""
     said = speak_all([task.take for task in tasks])
-    return [(task, _write(out / task.path, samples)) for task, samples in zip(tasks, said, strict=True)]
+    return [
+        (task, _write(out / task.path, _recorded(task, samples)))
+        for task, samples in zip(tasks, said, strict=True)
+    ]
+
+
+def _recorded(task: Task, samples: Samples | SpeechError) -> Samples | SpeechError:
+    if task.channel is None or isinstance(samples, SpeechError):
+        return samples
+    return record(samples, task.channel, task.take.seed)
 
 
 def _write(path: Path, samples: Samples | SpeechError) -> Made:
