@@ -12,7 +12,7 @@ ROOT = Path(asradapt.__file__).parent
 LAYERS = (
     {"errors", "types"},
     {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "scoring", "prompts"},
-    {"features", "decoding"},
+    {"features", "decoding", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
     {"transcriber", "evaluation"},
