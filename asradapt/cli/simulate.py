@@ -198,19 +198,18 @@ def _produce(
     tasks = plan(sentences, options, count=count)
     most = math.inf if hours is None else hours
     note(f"{sum(map(len, sentences))} sentences, {options.speakers} pseudo-speakers")
-    there = 0
     with progress() as bar:
 
         def advance(seconds: float, made: int) -> None:
-            nonlocal there
-            there = made
             bar("speaking", max(seconds / 3600 / most, made / count if count else 0.0))
 
         settings = fingerprint(sentences, options)
         try:
             return produce(tasks, out, settings=settings, hours=most, jobs=jobs, report=advance)
         except KeyboardInterrupt:
-            note(f"{there} utterances are in {out / MANIFEST}; the same command goes on from there")
+            manifest = out / MANIFEST
+            count = manifest.read_bytes().count(b"\n") if manifest.exists() else 0
+            note(f"{count} utterances are in {manifest}; the same command goes on from there")
             raise
 
 
