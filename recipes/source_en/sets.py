@@ -19,8 +19,8 @@ from tokens import encode
 QUIET = 8.0  # nepers of power below the loudest frame: what is quieter at the ends is silence
 
 
-def read_set(options: dict[str, Any], roots: dict[str, str]) -> Iterator[tuple[Path, str]]:
-    """Audio files and texts of one `[[sets]]` table of the configuration."""
+def read_set(options: dict[str, Any], roots: dict[str, str]) -> list[tuple[Path, str]]:
+    """Audio files and texts of one `[[sets]]` table; with `first = N` about N of them, spread evenly."""
     kind = options.get("kind", "manifest")
     readers = {"manifest": _manifest, "librispeech": _librispeech, "commonvoice": _commonvoice}
     if kind not in readers:
@@ -31,7 +31,8 @@ def read_set(options: dict[str, Any], roots: dict[str, str]) -> Iterator[tuple[P
         raise SystemExit(f"set {options['name']}: give --root {error.args[0]}=FOLDER") from error
     if not path.exists():
         raise SystemExit(f"set {options['name']}: {path} does not exist")
-    return readers[kind](path, options)
+    found = list(readers[kind](path, options))
+    return found[:: max(1, len(found) // options.get("first", 10**9))]
 
 
 def _manifest(path: Path, options: dict[str, Any]) -> Iterator[tuple[Path, str]]:

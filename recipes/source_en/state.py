@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from asradapt.models.conformer import Conformer, ConformerOptions
@@ -37,10 +38,13 @@ def build(config: dict[str, Any]) -> Conformer:
     return Conformer(ConformerOptions(tokens=len(ALPHABET), phones=phones, **shape))
 
 
-def start(config: dict[str, Any], checkpoint: Path, device: torch.device) -> State:
-    """A fresh state, or the one of the checkpoint."""
+def start(config: dict[str, Any], checkpoint: Path, device: torch.device, init: Path | None = None) -> State:
+    """A fresh state, one with the weights of a released model, or the one of the checkpoint."""
     torch.manual_seed(config["seed"])
-    model = build(config).to(device)
+    model = build(config)
+    if init:
+        _take(model, load_file(init))
+    model = model.to(device)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     options = config["optimiser"]
@@ -50,6 +54,18 @@ def start(config: dict[str, Any], checkpoint: Path, device: torch.device) -> Sta
     if checkpoint.exists():
         _resume(state, torch.load(checkpoint, weights_only=True, map_location=device))
     return state
+
+
+def _take(model: Conformer, weights: dict[str, Tensor]) -> None:
+    """Begin with released weights; inner outputs that these lack are fed back as zeros, so nothing changes yet."""
+    missing, unknown = model.load_state_dict({k: v.float() for k, v in weights.items()}, strict=False)
+    if unknown or not set(missing) <= {
+        f"{part}.{kind}" for part in ("inner", "feedback") for kind in ("weight", "bias")
+    }:
+        raise SystemExit(f"the weights do not fit the [model] of the configuration: {[*unknown, *missing][:4]}")
+    if missing:
+        torch.nn.init.zeros_(model.feedback.weight)
+        torch.nn.init.zeros_(model.feedback.bias)
 
 
 def _resume(state: State, saved: dict[str, Any]) -> None:

@@ -6,14 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file, save_file
 
 from asradapt.models import load_model
+from asradapt.models.conformer import Conformer
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "source_en"
 CONFIG = """
@@ -146,6 +150,32 @@ def test_exported_weights_load(whole: Path, tmp_path: Path) -> None:
     logits, frames = model(torch.randn(1, 16000), torch.tensor([16000]))
     assert logits.shape == (1, 25, 29)
     assert frames.tolist() == [25]
+
+
+def test_released_weights_are_where_training_begins(whole: Path, speech: Path, tmp_path: Path) -> None:
+    """Without inner outputs in the released weights, adding them changes nothing before the first update."""
+    from state import start
+
+    released = tmp_path / "plain.safetensors"
+    saved = weights(whole)
+    save_file({k: v.half() for k, v in saved.items() if not k.startswith(("inner", "feedback"))}, released)
+    config = tomllib.loads((whole / "config.toml").read_text())
+    begun = start(config, tmp_path / "none.pt", torch.device("cpu"), released).model.eval()
+    plain = Conformer(replace(begun.options, conditions=()))
+    plain.load_state_dict({k: v.float() for k, v in load_file(released).items()})
+    x, lengths = torch.randn(2, 60, 80), torch.tensor([60, 33])
+    assert torch.equal(begun(x, lengths)[0], plain.eval()(x, lengths)[0])
+
+
+def test_weights_of_another_shape_are_refused(whole: Path, tmp_path: Path) -> None:
+    from state import start
+
+    released = tmp_path / "other.safetensors"
+    save_file({k: v for k, v in weights(whole).items() if not k.startswith("blocks.1")}, released)
+    with pytest.raises(SystemExit, match="do not fit"):
+        start(
+            tomllib.loads((whole / "config.toml").read_text()), tmp_path / "none.pt", torch.device("cpu"), released
+        )
 
 
 def test_librispeech_layout(speech: Path, tmp_path: Path) -> None:
