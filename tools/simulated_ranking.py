@@ -3,11 +3,11 @@
     python tools/simulated_ranking.py --text TEXT/tatoeba.txt --manifest SPEECH/speechocean762/manifest.jsonl \
         --where part=enroll --work WORK
 
-For every trait and strength a pseudo-speaker reads 20 sentences to adapt on and 20 others to measure. Every
-method is trained with its own rate for a fixed number of updates on all of them (no gate: the question is the
-method). The real speakers of the manifest are halved in the same way. Prints Markdown: error before and after
-against strength, pooled error by method, and Spearman's rank correlation of the methods' errors on simulated and
-on real speakers.
+For every accent or impediment and strength a pseudo-speaker reads 20 sentences to adapt on and 20 others to
+measure. Every method is trained with its own rate for a fixed number of updates on all of them (no gate: the
+question is the method). The real speakers of the manifest are halved in the same way. Prints Markdown: error
+before and after against strength, pooled error by method, and Spearman's rank correlation of the methods' errors
+on simulated and on real speakers.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from asradapt.types import Utterance
 
 METHODS = ("affine", "input", "lowrank", "bottleneck", "head", "affine+lowrank")
 SENTENCES = 20
+VOICES = ("rms", "slt")  # of flite
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,7 @@ class Speaker:
 
 def simulate(model: SourceModel, base: PseudoSpeaker, texts: Sequence[str], work: Path) -> list[Utterance]:
     """Utterances of a pseudo-speaker, spoken once and kept."""
-    folder = (
-        work / f"{base.name}-{base.accent or base.impediment}-{base.accent_strength + base.impediment_strength}"
-    )
+    folder = work / base.name
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for number, text in enumerate(texts):
@@ -100,23 +99,32 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     return float(torch.corrcoef(both)[0, 1])
 
 
-def simulated_people(model: SourceModel, args: argparse.Namespace) -> list[Speaker]:
-    """Every trait at every strength, two voices each."""
+def pseudo_speakers(strengths: Sequence[float]) -> list[tuple[str, float, PseudoSpeaker]]:
+    """Every accent and impediment at every strength; the voices take turns, the same one for all strengths."""
     from asradapt.simulation.accents import ACCENTS
     from asradapt.simulation.impediments import IMPEDIMENTS
 
-    texts = [t for file in read_sentences([args.text], words=(4, 9)) for t in file][:: args.stride][
-        : 2 * SENTENCES
-    ]
-    people = []
-    for engine, voice in (("flite", "rms"), ("flite", "slt")):
-        base = PseudoSpeaker(f"{engine}-{voice}", engine, voice)
-        for strength in args.strengths:
-            variants = [(a, replace(base, accent=a, accent_strength=strength)) for a in ACCENTS]
-            variants += [(i, replace(base, impediment=i, impediment_strength=strength)) for i in IMPEDIMENTS]
-            for trait, person in variants:
-                people.append(halves(model, trait, strength, simulate(model, person, texts, args.work)))
+    people = [("none", 0.0, PseudoSpeaker(f"{voice}-none", "flite", voice)) for voice in VOICES]
+    for number, trait in enumerate([*ACCENTS, *IMPEDIMENTS]):
+        voice = VOICES[number % len(VOICES)]
+        for strength in strengths:
+            base = PseudoSpeaker(f"{voice}-{trait}-{strength:g}", "flite", voice)
+            if trait in ACCENTS:
+                person = replace(base, accent=trait, accent_strength=strength)
+            else:
+                person = replace(base, impediment=trait, impediment_strength=strength)
+            people.append((trait, strength, person))
     return people
+
+
+def simulated_people(model: SourceModel, args: argparse.Namespace) -> list[Speaker]:
+    """The pseudo-speakers with what they say."""
+    usable = [text for file in read_sentences([args.text], words=(4, 9)) for text in file]
+    texts = usable[:: args.stride][: 2 * SENTENCES]
+    return [
+        halves(model, trait, strength, simulate(model, person, texts, args.work))
+        for trait, strength, person in pseudo_speakers(args.strengths)
+    ]
 
 
 def real_people(model: SourceModel, args: argparse.Namespace) -> list[Speaker]:
@@ -137,8 +145,8 @@ def table_of_strengths(
         cells = []
         for strength in strengths:
             chosen = [n for n, p in enumerate(people) if (p.trait, p.strength) == (trait, strength)]
-            pair = [total([counts[n] for n in chosen]).cer for counts in (before, after)]
-            cells.append(f"{pair[0]:.1%} → {pair[1]:.1%}")
+            pair = [total([counts[n] for n in chosen]).cer for counts in (before, after)] if chosen else []
+            cells.append(" → ".join(f"{rate:.1%}" for rate in pair))
         rows.append(f"| {trait} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -151,8 +159,8 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--where", action="append", default=[])
     parser.add_argument("--every", type=int, default=2, help="take every n-th real speaker")
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0.25, 0.5, 0.75, 1.0])
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--work", type=Path, required=True)
     args = parser.parse_args()
