@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asradapt.features import FeatureOptions
-from tokens import Pronunciations, encode
+from tokens import ALPHABET, Pronunciations, encode
 
 SUBSAMPLING = 4
 
@@ -48,19 +48,20 @@ class Corpus:
         folders: list[Path],
         longest: float = 1e9,
         *,
+        tokens: tuple[str, ...] = ALPHABET,
         pronunciations: Pronunciations | None = None,
         dense: bool = False,
     ) -> None:
         mels = FeatureOptions().mels
         self.stores = [np.memmap(f / "frames.f16", np.float16, "r").reshape(-1, mels) for f in folders]
-        self.pronunciations = pronunciations
+        self.tokens, self.pronunciations = tokens, pronunciations
         self.examples: list[Example] = []
         for number, folder in enumerate(folders):
             for start, frames, first, last, text in json.loads((folder / "index.json").read_text()):
-                tokens = encode(text)
+                target = encode(text, tokens)
                 # CTC needs a frame for each token and one more between equal neighbours; `dense` keeps all
-                fits = dense or (tokens and frames // SUBSAMPLING >= len(tokens) * 1.05 + 2)
-                if tokens and fits and frames <= longest * 100:
+                fits = dense or (target and frames // SUBSAMPLING >= len(target) * 1.05 + 2)
+                if target and fits and frames <= longest * 100:
                     self.examples.append(Example(number, start, frames, first, last, text))
 
     def hours(self) -> float:
@@ -74,7 +75,7 @@ class Corpus:
             torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float(),
             torch.tensor([len(row) for row in rows]),
             [example.text for example in examples],
-            [encode(example.text) or [] for example in examples],
+            [encode(example.text, self.tokens) or [] for example in examples],
             [self.pronunciations.encode(example.text) if self.pronunciations else [] for example in examples],
         )
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from asradapt.models.conformer import Conformer, ConformerOptions
-from tokens import ALPHABET, PHONES
+from tokens import PHONES, tokens_of
 
 
 @dataclass
@@ -35,7 +35,7 @@ def build(config: dict[str, Any]) -> Conformer:
     shape = dict(config["model"])
     shape["conditions"] = tuple(shape.get("conditions", ()))
     phones = len(PHONES) if config.get("dictionary") and shape["conditions"] else 0
-    return Conformer(ConformerOptions(tokens=len(ALPHABET), phones=phones, **shape))
+    return Conformer(ConformerOptions(tokens=len(tokens_of(config)), phones=phones, **shape))
 
 
 def start(config: dict[str, Any], checkpoint: Path, device: torch.device, init: Path | None = None) -> State:

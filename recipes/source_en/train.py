@@ -35,7 +35,7 @@ from augment import augment
 from data import Batch, Corpus, Example
 from sets import extract
 from state import State, build, save, start
-from tokens import ALPHABET, Pronunciations
+from tokens import Pronunciations, tokens_of
 
 CHECKPOINT_SECONDS = 180.0
 REPORT_STEPS = 50
@@ -131,7 +131,7 @@ def validate(weights: dict[str, Tensor], corpora: dict[str, Corpus], job: Job) -
             batch = corpus.batch(examples)
             lengths = batch.lengths.to(job.device)
             logits, frames, _ = model(normalise(batch.x.to(job.device), lengths), lengths)
-            heard = greedy_decode(logits, frames, ALPHABET)
+            heard = greedy_decode(logits, frames, corpus.tokens)
             counts += [score(text, said) for text, said in zip(batch.texts, heard, strict=True)]
         pooled = total(counts)
         rates[f"{name}_wer"], rates[f"{name}_cer"] = pooled.wer, pooled.cer
@@ -227,10 +227,11 @@ def open_corpora(job: Job, roots: dict[str, str]) -> tuple[Corpus, dict[str, Cor
         distributed.barrier()
     folders = [job.work / "frames" / o["name"] for o in config["sets"] for _ in range(o.get("repeat", 1))]
     words = Pronunciations(Path(config["dictionary"].format(**roots))) if config.get("dictionary") else None
-    corpus = Corpus(folders, config["batch"]["longest"], pronunciations=words)
+    tokens = tokens_of(config)
+    corpus = Corpus(folders, config["batch"]["longest"], tokens=tokens, pronunciations=words)
     held_out = {}
     for options in config.get("validation", ()):
-        held_out[options["name"]] = Corpus([job.work / "frames" / options["name"]], dense=True)
+        held_out[options["name"]] = Corpus([job.work / "frames" / options["name"]], tokens=tokens, dense=True)
     return corpus, held_out
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,6 +177,32 @@ def test_weights_of_another_shape_are_refused(whole: Path, tmp_path: Path) -> No
         start(
             tomllib.loads((whole / "config.toml").read_text()), tmp_path / "none.pt", torch.device("cpu"), released
         )
+
+
+def test_pieces_are_the_most_frequent_pairs_and_are_written_longest_first() -> None:
+    from ablation import pieces
+    from tokens import encode, tokens_of
+
+    found = pieces(Counter({"then": 5, "the": 9, "hen": 1}), 3)
+    assert found == ["he", "the", "then"]  # 15 times, 14 times, and then 5 times
+    tokens = tokens_of({"pieces": ["th", "the", "en"]})
+    assert [tokens[index] for index in encode("Then  the th'", tokens) or []] == [
+        "the",
+        "n",
+        " ",
+        "the",
+        " ",
+        "th",
+        "'",
+    ]
+    assert encode("7 up", tokens) is None
+
+
+def test_pieces_can_be_trained_and_decoded(speech: Path, tmp_path: Path) -> None:
+    pieces = 'pieces = ["on", "one"]\n'
+    train(tmp_path, speech, pieces + CONFIG + MANIFEST_SET + VALIDATION)
+    assert weights(tmp_path)["output.weight"].shape[0] == 31
+    assert (tmp_path / "curve.csv").read_text().count("\n") == 3
 
 
 def test_librispeech_layout(speech: Path, tmp_path: Path) -> None:
