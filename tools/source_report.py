@@ -1,18 +1,20 @@
 """Measure a source model without adaptation: error by set and by group, speed on one core, size, load time.
 
-    python tools/source_report.py SPEECH [--model source_en]
+    python tools/source_report.py SPEECH [--model source_en] [--write-card]
 
-SPEECH holds the corpora, each with manifest.jsonl. Greedy decoding; nothing is adapted. Prints Markdown.
+SPEECH holds the corpora, each with manifest.jsonl. Greedy decoding; nothing is adapted. Prints Markdown;
+`--write-card` also puts the error rates into the card of the embedded model (the JSON beside its weights).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -56,15 +58,27 @@ def group(utterance: Utterance) -> str:
     return {"f": "girls" if child else "women", "m": "boys" if child else "men"}.get(gender, "not known")
 
 
-def groups(scored: Scored) -> list[str]:
-    """Rows for children and adults, by gender and together."""
-    ages: dict[str, Callable[[str], bool]] = {
-        "children": lambda name: name in ("girls", "boys"),
-        "adults": lambda name: name in ("women", "men"),
+def groups(scored: Scored) -> dict[str, Scored]:
+    """Children and adults, by gender and together."""
+    members: dict[str, Scored] = {name: [] for name in ("girls", "boys", "women", "men")}
+    for one in scored:
+        members.setdefault(group(one[0]), []).append(one)
+    ages = {
+        "children": members["girls"] + members["boys"],
+        "adults": members["women"] + members["men"],
     }
-    names = {name: (lambda found, name=name: found == name) for name in ("girls", "boys", "women", "men")}
-    rows = [(name, [one for one in scored if test(group(one[0]))]) for name, test in (ages | names).items()]
-    return [line(name, chosen) for name, chosen in rows if chosen]
+    return {name: chosen for name, chosen in (ages | members).items() if chosen}
+
+
+def write_card(tables: dict[str, Scored], path: Path) -> None:
+    """Put the error rates in percent, one decimal, into the card of a model's JSON."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["card"]["errors"] = {
+        name: {"wer": round(100 * pooled.wer, 1), "cer": round(100 * pooled.cer, 1)}
+        for name, scored in tables.items()
+        for pooled in [total([counts for _, counts in scored])]
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def load_seconds(model: str) -> float:
@@ -96,6 +110,7 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--write-card", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     transcriber = Transcriber(load_model(args.model, device="cpu"))
@@ -103,11 +118,16 @@ def main() -> None:
     print("| set | speakers | utterances | WER | CER |\n|---|--:|--:|--:|--:|")
     for corpus, part in SETS:
         manifest = read_manifest(args.speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",)))
-        scored[corpus], _ = transcribe(transcriber, manifest.utterances)
-        print(line(f"{corpus} `{part}`", scored[corpus]), flush=True)
-    print(line("kathleen and cmu_arctic `validation`", scored["kathleen"] + scored["cmu_arctic"]))
+        scored[f"{corpus} {part}"], _ = transcribe(transcriber, manifest.utterances)
+        print(line(f"{corpus} `{part}`", scored[f"{corpus} {part}"]), flush=True)
+    native = scored["kathleen validation"] + scored["cmu_arctic validation"]
+    print(line("kathleen and cmu_arctic `validation`", native))
     print("\n| speechocean762 `test` | speakers | utterances | WER | CER |\n|---|--:|--:|--:|--:|")
-    print("\n".join(groups(scored["speechocean762"])))
+    apart = groups(scored["speechocean762 test"])
+    print("\n".join(line(name, chosen) for name, chosen in apart.items()))
+    if args.write_card:
+        card = Path(str(files("asradapt") / "assets" / "source_en.json"))
+        write_card(scored | {f"speechocean762 test, {name}": chosen for name, chosen in apart.items()}, card)
     manifest = read_manifest(args.speech / "speechocean762" / "manifest.jsonl", where=(("part", "test"),))
     batched, single = speed(transcriber, list(manifest.utterances)[:200])
     print(
