@@ -16,7 +16,7 @@ from asradapt.simulation.channel import find_channel
 from asradapt.simulation.pronunciations import read_dictionary
 from asradapt.simulation.sentences import mix
 from asradapt.simulation.speech import Take, draw_take
-from asradapt.simulation.voices import PseudoSpeaker, SpeakerOptions, draw_speakers
+from asradapt.simulation.voices import PseudoSpeaker, SpeakerOptions, draw_speakers, speaking
 
 FORMATS = {"flac": "PCM_16", "ogg": "OPUS", "wav": "PCM_16"}
 """Endings of audio files and the encoding in them."""
@@ -114,9 +114,17 @@ def _tasks(texts: Iterator[str], speakers: Sequence[PseudoSpeaker], options: Pla
 def fingerprint(sentences: list[list[str]], options: PlanOptions) -> dict[str, Any]:
     """What two runs must have in common for one to go on where the other stopped."""
     said = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()
-    flat = asdict(replace(options, dictionary=None))
+    settings = flat(options)
     if options.dictionary:
         entries = json.dumps(read_dictionary(options.dictionary))
-        flat["dictionary"] = hashlib.sha256(entries.encode()).hexdigest()
-    cast = flat.pop("cast")
-    return {"sentences": said, **json.loads(json.dumps(flat | cast))}
+        settings["dictionary"] = hashlib.sha256(entries.encode()).hexdigest()
+    # Speakers are drawn from what is installed: a package more or less makes others of them.
+    return {"sentences": said, **settings, "installed": speaking(options.cast)}
+
+
+def flat(options: PlanOptions) -> dict[str, Any]:
+    """The options in one JSON object, but for the dictionary, whose path says nothing."""
+    settings = asdict(replace(options, dictionary=None))
+    settings |= settings.pop("cast")
+    content: dict[str, Any] = json.loads(json.dumps(settings))
+    return content

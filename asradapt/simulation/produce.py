@@ -14,7 +14,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,7 @@ from asradapt.audio import Samples
 from asradapt.errors import SimulationError, SpeechError, UsageError
 from asradapt.simulation.channel import record
 from asradapt.simulation.conversion import SAMPLE_RATE
-from asradapt.simulation.plan import FORMATS, Task
+from asradapt.simulation.plan import FORMATS, PlanOptions, Task, flat
 from asradapt.simulation.speech import speak_all
 
 MANIFEST = "manifest.jsonl"
@@ -139,22 +139,48 @@ class _Run:
 
 
 def _start(out: Path, settings: dict[str, Any] | None) -> None:
-    """Make the folder, and refuse to mix the results of two plans."""
+    """Make the folder, and refuse to mix the results of two plans, or of a plan and something else."""
     out.mkdir(parents=True, exist_ok=True)
     if settings is None:
         return
-    path = out / SETTINGS
-    if path.exists():
-        with suppress(json.JSONDecodeError):
-            before = json.loads(path.read_text(encoding="utf-8"))
-            differing = sorted(key for key in before.keys() & settings if before[key] != settings[key])
-            if differing:
-                raise UsageError(
-                    f"{out} was made with other {', '.join(differing)} (see {SETTINGS}): choose another folder, "
-                    "or the same options to go on where it stopped"
-                )
-            return
-    path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    path, manifest = out / SETTINGS, out / MANIFEST
+    before = _read_settings(path)
+    if before is None:
+        if manifest.exists() and manifest.stat().st_size:
+            raise UsageError(f"{manifest} is not from this command ({SETTINGS} is missing): choose another folder")
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+        return
+    differing = _differing(before, settings)
+    if differing:
+        raise UsageError(
+            f"{out} was made with other {', '.join(differing)} (see {SETTINGS}): choose another folder, "
+            "or the same options to go on where it stopped"
+        )
+
+
+def _read_settings(path: Path) -> dict[str, Any] | None:
+    """What an earlier run wrote; None where there was none."""
+    if not path.exists():
+        return None
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        before = None
+    if not isinstance(before, dict):
+        raise UsageError(f"{path} is damaged, so nothing tells how its folder was made: choose another folder")
+    return before
+
+
+def _differing(before: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """The names that differ; an option that the earlier run did not know had its default."""
+    usual = settings | flat(PlanOptions())
+    return sorted(
+        name
+        for name in before.keys() | settings.keys()
+        if before.get(name, usual.get(name)) != settings.get(name, usual.get(name))
+    )
 
 
 def _read_whole_rows(manifest: Path) -> list[dict[str, Any]]:

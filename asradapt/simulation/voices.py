@@ -12,7 +12,7 @@ from asradapt.simulation.accents import ACCENTS, find_accent
 from asradapt.simulation.engines import ENGINES, Engine, Voice, find_engine, find_voice
 from asradapt.simulation.traits import Trait, check_traits, draw_traits, mark
 
-__all__ = ["PseudoSpeaker", "SpeakerOptions", "Trait", "draw_speakers", "own_voice"]
+__all__ = ["PseudoSpeaker", "SpeakerOptions", "Trait", "draw_speakers", "own_voice", "speaking"]
 
 TRACTS = (0.88, 1.14)
 """Factors on the formants of a voice that adults get: the range of human vocal tracts."""
@@ -106,6 +106,15 @@ def draw_speakers(count: int, seed: int, options: SpeakerOptions | None = None) 
         person = _draw(own, f"sim{number:04d}-{engine}-{voice.name}", engine, voice, child=child)
         speakers.append(_with_traits(person, accents[number], impediments[number]))
     return speakers
+
+
+def speaking(options: SpeakerOptions) -> dict[str, list[str]]:
+    """The installed voices, by engine, that speakers are drawn from; none where the voices were named."""
+    if options.voices:
+        return {}
+    names = sorted(options.weights or ENGINES)
+    usual = {name: [voice.name for voice in _usual(find_engine(name))] for name in names}
+    return {name: voices for name, voices in usual.items() if voices}
 
 
 def own_voice(name: str) -> PseudoSpeaker:

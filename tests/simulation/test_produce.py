@@ -104,6 +104,47 @@ def test_other_options_are_refused_in_the_same_folder(fake, tmp_path):
     assert json.loads((tmp_path / SETTINGS).read_text())["channels"] == []
 
 
+def test_an_option_that_an_earlier_version_did_not_know_had_its_default(fake, tmp_path):
+    make(tmp_path, count=3)
+    settings = json.loads((tmp_path / SETTINGS).read_text())
+    old = {
+        name: value for name, value in settings.items() if name not in ("channels", "accent_share", "installed")
+    }
+    (tmp_path / SETTINGS).write_text(json.dumps(old))
+    with pytest.raises(UsageError, match="was made with other channels"):
+        make(tmp_path, replace(OPTIONS, channels=("room",)))
+    assert make(tmp_path).new == 5
+    (tmp_path / SETTINGS).write_text(json.dumps(settings | {"loudness": 3}))  # of a later version
+    with pytest.raises(UsageError, match="was made with other loudness"):
+        make(tmp_path)
+
+
+def test_another_installed_voice_is_another_plan(fake, tmp_path, monkeypatch):
+    make(tmp_path / "a", count=3)
+    make(tmp_path / "named", replace(OPTIONS, cast=SpeakerOptions(voices=("fake:low",))), count=3)
+    monkeypatch.setattr(type(fake), "voices", fake.voices[:1])
+    with pytest.raises(UsageError, match="was made with other installed"):
+        make(tmp_path / "a")
+    make(tmp_path / "named", replace(OPTIONS, cast=SpeakerOptions(voices=("fake:low",))))
+
+
+@pytest.mark.parametrize("content", [b"", b'{"seed": 0', b"[]", b"\xff"])
+def test_damaged_settings_are_not_overwritten(fake, tmp_path, content):
+    make(tmp_path, count=3)
+    (tmp_path / SETTINGS).write_bytes(content)
+    with pytest.raises(UsageError, match="is damaged"):
+        make(tmp_path)
+    assert (tmp_path / SETTINGS).read_bytes() == content
+
+
+def test_a_manifest_of_something_else_is_left_alone(fake, tmp_path):
+    recordings = '{"audio_filepath": "a.wav", "text": "mine"}\n{"audio_filepath": "b.wav", "text": "too"}'
+    (tmp_path / MANIFEST).write_text(recordings)
+    with pytest.raises(UsageError, match="choose another folder"):
+        make(tmp_path)
+    assert (tmp_path / MANIFEST).read_text() == recordings
+
+
 def test_what_cannot_be_said_is_left_out(fake, tmp_path):
     produced = make(tmp_path, sentences=[["mute", "good night", "mute me"]], count=3)
     assert (produced.count, len(produced.left_out)) == (1, 2)
@@ -162,9 +203,13 @@ def test_other_formats(fake, tmp_path, style):
 
 
 @pytest.mark.skipif(not any(engine.installed_voices() for engine in ENGINES.values()), reason="no synthesiser")
-def test_several_processes_make_the_same_as_one(tmp_path):
-    options = PlanOptions(speakers=4, channels=("noisy",))
-    for jobs in (1, 2):
-        make(tmp_path / str(jobs), options, count=6, jobs=jobs)
+@pytest.mark.parametrize("accents", [(), (Trait("random"),)])
+def test_several_processes_make_the_same_as_one(tmp_path, monkeypatch, accents):
+    if accents and not ENGINES["flite"].installed_voices():
+        pytest.skip("nothing tells how words are pronounced")
+    options = PlanOptions(speakers=4, channels=("noisy",), cast=SpeakerOptions(accents=accents))
+    for jobs, batch in ((1, 32), (2, 2)):  # one batch, and many in flight at once
+        monkeypatch.setattr("asradapt.simulation.produce._BATCH", batch)
+        make(tmp_path / str(jobs), options, count=9, jobs=jobs)
     assert rows(tmp_path / "1") == rows(tmp_path / "2")
     assert audio(tmp_path / "1") == audio(tmp_path / "2")
