@@ -116,7 +116,7 @@ CHANNELS: dict[str, ChannelOptions] = {
         summary="a small room, half a metre away, with a fan or mains hum",
     ),
     "noisy": replace(_CLEAN, noise=1.0, snr=(5.0, 15.0), summary="noise 5 to 15 dB below the speech"),
-    "opus": replace(_CLEAN, codec=1.0, codecs=("opus",), quality=(0.0, 0.6), summary="Opus at 9 to 15 kbit/s"),
+    "opus": replace(_CLEAN, codec=1.0, codecs=("opus",), quality=(0.0, 0.6), summary="Opus at 6 to 12 kbit/s"),
     "random": ChannelOptions(),
     "room": replace(_CLEAN, room=1.0, rt60=(0.3, 0.8), distance=(0.8, 2.5), summary="a reverberant room"),
     "telephone": replace(

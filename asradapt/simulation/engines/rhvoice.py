@@ -1,6 +1,7 @@
 """RHVoice (GPL, LGPL): statistical voices, 30-50 s of speech a CPU second.
 
-Only the voices whose licences allow any use (CMU ARCTIC's and alan) are known here.
+Only the voices that allow commercial use are known here (alan and those of CMU ARCTIC: LGPL-2.1 or later, by
+Debian's copyright file); its package also holds two that do not.
 """
 
 from __future__ import annotations
