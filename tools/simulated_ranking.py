@@ -1,7 +1,7 @@
 """Error against the strength of simulated accents and impediments, and whether methods rank as on real speakers.
 
     python tools/simulated_ranking.py --text TEXT/tatoeba.txt --manifest SPEECH/speechocean762/manifest.jsonl \
-        --where part=enroll --work WORK
+        --where part=enroll --work WORK --exclude-manifest SIM/voices/manifest.jsonl
 
 For every accent or impediment and strength a pseudo-speaker reads 20 sentences to adapt on and 20 others to
 measure. Every method is trained with its own rate for a fixed number of updates on all of them (no gate: the
@@ -29,12 +29,12 @@ from asradapt.models import load_model
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, total
 from asradapt.simulation import PseudoSpeaker, speak
-from asradapt.simulation.sentences import read_sentences
+from asradapt.simulation.sentences import manifest_texts, read_sentences
 from asradapt.types import Utterance
 
 METHODS = ("affine", "input", "lowrank", "bottleneck", "head", "affine+lowrank")
 SENTENCES = 20
-VOICES = ("rms", "slt")  # of flite
+VOICE = "awb"  # of flite; no source model has heard it
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Speaker:
 
 def simulate(model: SourceModel, base: PseudoSpeaker, texts: Sequence[str], work: Path) -> list[Utterance]:
     """Utterances of a pseudo-speaker, spoken once and kept."""
-    folder = work / base.name
+    strength = base.accent_strength + base.impediment_strength
+    folder = work / f"{base.name}-{strength:g}"  # the name stays, so that strength alone tells them apart
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for number, text in enumerate(texts):
@@ -100,15 +101,14 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def pseudo_speakers(strengths: Sequence[float]) -> list[tuple[str, float, PseudoSpeaker]]:
-    """Every accent and impediment at every strength; the voices take turns, the same one for all strengths."""
+    """Every accent and impediment, each one person who has it in every strength."""
     from asradapt.simulation.accents import ACCENTS
     from asradapt.simulation.impediments import IMPEDIMENTS
 
-    people = [("none", 0.0, PseudoSpeaker(f"{voice}-none", "flite", voice)) for voice in VOICES]
-    for number, trait in enumerate([*ACCENTS, *IMPEDIMENTS]):
-        voice = VOICES[number % len(VOICES)]
+    people = [("none", 0.0, PseudoSpeaker("none", "flite", VOICE))]
+    for trait in [*ACCENTS, *IMPEDIMENTS]:
         for strength in strengths:
-            base = PseudoSpeaker(f"{voice}-{trait}-{strength:g}", "flite", voice)
+            base = PseudoSpeaker(trait, "flite", VOICE)
             if trait in ACCENTS:
                 person = replace(base, accent=trait, accent_strength=strength)
             else:
@@ -119,7 +119,8 @@ def pseudo_speakers(strengths: Sequence[float]) -> list[tuple[str, float, Pseudo
 
 def simulated_people(model: SourceModel, args: argparse.Namespace) -> list[Speaker]:
     """The pseudo-speakers with what they say."""
-    usable = [text for file in read_sentences([args.text], words=(4, 9)) for text in file]
+    excluded = manifest_texts(args.exclude_manifest)
+    usable = [text for file in read_sentences([args.text], words=(4, 9), excluded=excluded) for text in file]
     texts = usable[:: args.stride][: 2 * SENTENCES]
     return [
         halves(model, trait, strength, simulate(model, person, texts, args.work))
@@ -155,6 +156,9 @@ def main() -> None:
     """Make the speakers, train every method on all of them, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument(
+        "--exclude-manifest", type=Path, action="append", default=[], help="what training speech said"
+    )
     parser.add_argument("--stride", type=int, default=1999, help="take every n-th usable sentence")
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--where", action="append", default=[])

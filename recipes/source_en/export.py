@@ -24,12 +24,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("config.toml"))
     parser.add_argument("--card", type=Path, default=Path(__file__).with_name("card.toml"))
-    parser.add_argument("--weights", choices=["average", "model"], default="average", help="averaged or last")
+    parser.add_argument("--weights", choices=["best", "average", "model"], default="best")
     args = parser.parse_args()
     config = tomllib.loads(args.config.read_text())
-    saved = torch.load(args.work / "checkpoint.pt", weights_only=True)
+    best = args.weights == "best"  # the averaged weights with the least validation error
+    saved = torch.load(args.work / ("best.pt" if best else "checkpoint.pt"), weights_only=True)
     network = build(config)
-    network.load_state_dict(saved[args.weights])
+    network.load_state_dict(saved["average" if best else args.weights])
     card = tomllib.loads(args.card.read_text()) | {"steps": saved["step"], "hours_heard": round(saved["hours"], 1)}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_source(ConformerSource(args.out.stem, network, FeatureOptions(), tokens_of(config), card), args.out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from asradapt.models.conformer import Conformer, ConformerOptions
 from tokens import PHONES, tokens_of
+
+POSITION = ("step", "epoch", "batch", "minutes", "hours", "sets", "losses", "best")
 
 
 @dataclass
@@ -28,6 +31,7 @@ class State:
     hours: float = 0.0
     sets: str = ""
     losses: list[float] = field(default_factory=list)
+    best: float = math.inf
 
 
 def build(config: dict[str, Any]) -> Conformer:
@@ -72,8 +76,8 @@ def _resume(state: State, saved: dict[str, Any]) -> None:
     state.model.load_state_dict(saved["model"])
     state.optimiser.load_state_dict(saved["optimiser"])
     state.average = saved["average"]
-    for name in ("step", "epoch", "batch", "minutes", "hours", "sets", "losses"):
-        setattr(state, name, saved[name])
+    for name in POSITION:
+        setattr(state, name, saved.get(name, getattr(state, name)))
 
 
 def save(state: State, checkpoint: Path) -> None:
@@ -83,7 +87,7 @@ def save(state: State, checkpoint: Path) -> None:
         "average": state.average,
         "optimiser": state.optimiser.state_dict(),
     }
-    for name in ("step", "epoch", "batch", "minutes", "hours", "sets", "losses"):
+    for name in POSITION:
         content[name] = getattr(state, name)
     part = checkpoint.with_suffix(".part")
     torch.save(content, part)

@@ -21,6 +21,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,14 @@ def log(path: Path, row: dict[str, float]) -> None:
     print(" ".join(f"{key}={value:.4g}" for key, value in row.items()), flush=True)
 
 
+def forget_after(path: Path, step: int) -> None:
+    """Drop the rows of updates after the checkpoint: a run that was killed does them again."""
+    if path.exists():
+        head, *rows = path.read_text().splitlines()
+        kept = [row for row in rows if float(row.split(",")[0]) <= step]
+        path.write_text("\n".join([head, *kept]) + "\n")
+
+
 def batches(state: State, corpus: Corpus, job: Job) -> Iterator[list[Example]]:
     """The batches of one process from the state's position on, over as many epochs as it takes."""
     options = job.config["batch"]
@@ -180,7 +189,7 @@ def run(state: State, corpus: Corpus, held_out: dict[str, Corpus], job: Job) -> 
         state.losses.append(train_step(state, batch, job))
         state.hours += float(batch.lengths.sum()) * job.ranks / 360000
         state.minutes = earlier + (time.monotonic() - begun) / 60
-        if state.step % min(REPORT_STEPS, job.every) == 0:
+        if state.step % REPORT_STEPS == 0 or state.step % job.every == 0:
             report(state, held_out, job)
         over = stop(state, job, begun)
         if job.rank == 0 and (over or time.monotonic() - saved > CHECKPOINT_SECONDS):
@@ -203,7 +212,17 @@ def report(state: State, held_out: dict[str, Corpus], job: Job) -> None:
     row = {"step": state.step, "minutes": state.minutes, "hours": state.hours, "loss": mean}
     log(job.work / "loss.csv", row)
     if state.step % job.every == 0:
-        log(job.work / "curve.csv", row | validate(state.average, held_out, job))
+        rates = validate(state.average, held_out, job)
+        log(job.work / "curve.csv", row | rates)
+        keep_best(state, [rate for name, rate in rates.items() if name.endswith("_cer")], job.work / "best.pt")
+
+
+def keep_best(state: State, errors: list[float], path: Path) -> None:
+    """Write the averaged weights where their mean character error over the validation sets is the least so far."""
+    mean = sum(errors) / max(len(errors), 1)
+    if errors and mean <= state.best:
+        state.best = mean
+        torch.save({"average": state.average, "step": state.step, "hours": state.hours}, path)
 
 
 def stop(state: State, job: Job, begun: float) -> bool:
@@ -269,13 +288,16 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: ASKED_TO_STOP.append(got))
     if job.ranks > 1:
-        distributed.init_process_group("nccl" if job.device.type == "cuda" else "gloo")
+        backend = "nccl" if job.device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=timedelta(days=2))  # the first process extracts for hours
     corpus, held_out = open_corpora(job, roots)
     state = start(job.config, job.work / "checkpoint.pt", job.device, job.init)
     sets = repr([(o["name"], o.get("repeat", 1)) for o in job.config["sets"]])
     if state.sets != sets:  # other data: the position in the epoch means nothing any more
         state.sets, state.batch = sets, 0
     if job.rank == 0:
+        for name in ("loss.csv", "curve.csv"):
+            forget_after(job.work / name, state.step)
         size = sum(p.numel() for p in state.model.parameters()) / 1e6
         print(
             f"{len(corpus.examples)} utterances, {corpus.hours():.2f} hours, {size:.2f} M parameters", flush=True

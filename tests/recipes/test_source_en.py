@@ -17,8 +17,12 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
+from ablation import pieces
 from asradapt.models import load_model
 from asradapt.models.conformer import Conformer
+from state import build, start
+from tokens import encode, tokens_of
+from train import forget_after, keep_best
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "source_en"
 CONFIG = """
@@ -78,11 +82,11 @@ def write_speech(folder: Path) -> None:
     (folder / "words.dict").write_text("one W AH1 N\ntwo T UW1\nthree TH R IY1\nof AH1 V\nof(2) AH0 V\n")
 
 
-def train(work: Path, speech: Path, config: str, *more: str, processes: int = 1) -> str:
+def run_recipe(work: Path, speech: Path, config: str, *more: str, processes: int = 1) -> str:
     """Run the command and return what it printed."""
     work.mkdir(exist_ok=True)
     (work / "config.toml").write_text(config)
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "29533"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [sys.executable, *(launch if processes > 1 else []), str(RECIPE / "train.py"), "--device", "cpu"]
     command += ["--root", f"speech={speech}", "--root", f"text={speech}", "--work", str(work)]
     command += ["--config", str(work / "config.toml"), "--every", "4", *more]
@@ -109,7 +113,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(speech: Path) -> Path:
     """A run without interruption."""
     work = speech.parent / "whole"
-    train(work, speech, CONFIG + MANIFEST_SET + VALIDATION)
+    run_recipe(work, speech, CONFIG + MANIFEST_SET + VALIDATION)
     return work
 
 
@@ -120,10 +124,26 @@ def test_curves_are_written(whole: Path) -> None:
     assert all(float(line.split(",")[3]) > 0 for line in lines[1:])
 
 
+def test_rows_of_updates_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "loss.csv"
+    path.write_text("step,loss\n50,2\n100,1\n150,0.5\n")
+    forget_after(path, 120)
+    assert path.read_text() == "step,loss\n50,2\n100,1\n"
+    forget_after(tmp_path / "none.csv", 120)
+
+
+def test_best_weights_are_those_of_the_least_validation_error(tmp_path: Path) -> None:
+    state = start(tomllib.loads(CONFIG), tmp_path / "none.pt", torch.device("cpu"))
+    for step, errors in ((1, [0.5, 0.3]), (2, [0.1, 0.3]), (3, [0.3, 0.3]), (4, [])):
+        state.step = step
+        keep_best(state, errors, tmp_path / "best.pt")
+    assert torch.load(tmp_path / "best.pt", weights_only=True)["step"] == 2
+
+
 def test_interrupted_run_ends_with_the_same_weights(whole: Path, speech: Path, tmp_path: Path) -> None:
     work = tmp_path / "parts"
     for _ in range(9):
-        train(work, speech, CONFIG + MANIFEST_SET, "--minutes", "0")  # one update a call
+        run_recipe(work, speech, CONFIG + MANIFEST_SET, "--minutes", "0")  # one update a call
         if torch.load(work / "checkpoint.pt", weights_only=True)["step"] == 8:
             break
     for name, value in weights(whole).items():
@@ -131,21 +151,24 @@ def test_interrupted_run_ends_with_the_same_weights(whole: Path, speech: Path, t
 
 
 def test_another_seed_gives_other_weights(whole: Path, speech: Path, tmp_path: Path) -> None:
-    train(tmp_path, speech, CONFIG.replace("seed = 3", "seed = 4") + MANIFEST_SET)
+    run_recipe(tmp_path, speech, CONFIG.replace("seed = 3", "seed = 4") + MANIFEST_SET)
     assert not torch.equal(weights(whole)["output.weight"], weights(tmp_path)["output.weight"])
 
 
-def test_two_processes_share_the_work(speech: Path, tmp_path: Path) -> None:
-    train(tmp_path, speech, CONFIG + MANIFEST_SET, processes=2)
+def test_two_processes_share_the_work(whole: Path, speech: Path, tmp_path: Path) -> None:
+    run_recipe(tmp_path, speech, CONFIG + MANIFEST_SET, processes=2)
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert saved["step"] == 8
+    alone = torch.load(whole / "checkpoint.pt", weights_only=True)["hours"]
+    assert saved["hours"] > 1.5 * alone  # as many updates, each with a batch of either process
     assert all(torch.isfinite(value).all() for value in saved["model"].values())
 
 
-def test_exported_weights_load(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["best", "average", "model"])
+def test_exported_weights_load(whole: Path, tmp_path: Path, kind: str) -> None:
     out = tmp_path / "small.safetensors"
     command = [sys.executable, str(RECIPE / "export.py"), "--work", str(whole), "--out", str(out)]
-    command += ["--config", str(whole / "config.toml")]
+    command += ["--config", str(whole / "config.toml"), "--weights", kind]
     subprocess.run(command, check=True, timeout=120, env=os.environ | {"PYTHONPATH": str(RECIPE.parents[1])})
     model = load_model(str(out), device="cpu")
     logits, frames = model(torch.randn(1, 16000), torch.tensor([16000]))
@@ -155,8 +178,6 @@ def test_exported_weights_load(whole: Path, tmp_path: Path) -> None:
 
 def test_released_weights_are_where_training_begins(whole: Path, speech: Path, tmp_path: Path) -> None:
     """Without inner outputs in the released weights, adding them changes nothing before the first update."""
-    from state import start
-
     released = tmp_path / "plain.safetensors"
     saved = weights(whole)
     save_file({k: v.half() for k, v in saved.items() if not k.startswith(("inner", "feedback"))}, released)
@@ -169,8 +190,6 @@ def test_released_weights_are_where_training_begins(whole: Path, speech: Path, t
 
 
 def test_weights_of_another_shape_are_refused(whole: Path, tmp_path: Path) -> None:
-    from state import start
-
     released = tmp_path / "other.safetensors"
     save_file({k: v for k, v in weights(whole).items() if not k.startswith("blocks.1")}, released)
     with pytest.raises(SystemExit, match="do not fit"):
@@ -180,9 +199,6 @@ def test_weights_of_another_shape_are_refused(whole: Path, tmp_path: Path) -> No
 
 
 def test_pieces_are_the_most_frequent_pairs_and_are_written_longest_first() -> None:
-    from ablation import pieces
-    from tokens import encode, tokens_of
-
     found = pieces(Counter({"then": 5, "the": 9, "hen": 1}), 3)
     assert found == ["he", "the", "then"]  # 15 times, 14 times, and then 5 times
     tokens = tokens_of({"pieces": ["th", "the", "en"]})
@@ -200,7 +216,7 @@ def test_pieces_are_the_most_frequent_pairs_and_are_written_longest_first() -> N
 
 def test_pieces_can_be_trained_and_decoded(speech: Path, tmp_path: Path) -> None:
     pieces = 'pieces = ["on", "one"]\n'
-    train(tmp_path, speech, pieces + CONFIG + MANIFEST_SET + VALIDATION)
+    run_recipe(tmp_path, speech, pieces + CONFIG + MANIFEST_SET + VALIDATION)
     assert weights(tmp_path)["output.weight"].shape[0] == 31
     assert (tmp_path / "curve.csv").read_text().count("\n") == 3
 
@@ -214,8 +230,10 @@ def test_librispeech_layout(speech: Path, tmp_path: Path) -> None:
         soundfile.write(folder / f"19-198-{number:04d}.flac", samples, 16000)
         lines.append(f"19-198-{number:04d} ONE TWO THREE")
     (folder / "19-198.trans.txt").write_text("\n".join(lines) + "\n")
-    sets = '[[sets]]\nname = "clean"\nkind = "librispeech"\npath = "{libri}"\npart = "train-clean-100"\n'
-    out = train(tmp_path / "work", speech, CONFIG + sets, "--root", f"libri={tmp_path / 'data'}")
+    shipped = (RECIPE / "librispeech.toml").read_text()
+    assert build(tomllib.loads(shipped)).options.conditions == (5, 10)
+    sets = "[[sets]]" + shipped.split("[[sets]]")[1]
+    out = run_recipe(tmp_path / "work", speech, CONFIG + sets, "--root", f"librispeech={tmp_path / 'data'}")
     assert "6 utterances" in out
 
 
@@ -228,7 +246,7 @@ def test_common_voice_layout(speech: Path, tmp_path: Path) -> None:
         rows.append(f"me\t{number}.flac\t{text}")
     (tmp_path / "en" / "train.tsv").write_text("\n".join(rows) + "\n")
     sets = '[[sets]]\nname = "cv"\nkind = "commonvoice"\npath = "{cv}/en"\npart = "train"\n'
-    out = train(tmp_path / "work", speech, CONFIG + sets, "--root", f"cv={tmp_path}")
+    out = run_recipe(tmp_path / "work", speech, CONFIG + sets, "--root", f"cv={tmp_path}")
     assert "2 utterances" in out  # digits cannot be written with letters
     texts = [row[4] for row in json.loads((tmp_path / "work" / "frames" / "cv" / "index.json").read_text())]
     assert texts == ["one two", "three's one"]
