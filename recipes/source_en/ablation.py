@@ -70,7 +70,8 @@ def train(work: Path, roots: list[str], config: Path) -> dict[str, float]:
     command += ["--minutes", "600", "--every", str(steps)]
     curve = work / "curve.csv"
     if not curve.exists():
-        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(HERE.parents[1])})
+        with (work / "log.txt").open("a") as out:  # stdout is for the table
+            subprocess.run(command, check=True, stdout=out, env=os.environ | {"PYTHONPATH": str(HERE.parents[1])})
     with curve.open() as lines:
         last = list(csv.DictReader(lines))[-1]
     return {name: float(value) for name, value in last.items()}
