@@ -28,6 +28,10 @@ def main() -> None:
     args = parser.parse_args()
     config = tomllib.loads(args.config.read_text())
     best = args.weights == "best"  # the averaged weights with the least validation error
+    if not (args.work / ("best.pt" if best else "checkpoint.pt")).exists():
+        raise SystemExit(
+            f"{args.work} holds no such weights: train first, or without validation --weights average"
+        )
     saved = torch.load(args.work / ("best.pt" if best else "checkpoint.pt"), weights_only=True)
     network = build(config)
     network.load_state_dict(saved["average" if best else args.weights])

@@ -19,19 +19,28 @@ from tokens import encode
 QUIET = 8.0  # nepers of power below the loudest frame: what is quieter at the ends is silence
 
 
-def read_set(options: dict[str, Any], roots: dict[str, str]) -> list[tuple[Path, str]]:
-    """Audio files and texts of one `[[sets]]` table; with `first = N` about N of them, spread evenly."""
+def locate(options: dict[str, Any], roots: dict[str, str]) -> Path:
+    """The file or folder of one `[[sets]]` table.
+
+    Raises:
+        SystemExit: Saying what to mend, where the kind, a root or the file is not known.
+    """
     kind = options.get("kind", "manifest")
-    readers = {"manifest": _manifest, "librispeech": _librispeech, "commonvoice": _commonvoice}
-    if kind not in readers:
-        raise SystemExit(f"set {options['name']}: unknown kind {kind}; there are {', '.join(readers)}")
+    if kind not in READERS:
+        raise SystemExit(f"set {options['name']}: unknown kind {kind}; there are {', '.join(READERS)}")
     try:
         path = Path(options["path"].format(**roots))
     except KeyError as error:
         raise SystemExit(f"set {options['name']}: give --root {error.args[0]}=FOLDER") from error
     if not path.exists():
         raise SystemExit(f"set {options['name']}: {path} does not exist")
-    found = list(readers[kind](path, options))
+    return path
+
+
+def read_set(options: dict[str, Any], roots: dict[str, str]) -> list[tuple[Path, str]]:
+    """Audio files and texts of one `[[sets]]` table; with `first = N` about N of them, spread evenly."""
+    path = locate(options, roots)
+    found = list(READERS[options.get("kind", "manifest")](path, options))
     return found[:: max(1, len(found) // options.get("first", 10**9))]
 
 
@@ -60,6 +69,9 @@ def _commonvoice(path: Path, options: dict[str, Any]) -> Iterator[tuple[Path, st
             yield path / "clips" / row["path"], plain(row["sentence"])
 
 
+READERS = {"manifest": _manifest, "librispeech": _librispeech, "commonvoice": _commonvoice}
+
+
 def plain(text: str) -> str:
     """Lower case, straight apostrophes, punctuation gone; digits stay (and leave the utterance out)."""
     text = text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
@@ -67,13 +79,17 @@ def plain(text: str) -> str:
 
 
 def extract(options: dict[str, Any], roots: dict[str, str], folder: Path) -> None:
-    """Write frames.f16 and index.json of a set, once; a later call finds them.
+    """Write frames.f16 and index.json of a set, once; a later call with the same options finds them.
 
     With `channel = true` every recording passes a room, noise, a microphone or a codec of its own first.
     """
-    if (folder / "index.json").exists():
+    made_of = {key: value for key, value in options.items() if key not in ("repeat", "kind_of_speech")}
+    made_of["path"] = str(locate(options, roots).resolve())
+    if (folder / "index.json").exists() and _same(folder / "options.json", made_of):
         return
+    (folder / "index.json").unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "options.json").write_text(json.dumps(made_of))
     from asradapt.audio import load_audio
     from asradapt.errors import AudioError
 
@@ -97,6 +113,11 @@ def extract(options: dict[str, Any], roots: dict[str, str], folder: Path) -> Non
     part = folder / "index.part"
     part.write_text(json.dumps(rows))
     part.replace(folder / "index.json")
+
+
+def _same(path: Path, made_of: dict[str, Any]) -> bool:
+    """Whether the frames were made with these options (frames of before these were noted count as the same)."""
+    return not path.exists() or json.loads(path.read_text()) == made_of
 
 
 def through_channel(samples: np.ndarray[Any, Any], seed: int) -> np.ndarray[Any, Any]:

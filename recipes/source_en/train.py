@@ -18,7 +18,6 @@ import csv
 import os
 import signal
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,9 +29,12 @@ from torch import Tensor, distributed
 from torch.nn import functional
 
 from asradapt.decoding import greedy_decode
+from asradapt.errors import AsradaptError
 from asradapt.features import normalise
+from asradapt.models import resolve_device
 from asradapt.scoring import score, total
 from augment import augment
+from configuration import check, read_config, read_roots
 from data import Batch, Corpus, Example
 from sets import extract
 from state import State, build, save, start
@@ -271,19 +273,26 @@ def parse() -> tuple[Job, dict[str, str]]:
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
+    config, roots = read_config(args.config), read_roots(args.root)
+    check(config, roots, args.init)
     args.work.mkdir(parents=True, exist_ok=True)
-    config = tomllib.loads(args.config.read_text())
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    device = torch.device(args.device)
+    device = torch.device(resolve_device(args.device))
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    job = Job(config, args.work, args.minutes, args.every, device, rank, ranks, args.init)
-    return job, dict(root.split("=", 1) for root in args.root)
+    return Job(config, args.work, args.minutes, args.every, device, rank, ranks, args.init), roots
 
 
 def main() -> None:
     """Read the options, extract what is not extracted yet, train."""
-    job, roots = parse()
+    try:
+        train(*parse())
+    except (AsradaptError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def train(job: Job, roots: dict[str, str]) -> None:
+    """The whole run of one process."""
     torch.set_flush_denormal(True)  # decayed optimiser moments of 1e-40 are slow on CPUs
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: ASKED_TO_STOP.append(got))

@@ -41,8 +41,12 @@ def main() -> None:
     args = parser.parse_args()
     counts: Counter[str] = Counter()
     for path in args.text:
+        if not path.is_file():
+            raise SystemExit(f"{path} is not a file")
         counts.update(re.findall(r"[a-z']+", path.read_text(encoding="utf-8").lower()))
     words = [word for word, _ in counts.most_common(args.vocabulary) if len(word) > 1 or word in "ai"]
+    if not words:
+        raise SystemExit("no word in the texts")
     print("\n".join(lines(words, args.lines, args.seed)))
 
 

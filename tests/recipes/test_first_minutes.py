@@ -18,7 +18,12 @@ import pytest
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "source_en"
 REAL = ("kathleen", "arctic", "ocean")
-EXPECTED: dict[int, float] = {}  # update: mean loss of the final output over the 100 updates before it
+EXPECTED = {
+    400: 2.50,
+    600: 2.27,
+    800: 2.21,
+    1000: 2.13,
+}  # update: mean loss of the final output over the 100 updates before it
 TOLERANCE = 0.15  # processors and threads round differently, and the difference grows
 
 
