@@ -13,7 +13,7 @@ from typing import Any
 
 from asradapt.errors import UsageError
 from asradapt.simulation.channel import find_channel
-from asradapt.simulation.pronunciations import read_dictionary
+from asradapt.simulation.pronunciations import read_dictionary, require_pronunciations
 from asradapt.simulation.sentences import mix
 from asradapt.simulation.speech import Take, draw_take
 from asradapt.simulation.voices import PseudoSpeaker, SpeakerOptions, draw_speakers, speaking
@@ -97,6 +97,8 @@ def plan(sentences: list[list[str]], options: PlanOptions, *, count: int | None 
     for name in options.channels:
         find_channel(name)
     speakers = draw_speakers(options.speakers, options.seed, options.cast)
+    if any(person.accent and person.accent_strength > 0 for person in speakers):
+        require_pronunciations(options.dictionary)
     texts = mix(sentences, options.seed)
     return _tasks(islice(texts, count), speakers, options)
 

@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import soundfile
+from asradapt.errors import SimulationError
+from asradapt.simulation.folder import MANIFEST, SETTINGS, open_folder, read_rows
+from asradapt.simulation.plan import Task
+from asradapt.simulation.workers import Made, all_made
 
-from asradapt.audio import Samples
-from asradapt.errors import SimulationError, SpeechError, UsageError
-from asradapt.simulation.channel import record
-from asradapt.simulation.conversion import SAMPLE_RATE
-from asradapt.simulation.plan import FORMATS, PlanOptions, Task, flat
-from asradapt.simulation.speech import speak_all
+__all__ = ["MANIFEST", "SETTINGS", "Produced", "Report", "produce"]
 
-MANIFEST = "manifest.jsonl"
-SETTINGS = "simulation.json"
-_BATCH = 32  # utterances handed to a process at once: festival starts once for all of them
 _MOST_SILENT = 200  # utterances without one that succeeds, after which something is wrong
 
 Report = Callable[[float, int], None]
@@ -57,10 +45,6 @@ class Produced:
     left_out: tuple[tuple[int, str], ...] = ()
 
 
-Made = float | str
-"""Seconds of audio that were written, or why there are none."""
-
-
 def produce(
     tasks: Iterator[Task],
     out: Path,
@@ -81,14 +65,15 @@ def produce(
         report: Called after each utterance.
 
     Raises:
-        UsageError: The folder holds the result of other settings.
+        UsageError: The folder is none, or holds the result of other settings.
+        ManifestError: A line of the manifest is broken.
         SimulationError: Hundreds of utterances in a row failed.
         OSError: The folder cannot be written, or the disk is full; what is in the manifest is whole.
     """
-    _start(out, settings)
-    run = _Run(out, _read_whole_rows(out / MANIFEST), hours * 3600, report)
+    open_folder(out, settings)
+    run = _Run(out, read_rows(out), hours * 3600, report)
     todo = (task for task in tasks if task.path not in run.done)
-    with run, _made(todo, out, jobs, run) as results:
+    with run, all_made(todo, out, jobs=jobs, full=run.full) as results:
         for task, made in results:
             if run.full():
                 (out / task.path).unlink(missing_ok=True)
@@ -136,131 +121,3 @@ class _Run:
         """What came of it."""
         count = len(self.done) + self._new
         return Produced(self._path, round(self._seconds, 3), count, self._new, tuple(self._left_out))
-
-
-def _start(out: Path, settings: dict[str, Any] | None) -> None:
-    """Make the folder, and refuse to mix the results of two plans, or of a plan and something else."""
-    out.mkdir(parents=True, exist_ok=True)
-    if settings is None:
-        return
-    path, manifest = out / SETTINGS, out / MANIFEST
-    before = _read_settings(path)
-    if before is None:
-        if manifest.exists() and manifest.stat().st_size:
-            raise UsageError(f"{manifest} is not from this command ({SETTINGS} is missing): choose another folder")
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-        return
-    differing = _differing(before, settings)
-    if differing:
-        raise UsageError(
-            f"{out} was made with other {', '.join(differing)} (see {SETTINGS}): choose another folder, "
-            "or the same options to go on where it stopped"
-        )
-
-
-def _read_settings(path: Path) -> dict[str, Any] | None:
-    """What an earlier run wrote; None where there was none."""
-    if not path.exists():
-        return None
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        before = None
-    if not isinstance(before, dict):
-        raise UsageError(f"{path} is damaged, so nothing tells how its folder was made: choose another folder")
-    return before
-
-
-def _differing(before: dict[str, Any], settings: dict[str, Any]) -> list[str]:
-    """The names that differ; an option that the earlier run did not know had its default."""
-    usual = settings | flat(PlanOptions())
-    return sorted(
-        name
-        for name in before.keys() | settings.keys()
-        if before.get(name, usual.get(name)) != settings.get(name, usual.get(name))
-    )
-
-
-def _read_whole_rows(manifest: Path) -> list[dict[str, Any]]:
-    """Read the rows so far and cut off a half-written last line."""
-    if not manifest.exists():
-        return []
-    text = manifest.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        manifest.write_text(whole, encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-@contextmanager
-def _made(tasks: Iterator[Task], out: Path, jobs: int, run: _Run) -> Iterator[Iterable[tuple[Task, Made]]]:
-    if jobs == 1:
-        yield (pair for batch in _batches(tasks, run) for pair in make_batch(batch, out))
-        return
-    # Fresh processes, and not copies of this one with its threads and locks.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_worker)
-    try:
-        yield _in_order(pool, _batches(tasks, run), out, ahead=2 * jobs)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _batches(tasks: Iterator[Task], run: _Run) -> Iterator[list[Task]]:
-    while not run.full() and (batch := list(islice(tasks, _BATCH))):
-        yield batch
-
-
-def _in_order(
-    pool: ProcessPoolExecutor, batches: Iterator[list[Task]], out: Path, *, ahead: int
-) -> Iterator[tuple[Task, Made]]:
-    """Results in the order of the plan, with some batches always waiting."""
-    waiting: list[Future[list[tuple[Task, Made]]]] = []
-    for batch in batches:
-        waiting.append(pool.submit(make_batch, batch, out))
-        if len(waiting) >= ahead:
-            yield from waiting.pop(0).result()
-    for future in waiting:
-        yield from future.result()
-
-
-def _prepare_worker() -> None:
-    """Leave Ctrl-C to the first process, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
-
-
-def make_batch(tasks: Sequence[Task], out: Path) -> list[tuple[Task, Made]]:
-    """Say and write some utterances."""
-    said = speak_all([task.take for task in tasks])
-    return [
-        (task, _write(out / task.path, _recorded(task, samples)))
-        for task, samples in zip(tasks, said, strict=True)
-    ]
-
-
-def _recorded(task: Task, samples: Samples | SpeechError) -> Samples | SpeechError:
-    if task.channel is None or isinstance(samples, SpeechError):
-        return samples
-    return record(samples, task.channel, task.take.seed)
-
-
-def _write(path: Path, samples: Samples | SpeechError) -> Made:
-    if isinstance(samples, SpeechError):
-        return str(samples)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        soundfile.write(path, samples, SAMPLE_RATE, subtype=FORMATS[path.suffix[1:]])
-    except soundfile.LibsndfileError as error:
-        path.unlink(missing_ok=True)
-        raise OSError(f"cannot write audio ({error}); is the disk full?", str(path)) from error
-    return round(len(samples) / SAMPLE_RATE, 3)

@@ -53,7 +53,7 @@ def read_dictionary(path: Path) -> dict[str, Phones]:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise TextError(f"the dictionary {path} cannot be read: {error}") from error
+        raise TextError(f"the dictionary {path} cannot be read: {error.strerror or error}") from error
     entries: dict[str, Phones] = {}
     for line in lines:
         if found := _ENTRY.fullmatch(line):
@@ -65,15 +65,29 @@ def read_dictionary(path: Path) -> dict[str, Phones]:
     return entries
 
 
+def require_pronunciations(dictionary: Path | None) -> None:
+    """Check that something tells how words are pronounced.
+
+    Raises:
+        SimulationError: There is no dictionary and flite is not installed.
+    """
+    if dictionary is None and not find_engine("flite").installed():
+        raise _nothing_tells("words, which accents need")
+
+
+def _nothing_tells(what: str) -> SimulationError:
+    return SimulationError(
+        f"nothing tells how to pronounce {what}: give a dictionary (cmudict's format), or on Debian: "
+        "apt-get install flite"
+    )
+
+
 def _ask_flite(words: Sequence[str]) -> None:
     """Put what flite says into `_known`, None where it says something else than one word."""
     if not words:
         return
     if not find_engine("flite").installed():
-        raise SimulationError(
-            f"nothing tells how to pronounce {words[0]!r}: give a dictionary (cmudict's format), or on Debian: "
-            "apt-get install flite"
-        )
+        raise _nothing_tells(repr(words[0]))
     for start in range(0, len(words), _WORDS_A_PROCESS):
         some = words[start : start + _WORDS_A_PROCESS]
         said = _flite(some)

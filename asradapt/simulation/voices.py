@@ -181,6 +181,8 @@ def _cast(options: SpeakerOptions) -> dict[str, tuple[float, list[Voice]]]:
         named = {name: _usual(engine) for name, engine in ENGINES.items()}
         chosen = dict(options.weights) or {name: ENGINES[name].weight for name, usual in named.items() if usual}
     chosen = {name: weight for name, weight in chosen.items() if weight > 0}
+    if options.weights and not chosen:
+        raise UsageError("all weights of synthesisers are 0, so nobody can speak: give one a weight above 0")
     _require(chosen, named)
     return {name: (weight, named[name]) for name, weight in sorted(chosen.items())}
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from asradapt.simulation.engines import ENGINES
 
@@ -103,6 +104,8 @@ def test_an_accent_is_heard(fake, asradapt, text, tmp_path):
         (("--impediment", "pauses=2"), 2, "a strength is from 0 to 1, not pauses 2"),
         (("--impediment-share", "0.5"), 2, "--impediment-share says how many have one of --impediment NAME"),
         (("--accent", "german", "--accent-share", "1.5"), 2, "a share is from 0 to 1"),
+        (("--accent", "german"), 1, "nothing tells how to pronounce words, which accents need: give a dictionary"),
+        (("--engines", "fake=0"), 2, "all weights of synthesisers are 0"),
         (("--voice", "fake:nobody"), 1, "no fake voice named 'nobody'; known: high, low, spare"),
         (("--voice", "nobody:low"), 1, "no synthesiser named 'nobody'; known: espeak, fake"),
         (("--voice", "low"), 2, "a voice is ENGINE:VOICE"),
@@ -137,6 +140,35 @@ def test_an_out_that_cannot_be_written(fake, asradapt, text, tmp_path):
     done = asradapt("simulate", text, "--out", tmp_path / "file" / "sim", "--json")
     assert done.code == 1
     assert str(tmp_path / "file") in done.json["error"]
+    done = asradapt("simulate", text, "--out", tmp_path / "file")
+    assert done.code == 2
+    assert f"error: {tmp_path / 'file'} is not a folder" in done.err
+
+
+def test_a_full_disk_is_told(fake, asradapt, text, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile, "write", full)
+    done = asradapt("simulate", text, "--out", tmp_path / "sim")
+    assert done.code == 1
+    assert "error: cannot write audio to " in done.err
+    assert "is the disk full?" in done.err
+
+
+def test_what_is_lost_is_made_again_and_a_broken_line_is_told(fake, asradapt, text, tmp_path):
+    words = ("simulate", text, "--out", tmp_path / "sim", "--speakers", 3)
+    asradapt(*words)
+    before = rows(tmp_path / "sim")
+    (tmp_path / "sim" / before[1]["audio_filepath"]).unlink()
+    assert "(1 new)" in asradapt(*words).out
+    assert sorted(map(str, rows(tmp_path / "sim"))) == sorted(map(str, before))
+    assert all((tmp_path / "sim" / row["audio_filepath"]).is_file() for row in before)
+    manifest = tmp_path / "sim" / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace("{", "", 1))
+    done = asradapt(*words)
+    assert done.code == 1
+    assert f"error: line 1 of {manifest} is broken" in done.err
 
 
 def test_without_a_synthesiser_the_packages_are_named(asradapt, text, tmp_path, monkeypatch):

@@ -209,7 +209,7 @@ def test_several_processes_make_the_same_as_one(tmp_path, monkeypatch, accents):
         pytest.skip("nothing tells how words are pronounced")
     options = PlanOptions(speakers=4, channels=("noisy",), cast=SpeakerOptions(accents=accents))
     for jobs, batch in ((1, 32), (2, 2)):  # one batch, and many in flight at once
-        monkeypatch.setattr("asradapt.simulation.produce._BATCH", batch)
+        monkeypatch.setattr("asradapt.simulation.workers._BATCH", batch)
         make(tmp_path / str(jobs), options, count=9, jobs=jobs)
     assert rows(tmp_path / "1") == rows(tmp_path / "2")
     assert audio(tmp_path / "1") == audio(tmp_path / "2")
