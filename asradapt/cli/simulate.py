@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from asradapt.simulation.produce import Produced
     from asradapt.simulation.voices import Trait
 
+_SHORT = 600  # seconds; more is told in hours
+
 
 def _pairs(items: Sequence[str], what: str) -> dict[str, float]:
     """`NAME=NUMBER,NAME=NUMBER`, given once or more often."""
@@ -141,9 +143,9 @@ def simulate(
 ) -> int:
     """Make labelled speech from text, with many voices.
 
-    TEXT is files with one sentence a line. Free synthesisers that are installed speak as pseudo-speakers,
-    each with a vocal tract, pitch and tempo of its own. A second run with the same options goes on where
-    the first one stopped.
+    TEXT is files with one sentence a line, or what `asradapt prompts` prints. Free synthesisers that are
+    installed speak as pseudo-speakers, each with a vocal tract, pitch and tempo of its own. A second run
+    with the same options goes on where the first one stopped.
     """
     if as_list:
         from asradapt.cli.simulate_list import list_all
@@ -154,7 +156,7 @@ def simulate(
     if jobs < 1 or (count is not None and count < 1) or (hours is not None and not hours > 0):
         raise UsageError("--jobs, --count and --hours must be above 0")
     from asradapt.simulation.plan import PlanOptions
-    from asradapt.simulation.sentences import manifest_texts, read_sentences
+    from asradapt.simulation.sentences import manifest_texts, sift, told
     from asradapt.simulation.voices import SpeakerOptions
 
     cast = SpeakerOptions(
@@ -175,8 +177,10 @@ def simulate(
         dictionary=dictionary,
         channels=channels,
     )
-    sentences = read_sentences(texts, words=_word_range(words), excluded=manifest_texts(excluded))
-    _tell(_produce(sentences, options, out, count=count, hours=hours, jobs=jobs), as_json)
+    sentences = sift(texts, words=_word_range(words), excluded=manifest_texts(excluded))
+    if sentences.left_out:
+        note(told(sentences.left_out))
+    _tell(_produce(sentences.files, options, out, count=count, hours=hours, jobs=jobs), as_json)
     return 0
 
 
@@ -197,7 +201,7 @@ def _produce(
         count = sum(map(len, sentences))
     tasks = plan(sentences, options, count=count)
     most = math.inf if hours is None else hours
-    note(f"{sum(map(len, sentences))} sentences, {options.speakers} pseudo-speakers")
+    note(f"{_number(sum(map(len, sentences)), 'sentence')}, {_number(options.speakers, 'pseudo-speaker')}")
     with progress() as bar:
 
         def advance(seconds: float, made: int) -> None:
@@ -209,7 +213,7 @@ def _produce(
         except KeyboardInterrupt:
             manifest = out / MANIFEST
             count = manifest.read_bytes().count(b"\n") if manifest.exists() else 0
-            note(f"{count} utterances are in {manifest}; the same command goes on from there")
+            note(f"{_number(count, 'utterance')} in {manifest}; the same command goes on from there")
             raise
 
 
@@ -228,5 +232,10 @@ def _tell(produced: Produced, as_json: bool) -> None:
             }
         )
         return
-    hours = produced.seconds / 3600
-    say(f"{produced.count} utterances, {hours:.2f} h in {produced.manifest} ({produced.new} new)")
+    count, seconds = _number(produced.count, "utterance"), produced.seconds
+    length = f"{seconds:.0f} s" if seconds < _SHORT else f"{seconds / 3600:.2f} h"
+    say(f"{count}, {length} in {produced.manifest} ({produced.new} new)")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

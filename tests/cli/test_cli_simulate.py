@@ -44,7 +44,7 @@ def rows(out):
 def test_each_sentence_is_said_once(fake, asradapt, text, tmp_path):
     done = asradapt("simulate", text, "--out", tmp_path / "sim", "--speakers", 3)
     assert done.code == 0, done.err
-    assert done.out.startswith("4 utterances, 0.00 h in ")
+    assert done.out.startswith("4 utterances, 4 s in ")
     assert sorted(row["text"] for row in rows(tmp_path / "sim")) == [
         "close the blue window",
         "good night",
@@ -145,6 +145,14 @@ def test_an_out_that_cannot_be_written(fake, asradapt, text, tmp_path):
     assert f"error: {tmp_path / 'file'} is not a folder" in done.err
 
 
+def test_lines_that_are_left_out_are_counted(fake, asradapt, text, tmp_path):
+    text.write_text("p001\tGood night.\nroom 12b\n")
+    done = asradapt("simulate", text, "--out", tmp_path / "sim", "--speakers", 1)
+    assert done.err.splitlines() == ["1 line left out: 1 with digits", "1 sentence, 1 pseudo-speaker"]
+    assert done.out.startswith("1 utterance, 1 s in ")
+    assert [row["text"] for row in rows(tmp_path / "sim")] == ["good night"]
+
+
 def test_a_full_disk_is_told(fake, asradapt, text, tmp_path, monkeypatch):
     def full(*_, **__):
         raise soundfile.LibsndfileError(2)
@@ -196,7 +204,7 @@ def test_ctrl_c_says_what_there_is_and_the_same_command_goes_on(fake, asradapt, 
     for _ in range(2):
         done = asradapt(*words)
         assert (done.code, done.out) == (130, "")
-        assert f"32 utterances are in {tmp_path / 'sim' / 'manifest.jsonl'}; the same command goes on" in done.err
+        assert f"32 utterances in {tmp_path / 'sim' / 'manifest.jsonl'}; the same command goes on" in done.err
     assert len(rows(tmp_path / "sim")) == 32
     assert "(38 new)" in asradapt(*words).out
     assert len({row["audio_filepath"] for row in rows(tmp_path / "sim")}) == 70
