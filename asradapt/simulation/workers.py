@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -110,11 +111,12 @@ def _prepare_worker(alive: Connection, scratch: str) -> None:
     """Be a group with the synthesisers that this process starts, and end with the first process."""
     os.setpgrp()
     tempfile.tempdir = scratch
-    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(alive, scratch), daemon=True).start()
 
 
-def _end_with(alive: Connection) -> None:
+def _end_with(alive: Connection, scratch: str) -> None:
     alive.poll(None)  # nothing is ever sent: it returns when the other end is closed
+    shutil.rmtree(scratch, ignore_errors=True)  # the first process may have been killed
     os.killpg(0, signal.SIGKILL)
 
 
