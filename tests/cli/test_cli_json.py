@@ -52,6 +52,17 @@ COMMANDS = {
     "models": ((), {"models": [{"name": str, "summary": str}]}),
     "methods": ((), {"methods": [{"name": str, "summary": str, "one_speaker_a_batch": bool}]}),
     "prompts": (("--count", "3"), {"prompts": [{"id": str, "level": str, "text": str, "phones": [str]}]}),
+    "simulate": (  # the list, which every machine has; making speech is tested in test_cli_simulate.py
+        ("--list",),
+        {
+            "engines": [
+                {"name": str, "installed": bool, "packages": str, "voices": [{"name": str, "installed": bool}]}
+            ],
+            "accents": [str],
+            "impediments": [{"name": str, "summary": str}],
+            "channels": [{"name": str, "summary": str}],
+        },
+    ),
     "demo": (
         (),
         {
