@@ -98,13 +98,11 @@ def main() -> None:
         open_work(work, args.work / "frames")
         write_config(SPEECH[name], channel, pieces(common_words(text), count), work / "config.toml")
         last = train(work, args.root, work / "config.toml")
-        rates = {key.removesuffix("_cer"): value for key, value in last.items() if key.endswith("_cer")}
+        sets = [key.removesuffix("_cer") for key in last if key.endswith("_cer")]
         if not number:
-            print(
-                "| speech | channels | tokens | " + " | ".join(rates) + " |\n|---|---|---|" + "--:|" * len(rates)
-            )
-        cells = " | ".join(f"{100 * rate:.1f}" for rate in rates.values())
-        print(f"| {name} | {'yes' if channel else 'no'} | {tokens} | {cells} |", flush=True)
+            print("| speech | channels | tokens | " + " | ".join(sets) + " |\n|---|---|---|" + "--:|" * len(sets))
+        cells = [f"{100 * last[f'{one}_cer']:.1f} ({100 * last[f'{one}_wer']:.0f})" for one in sets]
+        print("| " + " | ".join([name, "yes" if channel else "no", tokens, *cells]) + " |", flush=True)
 
 
 if __name__ == "__main__":
