@@ -24,7 +24,7 @@ class Hotwords:
         roots: (B,) where the tree of each row begins; 0 for rows without phrases.
         children: (N, V) the node behind each token, or 0.
         ends: (N,) whether a phrase ends here.
-        depth: (N,) tokens since the root or since the last shorter phrase that ended on the way.
+        depth: (N,) tokens since the root, or since the last shorter phrase whose end is settled on the way.
     """
 
     roots: Tensor
@@ -67,7 +67,7 @@ def make_hotwords(phrases: Sequence[Sequence[str]], tokens: Sequence[str]) -> Ho
             for phrase in key:
                 _insert(_spelled(phrase, tokens, boundary), known[key], table, ends)
             depth += [0] * (len(table) - len(depth))
-            _measure(known[key], table, ends, depth)
+            _measure(known[key], boundary, table, ends, depth)
         roots.append(known[key])
     return Hotwords(torch.tensor(roots), torch.tensor(table), torch.tensor(ends), torch.tensor(depth))
 
@@ -92,11 +92,12 @@ def _insert(numbers: list[int], root: int, table: list[list[int]], ends: list[bo
         ends[node] = True
 
 
-def _measure(root: int, table: list[list[int]], ends: list[bool], depth: list[int]) -> None:
+def _measure(root: int, boundary: int, table: list[list[int]], ends: list[bool], depth: list[int]) -> None:
     """Fill in the depths below a root."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
-        for child in filter(None, table[node]):
-            depth[child] = 1 + (0 if ends[node] else depth[node])
-            waiting.append(child)
+        for token, child in enumerate(table[node]):
+            if child != DEAD:
+                depth[child] = 1 + (0 if ends[node] and token == boundary else depth[node])
+                waiting.append(child)
