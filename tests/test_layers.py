@@ -12,7 +12,7 @@ ROOT = Path(asradapt.__file__).parent
 LAYERS = (
     {"errors", "types"},
     {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "scoring", "prompts"},
-    {"features", "decoding", "simulation"},
+    {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
     {"transcriber", "evaluation"},

@@ -59,11 +59,13 @@ class Hypothesis:
 
     Attributes:
         text: Words between single spaces.
+        tokens: The token indices of the text.
         score: By which hypotheses are ranked: `acoustic` and what the words are worth, in nats.
         acoustic: Log probability of the text, summed over its alignments, in nats.
     """
 
     text: str
+    tokens: tuple[int, ...]
     score: float
     acoustic: float
 
@@ -292,25 +294,23 @@ def _results(beams: _Beams, search: _Search, tokens: Sequence[str]) -> list[list
     score, order = (acoustic + search.fusion.close(beams.words)).sort(dim=1, descending=True, stable=True)
     acoustic = acoustic.gather(1, order)
     places = order[:, : options.best].cpu().numpy()
-    texts = _texts(search.history, kept.counts, places, tokens)
+    texts = _texts(search.history, places, search.fusion.boundary)
     found: list[list[Hypothesis]] = [[] for _ in kept.counts]
     scores, sounds = score.tolist(), acoustic.tolist()
     for place, row in enumerate(kept.order.tolist()):
-        for number, text in enumerate(texts[place]):
+        for number, written in enumerate(texts[place]):
             if scores[place][number] > NEVER / 2:
-                found[row].append(Hypothesis(text, scores[place][number], sounds[place][number]))
+                text = "".join(tokens[token] for token in written)
+                found[row].append(Hypothesis(text, written, scores[place][number], sounds[place][number]))
     return found
 
 
 def _texts(
-    history: Sequence[tuple[Tensor, Tensor]],
-    counts: Sequence[int],
-    places: npt.NDArray[np.int64],
-    tokens: Sequence[str],
-) -> list[list[str]]:
-    """Follow hypotheses (B, N) back to their first token."""
+    history: Sequence[tuple[Tensor, Tensor]], places: npt.NDArray[np.int64], boundary: int
+) -> list[list[tuple[int, ...]]]:
+    """Follow hypotheses (B, N) back to their first token; a boundary at the end of a text is dropped."""
     at = places.copy()
-    written: list[npt.NDArray[np.int64]] = []
+    written = [np.full(at.shape, STAY)]
     moved = [(source.cpu().numpy(), token.cpu().numpy()) for source, token in history]
     for source, token in reversed(moved):
         n = len(source)
@@ -318,8 +318,6 @@ def _texts(
         column[:n] = np.take_along_axis(token, at[:n], axis=1)
         at[:n] = np.take_along_axis(source, at[:n], axis=1)
         written.append(column)
-    if not written:
-        return [[""] * places.shape[1] for _ in counts]
-    forward = np.stack(written[::-1], axis=2)  # (B, N, T)
-    letters = np.array([*tokens, ""], dtype=object)  # STAY is the last
-    return [[" ".join("".join(letters[one]).split()) for one in row] for row in forward]
+    forward = np.stack(written[::-1], axis=2)  # (B, N, T + 1)
+    texts = [[one[one != STAY].tolist() for one in row] for row in forward]
+    return [[tuple(one[:-1] if one and one[-1] == boundary else one) for one in row] for row in texts]

@@ -29,8 +29,8 @@ class Weights:
         listed: Natural log probability that a word of a listed phrase has at least.
     """
 
-    language: float = 0.5
-    word: float = 0.5
+    language: float = 0.8
+    word: float = 0.75
     phrase: float = 1.0
     listed: float = -9.0
 

@@ -55,6 +55,11 @@ class NgramModel:
         """Number of words, sentence marks and the unknown word included."""
         return len(self.words)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is looked up."""
+        return self.logprob[0].device
+
     def to(self, device: torch.device | str) -> NgramModel:
         """The same model on another device."""
         moved = [tuple(t.to(device) for t in group) for group in (self.keys, self.logprob, self.backoff)]
