@@ -185,9 +185,7 @@ class Transcriber:
             found = self.heard(window.loaded, progress=progress)
             for one, heard in zip(window.loaded, found, strict=True):
                 adapted = one.member.method != IDENTITY
-                yield Transcript(
-                    one.utterance, heard.text, one.seconds, adapted, heard.words, heard.confidence
-                )
+                yield Transcript(one.utterance, heard.text, one.seconds, adapted, heard.words, heard.confidence)
 
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
         """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""

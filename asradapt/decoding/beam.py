@@ -1,9 +1,9 @@
 """CTC prefix beam search (Hannun et al. 2014) of a padded batch, vectorised over rows and hypotheses.
 
-A hypothesis is a text so far; the probabilities of all its alignments are summed, those that end in a blank apart
-from the others. Texts are told apart by 64-bit hashes that grow with every token, so two hypotheses that become the
-same text are found and added without comparing texts. Spaces at the ends of a text and doubled ones are no tokens of
-their own: a space at the beginning of a word changes nothing. Rows never see each other.
+A hypothesis is a text so far; the probabilities of all its alignments are summed, those that end in a blank
+apart from the others. Texts are told apart by 64-bit hashes that grow with every token, so two hypotheses that
+become the same text are found and added without comparing texts. Spaces at the ends of a text and doubled ones are
+no tokens of their own: a space at the beginning of a word changes nothing. Rows never see each other.
 
 Letters: B batch, F frames, V tokens, K hypotheses, C tokens considered, n rows that still have frames.
 """
@@ -100,8 +100,10 @@ def _rows(beams: _Beams, rows: slice) -> _Beams:
 
 def _joined(parts: Sequence[_Beams]) -> _Beams:
     words = Words(*(torch.cat([getattr(p.words, f.name) for p in parts]) for f in fields(Words)))
-    columns = [torch.cat([getattr(p, n) for p in parts]) for n in ("name", "parent", "blank", "token")]
-    return _Beams(*columns, words)
+    name, parent, blank, token = (
+        torch.cat([getattr(p, n) for p in parts]) for n in ("name", "parent", "blank", "token")
+    )
+    return _Beams(name, parent, blank, token, words)
 
 
 def _begin(fusion: Fusion, rows: int, options: BeamOptions, like: Tensor) -> _Beams:
@@ -188,9 +190,7 @@ class _Search:
         if len(rows):
             ended = self._ended(beams.words, rows)
             worth = torch.where((tokens == self.fusion.boundary)[:, None], ended.worth[:, :, None], worth)
-        scores = torch.cat(
-            [torch.logaddexp(blank, token) + beams.words.worth, (grown + worth).flatten(1)], dim=1
-        )
+        scores = torch.cat([torch.logaddexp(blank, token) + beams.words.worth, (grown + worth).flatten(1)], dim=1)
         best, chosen = scores.topk(count, dim=1)
         grows = chosen >= count
         flat = (chosen - count).clamp(min=0)
@@ -212,7 +212,7 @@ class _Search:
         )
 
     def _ended(self, words: Words, rows: Tensor) -> Words:
-        """All hypotheses behind a boundary; computed for the rows that consider one, the others stay as they are."""
+        """All hypotheses behind a boundary, in the rows that consider one; the others stay as they are."""
         fusion = self.fusion
         if fusion.hotwords is not None:
             hotwords = fusion.hotwords.select(rows)
@@ -286,9 +286,9 @@ def _results(beams: _Beams, search: _Search, tokens: Sequence[str]) -> list[list
     kept, options = search.kept, search.options
     acoustic = torch.logaddexp(beams.blank, beams.token) + kept.rest[:, None]
     # the same text with and without a space at its end
-    twin = (beams.name[:, :, None] == beams.parent[:, None, :]) & (
-        beams.words.last == search.fusion.boundary
-    )[:, None, :]
+    twin = (beams.name[:, :, None] == beams.parent[:, None, :]) & (beams.words.last == search.fusion.boundary)[
+        :, None, :
+    ]
     spaced = torch.where(twin, acoustic[:, None, :], NEVER).amax(dim=2)
     acoustic = torch.where(twin.any(dim=1), NEVER, torch.logaddexp(acoustic, spaced))
     score, order = (acoustic + search.fusion.close(beams.words)).sort(dim=1, descending=True, stable=True)

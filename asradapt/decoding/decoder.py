@@ -31,6 +31,7 @@ class DecoderOptions:
         beams: Hypotheses of a row; 0 decodes greedily, without language model and phrases.
         best: Texts of a row that are kept.
         weights: How much language model, words and phrases count.
+        phrases: What everybody uses, besides the phrases of each row.
         calibration: From probabilities to confidence, with beam search.
         greedy_calibration: The same for greedy decoding.
     """
@@ -38,6 +39,7 @@ class DecoderOptions:
     beams: int = 32
     best: int = 1
     weights: Weights = field(default_factory=Weights)
+    phrases: tuple[str, ...] = ()
     calibration: Calibration = field(default_factory=lambda: Calibration(0.6, 0.0))
     greedy_calibration: Calibration = field(default_factory=Calibration)
 
@@ -102,7 +104,7 @@ class Decoder:
         boundary = self.tokens.index(" ") if " " in self.tokens else -1
         if self.language is not None and self.lexicon is not None and self.language.device != device:
             self.language, self.lexicon = self.language.to(device), self.lexicon.to(device)
-        hotwords = make_hotwords(phrases, self.tokens)
+        hotwords = make_hotwords([(*row, *self.options.phrases) for row in phrases], self.tokens)
         weights = self.options.weights
         if self.language is None:  # what is given for words makes up for what the language model takes
             weights = Weights(language=0.0, word=0.0, phrase=weights.phrase, listed=weights.listed)

@@ -1,4 +1,4 @@
-"""What of a batch of logits the beam search looks at: frames that are not plainly blank, tokens that are not hopeless.
+"""What of a batch of logits the beam search looks at: frames that are not plainly blank, tokens with some hope.
 
 Letters: B batch, F frames, T kept frames, V tokens.
 """
@@ -72,13 +72,11 @@ def keep_frames(logits: Tensor, frames: Tensor, *, skip: float, floor: float, mo
     tokens, rank, usable = _tokens(chosen, floor, most)
     usable &= inside[:, :, None]
     widest = usable.sum(dim=2).amax(dim=0).tolist() if longest else []
-    return Kept(
-        order, counts[order].tolist(), frame, chosen, tokens, rank, usable, widest, blanks, skipped, rest
-    )
+    return Kept(order, counts[order].tolist(), frame, chosen, tokens, rank, usable, widest, blanks, skipped, rest)
 
 
 def _between(blank: Tensor, frame: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Summed log probability of what was skipped before every kept frame, whether it is any, and what is behind."""
+    """Log probability of what was skipped before every kept frame, whether any was, and that behind the last."""
     running = torch.nn.functional.pad(blank.cumsum(dim=1), (1, 0))  # (B, F + 1), before each frame
     before = running.gather(1, frame) * inside
     last = torch.nn.functional.pad(before[:, :-1], (1, 0))

@@ -127,7 +127,7 @@ class Fusion:
         return child, spelled, torch.maximum(ahead, spelled + lexicon.open_word)
 
     def finish(self, words: Words) -> Words:
-        """Every hypothesis by the boundary: the word that ends is scored. At the beginning of a word nothing ends."""
+        """Every hypothesis by the boundary: the word that ends is scored; at a word's beginning nothing ends."""
         settled, state = words.settled, words.state
         begins = words.last == self.boundary
         value = None
@@ -155,7 +155,7 @@ class Fusion:
         return Words(boundary, boundary, node, phrase, state, spelled, settled, worth)
 
     def _word(self, words: Words) -> tuple[Tensor, Tensor]:
-        """Log probability (B, K) of the word that ends, by the language model or by its spelling; states behind."""
+        """Log probability (B, K) of the word that ends, by language model or spelling; the states behind."""
         assert self.language is not None
         assert self.lexicon is not None
         lexicon, size = self.lexicon, self.lexicon.children.shape[1]

@@ -39,8 +39,8 @@ def load_language(name: str | Path = EMBEDDED_LANGUAGE) -> NgramModel:
     path = Path(name)
     if not path.is_file():
         raise InputError(
-            f"no language model {str(name)!r}: give {EMBEDDED_LANGUAGE}, an ARPA file (also .gz), or a .safetensors "
-            "file that recipes/lm_en wrote"
+            f"no language model {str(name)!r}: give {EMBEDDED_LANGUAGE}, an ARPA file (also .gz), or a "
+            ".safetensors file that recipes/lm_en wrote"
         )
     with path.open("rb") as file:
         begin = file.read(len(_KENLM_MAGIC))

@@ -89,7 +89,7 @@ def _model(levels: list[Entries], numbers: dict[str, int]) -> NgramModel:
     places: dict[tuple[int, ...], int] = {gram: gram[0] for gram in levels[0]}
     keys, logprob, backoff = [], [], []
     for length, level in enumerate(levels, start=1):
-        grams = sorted(level, key=lambda g: (places[g[:-1]] * size + g[-1] if len(g) > 1 else g[0]))
+        grams = sorted(level, key=lambda g: places[g[:-1]] * size + g[-1] if len(g) > 1 else g[0])
         if length > 1:
             keys.append(torch.tensor([places[g[:-1]] * size + g[-1] for g in grams], dtype=torch.int64))
         places = {gram: place for place, gram in enumerate(grams)}

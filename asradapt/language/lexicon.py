@@ -53,8 +53,9 @@ class Lexicon:
 
     def to(self, device: torch.device | str) -> Lexicon:
         """The same lexicon on another device."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Lexicon(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+        values = (getattr(self, f.name) for f in fields(self))
+        moved: list[Any] = [value.to(device) if isinstance(value, Tensor) else value for value in values]
+        return Lexicon(*moved)
 
 
 def token_numbers(tokens: Sequence[str]) -> dict[str, int]:
@@ -66,8 +67,8 @@ def token_numbers(tokens: Sequence[str]) -> dict[str, int]:
     numbers = {token: number for number, token in enumerate(tokens) if token and number}
     if " " not in numbers or any(len(token) > 1 for token in numbers):
         raise InputError(
-            "a language model and a vocabulary need a source model whose tokens are single characters and a space; "
-            "decode this one without them (--no-lm)"
+            "a language model and a vocabulary need a source model whose tokens are single characters and a "
+            "space; decode this one greedily (--no-lm --beam 0)"
         )
     for token, number in list(numbers.items()):
         for other in (token.lower(), token.upper()):
@@ -131,9 +132,7 @@ def make_lexicon(model: NgramModel, tokens: Sequence[str]) -> Lexicon:
     spelled, number, extra = spelled[best_first], number[best_first], extra[best_first]
     fresh = np.r_[True, (spelled[1:] != spelled[:-1]).any(axis=1)]  # of words written alike the likeliest
     boundary = token_numbers(tokens)[" "]
-    return _assemble(
-        spelled[fresh], number[fresh], extra[fresh], unigram, len(tokens), boundary, model
-    )
+    return _assemble(spelled[fresh], number[fresh], extra[fresh], unigram, len(tokens), boundary, model)
 
 
 def _assemble(
@@ -207,11 +206,11 @@ def spelling_model(spelled: Ints, width: int, boundary: int) -> npt.NDArray[np.f
     letters = seen.sum(axis=(0, 1)) + SMOOTHING
     single = letters / letters.sum()
     pair = _interpolated(seen.sum(axis=0), single)
-    logprob: npt.NDArray[np.float64] = np.log(_interpolated(seen, pair))
-    return logprob
+    return np.asarray(np.log(_interpolated(seen, pair)), dtype=np.float64)
 
 
 def _interpolated(seen: npt.NDArray[np.float64], shorter: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Relative frequencies over the last axis, mixed with those of a shorter context by what was never seen."""
     total, kinds = seen.sum(axis=-1, keepdims=True), (seen > 0).sum(axis=-1, keepdims=True)
-    return (seen + np.maximum(kinds, 1) * shorter) / (total + np.maximum(kinds, 1))
+    mixed: npt.NDArray[np.float64] = (seen + np.maximum(kinds, 1) * shorter) / (total + np.maximum(kinds, 1))
+    return mixed

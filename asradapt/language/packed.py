@@ -1,4 +1,4 @@
-"""The compact file of an n-gram model: sorted n-grams by successor lists, probabilities in eighths of a nat or finer.
+"""The compact file of an n-gram model: sorted n-grams as lists of successors, probabilities as bytes.
 
 A safetensors file: nothing in it can run code. For every length n it holds, in the order of the contexts, how many
 n-grams follow each context, their last words, and log probabilities and back-off weights as bytes.
@@ -55,7 +55,9 @@ def save_packed(model: NgramModel, path: Path, about: dict[str, Any]) -> None:
         InputError: If the model has too many words.
     """
     if model.size > 2**16:
-        raise InputError(f"the compact format holds 65536 words, the model has {model.size}; raise the least count")
+        raise InputError(
+            f"the compact format holds 65536 words, the model has {model.size}; raise the least count"
+        )
     content: dict[str, npt.NDArray[Any]] = {"words": _joined(model.words), "members": _joined(model.members)}
     for level, logprob in enumerate(model.logprob):
         content[f"logprob{level + 1}"] = _as_bytes(logprob, -DEEPEST, 0.0)

@@ -1,4 +1,4 @@
-"""The phrases a speaker uses - names, places, words of one's own - in a small file beside the speaker's versions."""
+"""The phrases a speaker uses (names, places, words of one's own) in a small file beside the versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_LETTERS = 80
 
 
 def checked(phrases: Iterable[str]) -> tuple[str, ...]:
-    """Phrases as they are stored: single spaces, each once, in alphabetical order; case is kept but does not count.
+    """Phrases as they are stored: single spaces, each once whatever its case, in alphabetical order.
 
     Raises:
         TextError: With all phrases that cannot be used.
@@ -69,6 +69,4 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     except (ValueError, KeyError, TypeError, TextError) as error:
-        raise DamagedSpeaker(
-            f"{path} cannot be used: {error}; delete it and add the phrases again"
-        ) from error
+        raise DamagedSpeaker(f"{path} cannot be used: {error}; delete it and add the phrases again") from error

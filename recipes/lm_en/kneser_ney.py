@@ -7,6 +7,7 @@ Letters: N n-grams of a level, n their length.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ class Level:
     Attributes:
         grams: (N, n) word numbers, rows in lexicographic order.
         seen: (N,) how often each was seen.
-        counts: (N,) what is discounted: how often each was seen; below the highest level mostly in how many contexts.
+        counts: (N,) what is discounted: how often each was seen, below the highest level in how many contexts.
         logprob: (N,) natural logarithm of the probability of the last word after the others.
         backoff: (N,) natural logarithm of the weight of shorter contexts behind this context.
     """
@@ -60,7 +61,7 @@ def count(sentences: list[list[int]], order: int, start: int, end: int) -> list[
         grams, counts = np.unique(windows[whole], axis=0, return_counts=True)
         empty = np.zeros(len(grams))
         levels.append(Level(grams, counts, counts, empty, empty.copy()))
-    for lower, higher in zip(levels[:-1], levels[1:], strict=True):
+    for lower, higher in pairwise(levels):
         _count_contexts(lower, higher, start)
     return levels
 
@@ -98,7 +99,7 @@ def estimate(levels: list[Level], start: int, words: int) -> None:
     probability = (predicted - discount) / total + discount.sum() / total / words
     first.logprob = np.log(np.where(predicted > 0, probability, 1e-30))
     size = int(first.grams.max()) + 1
-    for lower, level in zip(levels[:-1], levels[1:], strict=True):
+    for lower, level in pairwise(levels):
         context = find(lower, level.grams[:, :-1], size)
         suffix = find(lower, level.grams[:, 1:], size)
         discount = discounts(level.counts)[level.counts.clip(max=3)]

@@ -1,4 +1,4 @@
-"""A small language model as ARPA text, and plain definitions of what texts are worth, to check the fast ones by."""
+"""A small language model as ARPA text, and plain definitions of what texts are worth to check fast ones by."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Train the language model that ships with asradapt: a pruned word trigram in one compact file.
 
-    python recipes/lm_en/train.py TEXT --speech SPEECH [--out asradapt/assets/lm_en.safetensors]
+    python recipes/lm_en/train_lm.py TEXT --speech SPEECH [--out asradapt/assets/lm_en.safetensors]
 
-TEXT is a folder with sentences in .txt files, one a line, and cmudict.dict; SPEECH holds the corpora on which error
-rates are measured (*/manifest.jsonl): every text of theirs whose part is not `train` is removed from the sentences
-first, and so are the prompts of enrolment. Takes about a minute.
+TEXT is a folder with sentences in .txt files, one a line, and cmudict.dict; SPEECH holds the corpora on which
+error rates are measured (*/manifest.jsonl): every text of theirs whose part is not `train` is removed from the
+sentences first, and so are the prompts of enrolment. Takes about a minute.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ import torch
 from asradapt.language.ngram import NgramModel
 from asradapt.language.packed import save_packed
 from kneser_ney import Level, count, estimate, keys, prune
-from text import dictionary, measured, prompts, sentences
+from sentences_of import dictionary, measured, prompts, sentences
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = (
@@ -41,7 +42,7 @@ def to_model(levels: list[Level], words: list[str], members: list[str], share: f
     """
     size = len(words)
     all_keys = []
-    for lower, level in zip(levels[:-1], levels[1:], strict=True):
+    for lower, level in pairwise(levels):
         context = torch.searchsorted(
             torch.from_numpy(keys(lower.grams, size)), torch.from_numpy(keys(level.grams[:, :-1], size))
         )
