@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asradapt.errors import DamagedSpeaker, TextError
-from asradapt.scoring.normalization import normalize
 
 VOCABULARY_FILE = "vocabulary.json"
 FORMAT = 1
@@ -29,7 +28,7 @@ def checked(phrases: Iterable[str]) -> tuple[str, ...]:
         if problem := _problem(tidy):
             problems.append(f"{tidy[:MOST_LETTERS]!r} {problem}")
         else:
-            kept.setdefault(normalize(tidy), tidy)
+            kept.setdefault(_key(tidy), tidy)
     if problems:
         raise TextError("phrases that cannot be used: " + "; ".join(problems))
     if len(kept) > MOST_PHRASES:
@@ -37,9 +36,16 @@ def checked(phrases: Iterable[str]) -> tuple[str, ...]:
     return tuple(phrase for _, phrase in sorted(kept.items()))
 
 
+def _key(phrase: str) -> str:
+    """What two phrases that are the same have in common."""
+    from asradapt.scoring.normalization import normalize  # brings numpy, which listing speakers must not wait for
+
+    return normalize(phrase)
+
+
 def _problem(phrase: str) -> str:
     """What is wrong with a phrase; nothing if it can be used."""
-    if not normalize(phrase):
+    if not _key(phrase):
         return "holds no letter"
     if len(phrase) > MOST_LETTERS:
         return f"has {len(phrase)} characters, at most {MOST_LETTERS} are allowed"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from language import ARPA, TOKENS, all_texts, ngrams, word_logprob, write_arpa
+from language_samples import ARPA, TOKENS, all_texts, ngrams, word_logprob, write_arpa
 
 from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search, greedy_decode, make_hotwords
 from asradapt.errors import UsageError

@@ -73,3 +73,9 @@ def all_texts(logits: torch.Tensor, frames: int, tokens: Sequence[str] = TOKENS)
         text = " ".join("".join(letters).split())
         found[text] += math.exp(sum(logp[frame][token] for frame, token in enumerate(path)))
     return {text: math.log(probability) for text, probability in found.items()}
+
+
+def read_small(path: Path):
+    from asradapt.language import read_arpa
+
+    return read_arpa(path)
