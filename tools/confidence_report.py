@@ -1,10 +1,10 @@
-"""Fit and measure the confidence of words: is it right as often as it says?
+"""Fit and measure the confidence of words: are they right as often as it says.
 
     python tools/confidence_report.py SPEECH --work DIR [--model source_en] [--language lm_en]
 
-Slope and offset (Platt 1999) are fitted on `enroll` and `validation` parts; the expected calibration error (ten bins
-of equally many words, Naeini et al. 2015) is measured on `test` parts with the fit and without. Prints Markdown, and
-the values to put into asradapt/decoding/decoder.py. Logits are kept in DIR as by decoding_report.py.
+Slope and offset (Platt 1999) are fitted on `enroll` and `validation` parts; the expected calibration error (ten
+bins of equally many words, Naeini et al. 2015) is measured on `test` parts with the fit and without. Prints
+Markdown, with the values for asradapt/decoding/decoder.py. Logits are kept in DIR as by decoding_report.py.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def fit(sure: Floats, marks: Floats) -> Calibration:
     for _ in range(30):
         expected = 1 / (1 + np.exp(-rows @ weights))
         spread = rows * (expected * (1 - expected))[:, None]
-        weights = weights + np.linalg.solve(rows.T @ spread + 1e-6 * np.eye(2), rows.T @ (marks - expected))
+        step = np.linalg.solve(rows.T @ spread + 1e-6 * np.eye(2), rows.T @ (marks - expected))
+        weights = weights + step.clip(-0.3, 0.3)  # small steps: the log odds reach far
     return Calibration(round(float(weights[0]), 3), round(float(weights[1]), 3))
 
 

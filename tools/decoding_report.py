@@ -4,7 +4,7 @@
 
 SPEECH holds the corpora, each with manifest.jsonl. The logits are computed once for every model and kept in DIR.
 Weights are chosen on `enroll` and `validation` parts by pooled word error rate; `test` parts are only measured.
-Prints Markdown, and the lines to put into asradapt/decoding/options.py. Some minutes on one core.
+Prints Markdown, and the lines to put into asradapt/decoding/fusion.py. Some minutes on one core.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def flashlight(tokens: Sequence[str], arpa: Path | None, words: Path, weights: W
     """Torchaudio's decoder; its lexicon holds the words of the language model."""
     from torchaudio.models.decoder import ctc_decoder
 
-    names = ["-", *("|" if token == " " else token for token in tokens[1:])]
+    names = ["-", *(letter.replace(" ", "|") for letter in tokens[1:])]
     lexicon = None
     if arpa:
         lexicon = str(words.with_suffix(".lexicon"))
@@ -93,8 +93,8 @@ def flashlight(tokens: Sequence[str], arpa: Path | None, words: Path, weights: W
         beam_threshold=1000.0,
         lm_weight=weights.language,
         word_score=weights.word,
-        blank_token="-",
-        sil_token="|",
+        blank_token="-",  # noqa: S106
+        sil_token="|",  # noqa: S106
         log_add=True,
     )
 
