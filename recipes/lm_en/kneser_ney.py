@@ -141,7 +141,7 @@ def prune(levels: list[Level], keep: dict[int, int]) -> None:
         loss = level.seen * (level.logprob - lower.backoff[context] - lower.logprob[suffix])
         if number + 1 < len(levels):  # contexts of what was kept above stay
             loss[np.unique(find(level, levels[number + 1].grams[:, :-1], size))] = np.inf
-        most = keep.get(number + 1, len(loss))
+        most = max(keep.get(number + 1, len(loss)), int(np.isinf(loss).sum()))
         chosen = np.sort(np.argsort(-loss, kind="stable")[:most])
         for name in ("grams", "seen", "counts", "logprob", "backoff"):
             setattr(level, name, getattr(level, name)[chosen])

@@ -37,7 +37,7 @@ decoder = build_ctcdecoder(labels, arpa, words, alpha=alpha, beta=beta)
 stored = np.load(folder + "/peer.npz")
 rows = np.split(stored["logp"], np.cumsum(stored["lengths"])[:-1])
 began = time.process_time()
-texts = [decoder.decode(row, beam_width=beams, beam_prune_logp=-1e9, token_min_logp=-12.0) for row in rows]
+texts = [decoder.decode(row, beam_width=beams) for row in rows]
 print(json.dumps([time.process_time() - began, [" ".join(text.split()) for text in texts]]))
 """
 
@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--corpus", default="philipp_lj")
     parser.add_argument("--part", default="enroll")
     parser.add_argument("--beams", type=int, default=32)
+    parser.add_argument("--single", action="store_true", help="also ours with one utterance a batch")
     parser.add_argument("--peer-python", help="an interpreter that has pyctcdecode and kenlm")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -171,13 +172,14 @@ def main() -> None:
             "asradapt, 32 at once": lambda lm=lm, w=weights: timed(
                 chosen, ours(model.tokens, lm, w, args.beams, 32)
             ),
-            "asradapt, one by one": lambda lm=lm, w=weights: timed(
-                chosen, ours(model.tokens, lm, w, args.beams, 1)
-            ),
             "torchaudio ctc_decoder": lambda file=file, w=weights: timed(
                 chosen, flashlight(model.tokens, file, words, w, args.beams)
             ),
         }
+        if args.single:
+            runs["asradapt, one by one"] = lambda lm=lm, w=weights: timed(
+                chosen, ours(model.tokens, lm, w, args.beams, 1)
+            )
         if args.peer_python:
             runs["pyctcdecode"] = lambda file=file, w=weights: pyctcdecode(
                 args.peer_python, chosen, model.tokens, file, words, w, args.beams
