@@ -17,12 +17,13 @@ import torch
 
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.audio import load_audio
-from asradapt.batching import length_batches, pad, segments
+from asradapt.batching import length_batches, pad
 from asradapt.decoding import Decoder, Heard, Word, joined
 from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Failure, Utterance
+from asradapt.voice import Piece, VoiceOptions, everywhere, pieces
 
 Progress = Callable[[float], None]  # the share that is done
 
@@ -35,13 +36,15 @@ class TranscriberOptions:
         batch_seconds: Audio in one forward pass, padding included; bounds the memory.
         batch_size: Most segments in one forward pass; 0 for any number.
         window_seconds: Audio that is read before it is batched; bounds the memory of many files.
-        segment_seconds: Longer recordings are cut at quiet places into pieces of at most this length.
+        segment_seconds: Longer recordings are cut where nobody speaks into pieces of at most this length.
+        detect_voice: Whether long silences of longer recordings are left out, if silero-vad is installed.
     """
 
     batch_seconds: float = 120.0
     batch_size: int = 0
     window_seconds: float = 600.0
     segment_seconds: float = 20.0
+    detect_voice: bool = True
 
 
 @dataclass(frozen=True)
@@ -259,13 +262,14 @@ class Transcriber:
 
     def _load(self, utterance: Utterance, member: Member) -> tuple[Loaded, tuple[str, ...]]:
         recording = load_audio(utterance.audio, self.model.sample_rate)
-        pieces = []
+        found: list[Piece] = []
         if not recording.silent:
-            longest = self.options.segment_seconds
-            pieces = segments(recording.samples, recording.sample_rate, shortest=0.6 * longest, longest=longest)
-        ends = np.cumsum([0, *map(len, pieces)]) / recording.sample_rate
-        phrases = self.phrases(utterance.speaker)
-        return Loaded(utterance, pieces, recording.seconds, member, tuple(ends[:-1]), phrases), recording.warnings
+            options = VoiceOptions(longest=self.options.segment_seconds)
+            detector = None if self.options.detect_voice else everywhere
+            found = pieces(recording.samples, recording.sample_rate, options, detector)
+        starts = tuple(piece.start / recording.sample_rate for piece in found)
+        samples, phrases = [piece.samples for piece in found], self.phrases(utterance.speaker)
+        return Loaded(utterance, samples, recording.seconds, member, starts, phrases), recording.warnings
 
     def phrases(self, speaker: str | None) -> tuple[str, ...]:
         """What a speaker's vocabulary holds, for decoding that can use it; nothing for who is not enrolled."""

@@ -128,7 +128,7 @@ def test_windows_bound_what_is_read_at_once_and_change_nothing(tiny, clips):
 
 def test_a_long_recording_is_cut_into_bounded_pieces_and_joined(tiny, record_clip, tmp_path):
     long = record_clip(None, 1, 31.0)
-    cutting = transcriber(tiny, None, segment_seconds=5.0)
+    cutting = transcriber(tiny, None, segment_seconds=5.0, detect_voice=False)
     ((loaded,),) = [window.loaded for window in cutting.windows([long])]
     assert max(len(piece) for piece in loaded.pieces) <= 5 * 16_000
     assert sum(len(piece) for piece in loaded.pieces) == 31 * 16_000
@@ -143,7 +143,7 @@ def test_a_long_recording_is_cut_into_bounded_pieces_and_joined(tiny, record_cli
 
 def test_a_piece_without_words_leaves_no_gap_in_the_text(tiny, record_clip, monkeypatch):
     long, heard = record_clip(None, 3, 16.0), itertools.cycle(["", "one", "", "two", ""])
-    cutting = transcriber(tiny, None, segment_seconds=4.0, batch_size=1)
+    cutting = transcriber(tiny, None, segment_seconds=4.0, batch_size=1, detect_voice=False)
     words = (Heard(tuple(Word(w, 0.0, 0.1, 1.0) for w in text.split())) for text in heard)
     monkeypatch.setattr(Decoder, "__call__", lambda self, logits, frames, phrases: [next(words)])
     ((_, text),) = texts(cutting, [long])
@@ -296,7 +296,8 @@ def test_at_most_so_many_adaptations_are_kept_in_memory(tiny, record_clip, tmp_p
 
 def test_progress_goes_up_to_the_whole_of_every_window(tiny, record_clip):
     clips, shares = [record_clip(None, 1, 6.0), record_clip(None, 2)], []
-    list(transcriber(tiny, None, segment_seconds=2.0, batch_size=1).transcribe(clips, progress=shares.append))
+    cutting = transcriber(tiny, None, segment_seconds=2.0, batch_size=1, detect_voice=False)
+    list(cutting.transcribe(clips, progress=shares.append))
     assert len(shares) > 3
     assert shares == sorted(shares)
     assert 0 < shares[0] < 0.5

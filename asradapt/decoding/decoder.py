@@ -21,6 +21,9 @@ from asradapt.errors import UsageError
 from asradapt.language import Lexicon, NgramModel, make_lexicon
 
 GREEDY = 0  # hypotheses
+# fitted by tools/confidence_report.py on source_en and lm_en
+SEARCHED = Calibration(slope=0.534, offset=-0.46)
+GREEDILY = Calibration(slope=1.068, offset=-2.751)
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class DecoderOptions:
     best: int = 1
     weights: Weights = field(default_factory=Weights)
     phrases: tuple[str, ...] = ()
-    calibration: Calibration = field(default_factory=lambda: Calibration(0.6, 0.0))
-    greedy_calibration: Calibration = field(default_factory=Calibration)
+    calibration: Calibration = SEARCHED
+    greedy_calibration: Calibration = GREEDILY
 
 
 class Decoder:

@@ -1,0 +1,153 @@
+"""Where somebody speaks: long recordings are cut where nobody does, and long silences are left out.
+
+silero-vad (the extra `asradapt[vad]`; its weights come with it) says where speech is. Without it recordings are
+cut at their quietest places and nothing is left out.
+
+Letters: T samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+
+import numpy as np
+import numpy.typing as npt
+
+from asradapt.batching import segments
+
+Waveform = npt.NDArray[np.float32]
+Span = tuple[int, int]  # first sample, and the one behind the last
+RATE = 16_000  # the detector's own
+
+
+@dataclass(frozen=True)
+class VoiceOptions:
+    """How recordings are cut.
+
+    Attributes:
+        longest: Seconds of a piece at most; shorter recordings stay whole.
+        padding: Seconds of silence that are kept on both sides of speech.
+        gap: Longer silences in seconds are left out, if the detector is installed.
+        threshold: Probability of speech above which the detector hears some.
+    """
+
+    longest: float = 20.0
+    padding: float = 0.3
+    gap: float = 2.0
+    threshold: float = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A stretch of a recording.
+
+    Attributes:
+        start: Its first sample in the recording.
+        samples: (T,) a view of the recording.
+    """
+
+    start: int
+    samples: Waveform
+
+
+def detector_installed() -> bool:
+    """Whether silero-vad is there."""
+    return find_spec("silero_vad") is not None
+
+
+@lru_cache(maxsize=1)
+def _silero() -> object:
+    """The detector, loaded once."""
+    import silero_vad
+
+    return silero_vad.load_silero_vad()
+
+
+def detect(samples: Waveform, rate: int, threshold: float) -> list[Span]:
+    """Where speech is, by silero-vad; spans of samples in order, not overlapping."""
+    import silero_vad
+    import torch
+
+    found = silero_vad.get_speech_timestamps(
+        torch.from_numpy(np.ascontiguousarray(samples)),
+        _silero(),
+        threshold=threshold,
+        sampling_rate=rate,
+        min_silence_duration_ms=100,
+        speech_pad_ms=0,
+    )
+    return [(int(span["start"]), int(span["end"])) for span in found]
+
+
+def everywhere(samples: Waveform, rate: int, threshold: float) -> list[Span]:
+    """The detector that takes everything for speech: nothing is left out."""
+    return [(0, len(samples))]
+
+
+def pieces(
+    samples: Waveform,
+    rate: int,
+    options: VoiceOptions | None = None,
+    detector: Callable[[Waveform, int, float], list[Span]] | None = None,
+) -> list[Piece]:
+    """Pieces of bounded length that together hold all speech, no word cut in two where it can be helped.
+
+    A recording of at most `longest` seconds stays whole. Neighbouring stretches of speech share a piece while
+    they fit; cuts lie in the middle of the silence between two. Speech without a pause for longer than a piece is
+    cut at its quietest place.
+
+    Args:
+        samples: (T,) waveform.
+        rate: Samples per second.
+        options: How to cut.
+        detector: Says where speech is; silero-vad by default, if it is installed and knows the rate.
+    """
+    options = options or VoiceOptions()
+    if len(samples) <= options.longest * rate:
+        return [Piece(0, samples)] if len(samples) else []
+    if detector is None and rate == RATE and detector_installed():
+        detector = detect
+    if detector is None:
+        return _cut(samples, (0, len(samples)), rate, options)
+    spans = padded(detector(samples, rate, options.threshold), len(samples), rate, options)
+    return [piece for span in grouped(spans, rate, options) for piece in _cut(samples, span, rate, options)]
+
+
+def padded(spans: Sequence[Span], count: int, rate: int, options: VoiceOptions) -> list[Span]:
+    """Stretches of speech with silence around them; those whose silence would be short touch in its middle."""
+    wide, most = round(options.padding * rate), round(options.gap * rate)
+    found: list[list[int]] = []
+    for start, end in spans:
+        if found and start - found[-1][2] <= max(most, 2 * wide):
+            middle = (found[-1][2] + start) // 2
+            found[-1][1] = middle
+            found.append([middle, min(count, end + wide), end])
+        else:
+            found.append([max(0, start - wide), min(count, end + wide), end])
+    return [(start, end) for start, end, _ in found]
+
+
+def grouped(spans: Sequence[Span], rate: int, options: VoiceOptions) -> list[Span]:
+    """Stretches that touch, joined while they are no longer than a piece."""
+    found: list[Span] = []
+    for start, end in spans:
+        touches = found and found[-1][1] == start
+        if touches and end - found[-1][0] <= options.longest * rate:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def _cut(samples: Waveform, span: Span, rate: int, options: VoiceOptions) -> list[Piece]:
+    """One stretch in pieces of bounded length."""
+    found, start = [], span[0]
+    for part in segments(
+        samples[span[0] : span[1]], rate, shortest=0.6 * options.longest, longest=options.longest
+    ):
+        found.append(Piece(start, part))
+        start += len(part)
+    return found
