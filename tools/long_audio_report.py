@@ -1,0 +1,103 @@
+"""Measure a long recording against its clips: word error rate, memory, times.
+
+    python tools/long_audio_report.py SPEECH [--minutes 60] [--model source_en] [--no-voice]
+
+Clips of the `test` parts are put one after another, with silences of 0.2 to 6 seconds between them and faint noise
+under all of it, into one file; its transcript is compared with those of the clips one by one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from asradapt.audio import load_audio
+from asradapt.decoding import Decoder, DecoderOptions
+from asradapt.language import load_language
+from asradapt.manifests import parse_where, read_manifest
+from asradapt.models import load_model
+from asradapt.scoring import ErrorCounts, score
+from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
+from asradapt.types import Utterance
+
+CORPORA = ("philipp_lj", "speechocean762")
+RATE = 16_000
+NOISE = 3e-4  # root mean square, about 40 dB below speech
+
+
+def clips(speech: Path, minutes: float) -> list[Utterance]:
+    """Test clips in an order that mixes the corpora, as many as fill the time with their silences."""
+    found = []
+    for corpus in CORPORA:
+        found += read_manifest(speech / corpus / "manifest.jsonl", where=parse_where(("part=test",))).utterances
+    np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
+    ends = np.cumsum([(one.duration or 4.0) + 3.1 for one in found])
+    return found[: max(1, int((ends < 60 * minutes).sum()))]
+
+
+def write(utterances: list[Utterance], path: Path) -> float:
+    """One file of all clips with silences and noise; returns its seconds."""
+    rng = np.random.default_rng(1)
+    seconds = 0.0
+    with soundfile.SoundFile(path, "w", RATE, 1) as out:
+        for utterance in utterances:
+            samples = load_audio(utterance.audio, RATE).samples
+            silence = np.zeros(round(rng.uniform(0.2, 6.0) * RATE), dtype=np.float32)
+            both = np.concatenate([samples, silence])
+            out.write(both + NOISE * rng.standard_normal(len(both)).astype(np.float32))
+            seconds += len(both) / RATE
+    return seconds
+
+
+def texts(transcriber: Transcriber, utterances: list[Utterance]) -> tuple[list[Transcript], float]:
+    """Transcripts, and the processor's seconds they took."""
+    began = time.process_time()
+    found = [item for item in transcriber.transcribe(utterances) if isinstance(item, Transcript)]
+    return found, time.process_time() - began
+
+
+def line(name: str, errors: ErrorCounts, seconds: float, spent: float) -> str:
+    """One row of the table; memory is the most of the process so far."""
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    kinds = f"{errors.substitutions} / {errors.deletions} / {errors.insertions}"
+    return (
+        f"| {name} | {seconds / 60:.1f} | {errors.wer:.1%} | {kinds} | {spent / seconds:.4f} | {memory:.0f} MB |"
+    )
+
+
+def main() -> None:
+    """Measure and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--model", default="source_en")
+    parser.add_argument("--no-voice", action="store_true", help="cut at quiet places only")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_model(args.model, device="cpu")
+    decoder = Decoder(model.tokens, model.frame_seconds, load_language(), DecoderOptions())
+    transcriber = Transcriber(model, None, TranscriberOptions(detect_voice=not args.no_voice), decoder)
+    utterances = clips(args.speech, args.minutes)
+    reference = " ".join(one.text or "" for one in utterances)
+    print("| what | minutes | WER | S / D / I | real-time factor | peak memory |\n|---|--:|--:|--:|--:|--:|")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "long.wav"
+        seconds = write(utterances, path)
+        found, spent = texts(transcriber, [Utterance(path)])
+    print(line("one recording", score(reference, found[0].text), seconds, spent), flush=True)
+    alone, spent = texts(transcriber, utterances)
+    whole = score(reference, " ".join(one.text for one in alone))
+    print(line(f"{len(alone)} clips", whole, sum(one.seconds for one in alone), spent), flush=True)
+    times = [time for word in found[0].words for time in (word.start, word.end)]
+    print(f"\nTimes rise: {times == sorted(times)}; last word ends at {times[-1]:.1f} s of {seconds:.1f} s.")
+
+
+if __name__ == "__main__":
+    main()
