@@ -31,7 +31,7 @@ class Weights:
 
     language: float = 0.8
     word: float = 0.75
-    phrase: float = 0.75
+    phrase: float = 0.5
     listed: float = -9.0
 
 

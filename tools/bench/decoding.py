@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search
 from asradapt.language import NgramModel, load_language, make_lexicon
 from asradapt.models import load_model
 from asradapt.scoring import score, total
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from logits_cache import LogitSet, load
 
 Decoder = Callable[[torch.Tensor, torch.Tensor], list[str]]
