@@ -11,7 +11,7 @@ Letters: B batch, F frames, V tokens, K hypotheses, C tokens considered, n rows 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from asradapt.decoding.frames import Kept, keep_frames
 from asradapt.decoding.fusion import Fusion, Words
 from asradapt.decoding.greedy import BLANK
 from asradapt.errors import UsageError
+from asradapt.language.lexicon import ROOT
 
 NEVER = -1e30  # finite, so that sums and differences stay numbers
 STAY = -1  # no token was added
@@ -41,8 +42,8 @@ class BeamOptions:
     """
 
     beams: int = 32
-    tokens: int = 12
-    floor: float = 12.0
+    tokens: int = 10
+    floor: float = 8.0
     skip: float = 0.99
     best: int = 1
 
@@ -213,16 +214,23 @@ class _Search:
 
     def _ended(self, words: Words, rows: Tensor) -> Words:
         """All hypotheses behind a boundary, in the rows that consider one; the others stay as they are."""
-        fusion = self.fusion
+        fusion, count = self.fusion, len(words.last)
         if fusion.hotwords is not None:
-            hotwords = fusion.hotwords.select(rows)
-            fusion = Fusion(fusion.boundary, fusion.weights, fusion.language, fusion.lexicon, hotwords)
+            fusion = replace(fusion, hotwords=fusion.hotwords.select(rows))
+        if len(rows) == count:
+            return fusion.finish(words)
         ended = fusion.finish(_map(words, lambda tensor: tensor[rows]))
-        whole = [
-            getattr(words, f.name).index_put((rows,), getattr(ended, f.name).to(getattr(words, f.name).dtype))
-            for f in fields(Words)
-        ]
-        return Words(*whole)
+
+        def spread(value: Tensor, part: Tensor) -> Tensor:
+            return value.index_put((rows,), part)
+
+        return replace(  # the other fields are the same behind every boundary
+            words,
+            phrase=words.phrase if fusion.hotwords is None else spread(words.phrase, ended.phrase),
+            state=spread(words.state, ended.state),
+            settled=spread(words.settled, ended.settled),
+            worth=spread(words.worth, ended.worth),
+        )
 
     def _words(
         self,
@@ -235,23 +243,40 @@ class _Search:
         added: Tensor,
     ) -> Words:
         """The words of the chosen hypotheses."""
+
+        def picked(value: Tensor, new: Tensor) -> Tensor:
+            """What stays as it was, and what became of what grew: by the token (n, K, C), or by any (n, K)."""
+            was = value.gather(1, source)
+            if new is value:
+                return was
+            grown = new.gather(1, source) if new.dim() == 2 else new.flatten(1).gather(1, flat)
+            return torch.where(grows, grown, was)
+
+        last = before.last.gather(1, source)
+        words = Words(
+            torch.where(grows, added, last),
+            torch.where(grows, last, before.previous.gather(1, source)),
+            picked(before.node, longer.node),
+            picked(before.phrase, longer.phrase),
+            before.state.gather(1, source[:, :, None].expand(-1, -1, before.state.shape[2])),
+            picked(before.spelled, longer.spelled),
+            picked(before.settled, longer.settled),
+            picked(before.worth, longer.worth),
+        )
+        if ended is None:
+            return words
         ends = grows & (added == self.fusion.boundary)
-        columns = []
-        for f in fields(Words):
-            old, new = getattr(before, f.name), getattr(longer, f.name)
-            if old.dim() == 3:  # states change at the ends of words only
-                pick = source[:, :, None].expand(-1, -1, old.shape[2])
-                value = old.gather(1, pick)
-                if ended is not None:
-                    value = torch.where(ends[:, :, None], getattr(ended, f.name).gather(1, pick), value)
-            else:
-                value = old.gather(1, source)
-                if new.dim() == 3:
-                    value = torch.where(grows, new.flatten(1).gather(1, flat), value)
-                if ended is not None:
-                    value = torch.where(ends, getattr(ended, f.name).gather(1, source), value)
-            columns.append(value)
-        return Words(*columns)
+        pick = source[:, :, None].expand_as(words.state)
+        return Words(
+            words.last,
+            torch.where(ends, self.fusion.boundary, words.previous),
+            torch.where(ends, ROOT, words.node),
+            torch.where(ends, ended.phrase.gather(1, source), words.phrase),
+            torch.where(ends[:, :, None], ended.state.gather(1, pick), words.state),
+            torch.where(ends, 0.0, words.spelled),
+            torch.where(ends, ended.settled.gather(1, source), words.settled),
+            torch.where(ends, ended.worth.gather(1, source), words.worth),
+        )
 
 
 def beam_search(
@@ -274,8 +299,7 @@ def beam_search(
         return []
     kept = keep_frames(logits, frames, skip=options.skip, floor=options.floor, most=options.tokens)
     if fusion.hotwords is not None:
-        hotwords = fusion.hotwords.select(kept.order)
-        fusion = Fusion(fusion.boundary, fusion.weights, fusion.language, fusion.lexicon, hotwords)
+        fusion = replace(fusion, hotwords=fusion.hotwords.select(kept.order))
     search = _Search(kept, fusion, options)
     beams = search.run()
     return _results(beams, search, tokens)

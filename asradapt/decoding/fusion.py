@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from asradapt.decoding.hotwords import DEAD, Hotwords
-from asradapt.language.lexicon import OFF, ROOT, Lexicon
+from asradapt.language.lexicon import ROOT, Lexicon
 from asradapt.language.ngram import NONE, NgramModel
 
 
@@ -42,7 +42,7 @@ class Words:
     Attributes:
         last: The last token; the boundary at the beginning of a word.
         previous: The token before it within the word, else the boundary.
-        node: Place in the tree of words, -1 off it.
+        node: Place in the tree of words; OFF where no word begins like this.
         phrase: Place in the tree of phrases, 0 off it.
         state: State of the language model behind the finished words.
         spelled: Log probability of the spelling of the word so far.
@@ -93,38 +93,37 @@ class Fusion:
         return Words(start, start, whole(ROOT), phrase, state, nothing, nothing, nothing)
 
     def extend(self, words: Words, tokens: Tensor) -> Words:
-        """Every hypothesis by every token (B, C) within a word; fields are (B, K, C), `state` stays (B, K)."""
-        width = tokens.shape[-1]
-        token = tokens[:, None, :].expand(-1, words.last.shape[1], -1)
-        worth = words.settled[:, :, None].expand(-1, -1, width)
-        begins = (words.last == self.boundary)[:, :, None]
-        settled = worth + self.weights.word * begins
+        """Every hypothesis by every token (B, C) within a word.
+
+        Returns:
+            `node`, `phrase`, `spelled` and `worth` are (B, K, C) where they depend on the token, all else is as
+            for any token; `last` and `previous` are still those before.
+        """
+        token = tokens[:, None, :]
+        settled = words.settled + self.weights.word * (words.last == self.boundary)
         node, spelled, value = words.node, words.spelled, None
         if self.lexicon is not None:
             node, spelled, value = self._within(words, token)
-        phrase, worth = words.phrase, settled
+        phrase, worth = words.phrase, settled[:, :, None]
         if self.hotwords is not None:
             size = self.hotwords.children.shape[1]
-            phrase = self.hotwords.children.view(-1)[words.phrase[:, :, None] * size + token]
+            phrase = self.hotwords.children.take(words.phrase[:, :, None] * size + token)
             worth = worth + self.weights.phrase * self.hotwords.depth[phrase]
             if value is not None:
                 value = torch.where(phrase > DEAD, value.clamp(min=self.weights.listed), value)
         if value is not None:
             worth = worth + self.weights.language * value
-        previous = words.last[:, :, None].expand_as(token)
-        return Words(token, previous, node, phrase, words.state, spelled, settled, worth)
+        worth = worth.expand(-1, -1, tokens.shape[1])
+        return Words(words.last, words.previous, node, phrase, words.state, spelled, settled, worth)
 
     def _within(self, words: Words, token: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Node, spelling and log probability of words that grew by a token (B, K, C)."""
         assert self.lexicon is not None
         lexicon, size = self.lexicon, self.lexicon.children.shape[1]
-        at = words.node[:, :, None]
-        child = lexicon.children.view(-1)[at.clamp(min=0) * size + token]
-        child = torch.where(at >= 0, child, OFF).long()
+        child = lexicon.children.take((words.node * size)[:, :, None] + token).long()
         before = (words.previous * size + words.last) * size
-        spelled = words.spelled[:, :, None] + lexicon.spelling.view(-1)[before[:, :, None] + token]
-        ahead = torch.where(child >= 0, lexicon.ahead[child.clamp(min=0)], -torch.inf)
-        return child, spelled, torch.maximum(ahead, spelled + lexicon.open_word)
+        spelled = words.spelled[:, :, None] + lexicon.spelling.take(before[:, :, None] + token)
+        return child, spelled, torch.maximum(lexicon.ahead.take(child), spelled + lexicon.open_word)
 
     def finish(self, words: Words) -> Words:
         """Every hypothesis by the boundary: the word that ends is scored; at a word's beginning nothing ends."""
@@ -137,7 +136,7 @@ class Fusion:
         if self.hotwords is not None:
             table, ends = self.hotwords, self.hotwords.ends[phrase]
             size = table.children.shape[1]
-            onward = table.children.view(-1)[phrase * size + self.boundary]
+            onward = table.children.take(phrase * size + self.boundary)
             if value is not None:
                 value = torch.where(ends | (onward > DEAD), value.clamp(min=self.weights.listed), value)
             settled = settled + self.weights.phrase * (table.depth[phrase] * ends)
@@ -159,12 +158,12 @@ class Fusion:
         assert self.language is not None
         assert self.lexicon is not None
         lexicon, size = self.lexicon, self.lexicon.children.shape[1]
-        node = words.node.clamp(min=0)
-        number = torch.where(words.node >= 0, lexicon.number[node], NONE)
-        ending = lexicon.spelling.view(-1)[(words.previous * size + words.last) * size + self.boundary]
+        node = words.node
+        number = lexicon.number.take(node)
+        ending = lexicon.spelling.take((words.previous * size + words.last) * size + self.boundary)
         open_word = words.spelled + ending + self.language.open_logprob
         known = number != NONE
-        extra = torch.where(known, lexicon.extra[node], open_word)
+        extra = torch.where(known, lexicon.extra.take(node), open_word)
         number = torch.where(known, number, self.language.unknown)
         value, state = self.language.score(words.state.flatten(0, 1), number.flatten())
         return value.view_as(extra) + extra, state.view(*extra.shape, -1)

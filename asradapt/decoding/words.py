@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asradapt.decoding.greedy import BLANK, Emissions
@@ -64,8 +64,10 @@ class Heard:
         return replace(self, words=tuple(moved))
 
 
-def joined(parts: Iterable[Heard]) -> Heard:
-    """Stretches of audio one after another."""
+def joined(parts: Sequence[Heard]) -> Heard:
+    """Stretches of audio one after another; alternatives are kept where there is one stretch only."""
+    if len(parts) == 1:
+        return parts[0]
     return Heard(tuple(word for part in parts for word in part.words))
 
 

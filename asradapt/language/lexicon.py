@@ -22,7 +22,8 @@ from asradapt.language.ngram import NONE, NgramModel
 
 LONGEST = 40  # tokens; longer words are left to the spelling
 ROOT = 0
-OFF = -1  # the word so far begins no known word
+OFF = 1  # the word so far begins no known word; the node is its own child
+FIRST = 2  # the first node that is neither
 SMOOTHING = 0.1  # added to every count of letters
 SAMPLE = 30_000  # words, evenly spread, are enough to learn spelling from
 Ints = npt.NDArray[np.signedinteger[Any]]
@@ -33,7 +34,7 @@ class Lexicon:
     """A tree of words over tokens; all probabilities are natural logarithms.
 
     Attributes:
-        children: (N, V) the node behind each token, or -1; node 0 is the root.
+        children: (N, V) the node behind each token; node 0 is the root, node 1 stands for no word's beginning.
         number: (N,) the language model's number of the word that ends here, or -1.
         extra: (N,) what to add to the probability of that number, for words that share one.
         ahead: (N,) unigram log probability of the best word that begins like this.
@@ -176,15 +177,15 @@ def grow(spelled: Ints, width: int) -> tuple[Ints, npt.NDArray[np.int32]]:
         width: Number of tokens V.
 
     Returns:
-        The node behind every token (W, L), and the children (N, V) of every node, -1 for none.
+        The node behind every token (W, L), and the children (N, V) of every node.
     """
     same = np.zeros(spelled.shape, dtype=bool)
     same[1:] = np.logical_and.accumulate(spelled[1:] == spelled[:-1], axis=1)
     new = (spelled > 0) & ~same
     nodes = np.zeros(spelled.shape, dtype=np.int32)
-    nodes[new] = np.arange(1, int(new.sum()) + 1)
+    nodes[new] = np.arange(FIRST, int(new.sum()) + FIRST)
     nodes = np.maximum.accumulate(nodes, axis=0)  # rows that begin alike share what came first
-    children = np.full((int(new.sum()) + 1, width), OFF, dtype=np.int32)
+    children = np.full((int(new.sum()) + FIRST, width), OFF, dtype=np.int32)
     row, place = np.nonzero(new)
     parents = np.where(place > 0, nodes[row, place - 1], ROOT)
     children[parents, spelled[row, place]] = nodes[row, place]

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from asradapt.errors import InputError
 from asradapt.language import EMBEDDED_LANGUAGE, load_language, make_lexicon, read_arpa, save_packed
+from asradapt.language.lexicon import OFF
 
 WORDS = ("a", "ab", "ba", "<unk>")
 
@@ -104,7 +105,9 @@ def test_the_lexicon_knows_every_word_and_the_best_below_each_beginning(model):
                 best = max(float(model.logprob[0][model.words.index(w)]) for w in below)
                 assert float(lexicon.ahead[node]) == pytest.approx(best)
         assert int(lexicon.number[node]) == number
-    assert int(lexicon.children[0, TOKENS.index(" ")]) == -1
+    assert int(lexicon.children[0, TOKENS.index(" ")]) == OFF
+    assert lexicon.children[OFF].tolist() == [OFF] * len(TOKENS)
+    assert float(lexicon.ahead[OFF]) == -math.inf
 
 
 def test_spelling_is_a_distribution_over_letters_and_the_end(model):

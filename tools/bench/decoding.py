@@ -94,7 +94,7 @@ def flashlight(tokens: Sequence[str], arpa: Path | None, words: Path, weights: W
         lm=str(arpa) if arpa else None,
         beam_size=beams,
         beam_threshold=1000.0,
-        lm_weight=weights.language,
+        lm_weight=weights.language * math.log(10),  # KenLM counts in log10
         word_score=weights.word,
         blank_token="-",  # noqa: S106
         sil_token="|",  # noqa: S106
@@ -163,7 +163,8 @@ def main() -> None:
     arpa, words = args.work / "lm_en.arpa", args.work / "lm_en.words"
     if not arpa.is_file():
         write_arpa(language, arpa)
-    words.write_text("\n".join(word for word in language.words if not word.startswith("<")))
+    own = (word for word in language.words if not word.startswith("<"))
+    words.write_text("\n".join([*own, *language.members]))
     print("| language model | decoder | WER | processor seconds | utterances a second | same text as ours |")
     print("|---|---|--:|--:|--:|--:|")
     for title, lm, file, weights in (
