@@ -37,7 +37,7 @@ class TranscriberOptions:
         batch_size: Most segments in one forward pass; 0 for any number.
         window_seconds: Audio that is read before it is batched; bounds the memory of many files.
         segment_seconds: Longer recordings are cut where nobody speaks into pieces of at most this length.
-        detect_voice: Whether long silences of longer recordings are left out, if silero-vad is installed.
+        detect_voice: Whether silences of longer recordings are left out.
     """
 
     batch_seconds: float = 120.0

@@ -1,7 +1,7 @@
 """Where somebody speaks: long recordings are cut where nobody does, and long silences are left out.
 
-silero-vad (the extra `asradapt[vad]`; its weights come with it) says where speech is. Without it recordings are
-cut at their quietest places and nothing is left out.
+silero-vad (the extra `asradapt[vad]`; its weights come with it) says where speech is. Without it loudness does,
+where a recording has clearly louder and quieter parts.
 
 Letters: T samples.
 """
@@ -20,7 +20,10 @@ from asradapt.batching import segments
 
 Waveform = npt.NDArray[np.float32]
 Span = tuple[int, int]  # first sample, and the one behind the last
-RATE = 16_000  # the detector's own
+RATE = 16_000  # silero-vad's own
+STEP = 0.03  # seconds over which loudness is measured
+HANG = 0.15  # seconds of quiet that do not end speech
+CLEAR = 20.0  # decibels by which loud parts must exceed quiet ones
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,14 @@ class VoiceOptions:
     Attributes:
         longest: Seconds of a piece at most; shorter recordings stay whole.
         padding: Seconds of silence that are kept on both sides of speech.
-        gap: Longer silences in seconds are left out, if the detector is installed.
-        threshold: Probability of speech above which the detector hears some.
+        gap: Longer silences in seconds are left out, but for the padding.
+        threshold: Probability of speech above which silero-vad hears some.
     """
 
     longest: float = 20.0
-    padding: float = 0.3
-    gap: float = 2.0
-    threshold: float = 0.35
+    padding: float = 0.2
+    gap: float = 0.5
+    threshold: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,27 @@ def detect(samples: Waveform, rate: int, threshold: float) -> list[Span]:
     return [(int(span["start"]), int(span["end"])) for span in found]
 
 
+def loud(samples: Waveform, rate: int, threshold: float) -> list[Span]:
+    """Where a recording is loud, in steps of 30 ms; everywhere, if loud parts are not much louder than quiet ones.
+
+    The border lies a third of the way, in decibels, from the quiet parts (10th percentile) to the loud (95th).
+    """
+    step = max(1, round(STEP * rate))
+    whole = samples[: len(samples) // step * step].reshape(-1, step)
+    level = 10 * np.log10(np.square(whole, dtype=np.float64).mean(axis=1) + 1e-10)
+    if not len(level):
+        return [(0, len(samples))]
+    quiet, most = np.percentile(level, (10, 95))
+    if most - quiet < CLEAR:
+        return [(0, len(samples))]
+    active = np.concatenate([[False], level > quiet + (most - quiet) / 3, [False]])
+    edges = np.flatnonzero(active[1:] != active[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    apart = np.r_[True, starts[1:] - ends[:-1] > HANG / STEP]  # short dips do not end speech
+    firsts, lasts = starts[apart], ends[np.r_[apart[1:], True]]
+    return [(int(a) * step, min(len(samples), int(b) * step)) for a, b in zip(firsts, lasts, strict=True)]
+
+
 def everywhere(samples: Waveform, rate: int, threshold: float) -> list[Span]:
     """The detector that takes everything for speech: nothing is left out."""
     return [(0, len(samples))]
@@ -103,15 +127,13 @@ def pieces(
         samples: (T,) waveform.
         rate: Samples per second.
         options: How to cut.
-        detector: Says where speech is; silero-vad by default, if it is installed and knows the rate.
+        detector: Says where speech is; by default silero-vad if it is installed and knows the rate, else loudness.
     """
     options = options or VoiceOptions()
     if len(samples) <= options.longest * rate:
         return [Piece(0, samples)] if len(samples) else []
-    if detector is None and rate == RATE and detector_installed():
-        detector = detect
     if detector is None:
-        return _cut(samples, (0, len(samples)), rate, options)
+        detector = detect if rate == RATE and detector_installed() else loud
     spans = padded(detector(samples, rate, options.threshold), len(samples), rate, options)
     return [piece for span in grouped(spans, rate, options) for piece in _cut(samples, span, rate, options)]
 

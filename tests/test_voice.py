@@ -8,9 +8,9 @@ from asradapt.batching import segments
 from asradapt.decoding import Decoder, Heard, Word
 from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
 from asradapt.types import Utterance
-from asradapt.voice import RATE, VoiceOptions, detector_installed, everywhere, pieces
+from asradapt.voice import RATE, VoiceOptions, detector_installed, everywhere, loud, pieces
 
-OPTIONS = VoiceOptions(longest=10.0)
+OPTIONS = VoiceOptions(longest=10.0, padding=0.3, gap=2.0)
 
 
 def recording(spans: list[tuple[float, float]], seconds: float) -> np.ndarray:
@@ -64,7 +64,16 @@ def test_speech_without_a_pause_is_cut_at_its_quietest_place():
     assert 8.0 < found[1].start / RATE < 8.2
 
 
-def test_without_a_detector_nothing_is_left_out():
+def test_loudness_finds_speech_where_it_is_clear():
+    samples = recording([(1, 3), (3.1, 5), (20, 22)], 30.0)
+    assert [t / RATE for span in loud(samples, RATE, 0.0) for t in span] == pytest.approx([1, 5, 20, 22], abs=0.06)
+    even = recording([(0, 30)], 30.0)
+    assert loud(even, RATE, 0.0) == [(0, len(even))]
+    assert loud(even[:10], RATE, 0.0) == [(0, 10)]
+    assert loud(np.zeros(RATE, dtype=np.float32), RATE, 0.0) == [(0, RATE)]
+
+
+def test_where_speech_is_everywhere_nothing_is_left_out():
     samples = recording([(1, 3), (20, 22)], 30.0)
     found = pieces(samples, RATE, OPTIONS, everywhere)
     expected = segments(samples, RATE, shortest=6.0, longest=10.0)

@@ -164,7 +164,7 @@ def main() -> None:
     if not arpa.is_file():
         write_arpa(language, arpa)
     own = (word for word in language.words if not word.startswith("<"))
-    words.write_text("\n".join([*own, *language.members]))
+    words.write_text("\n".join(own))
     print("| language model | decoder | WER | processor seconds | utterances a second | same text as ours |")
     print("|---|---|--:|--:|--:|--:|")
     for title, lm, file, weights in (
