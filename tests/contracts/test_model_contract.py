@@ -298,7 +298,7 @@ def test_heads_that_are_no_number_of_heads_are_refused(tiny_model, tmp_path, hea
 
 
 def test_branches_are_dropped_in_training_only():
-    """Each in training, all or nothing for the batch; with none dropped the output is that of a network without."""
+    """All or nothing for the whole batch; with none dropped the output is that of a network without."""
     options = ConformerOptions(mels=8, width=16, blocks=2, heads=2, kernel=3, dropout=0.0)
     torch.manual_seed(0)
     plain = Conformer(options).train()
