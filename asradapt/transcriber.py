@@ -96,17 +96,6 @@ NOBODY = Member(IDENTITY, {}, {})
 NOT_ENROLLED = "is not enrolled"
 
 
-def _people(members: Sequence[Member]) -> tuple[list[Member], list[int]]:
-    """The different members, nobody first, and the place of each given one among them."""
-    places = {id(NOBODY): 0}
-    different = [NOBODY]
-    for member in members:
-        if id(member) not in places:
-            places[id(member)] = len(different)
-            different.append(member)
-    return different, [places[id(member)] for member in members]
-
-
 class Transcriber:
     """A source model with a store of speakers.
 
@@ -120,6 +109,7 @@ class Transcriber:
         self, model: SourceModel, store: SpeakerStore | None = None, options: TranscriberOptions | None = None
     ) -> None:
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
+        self._bank = MixedBank(model)
         self._members: dict[str, Member] = {}
 
     def member(self, speaker: str) -> Member:
@@ -139,7 +129,7 @@ class Transcriber:
                 check_source(record, self.model.name, self.model.fingerprint)
             member = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
             try:
-                MixedBank(self.model, [member])
+                self._bank.check(member)
             except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:
                 # here, so that only the files of this speaker fail
                 raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
@@ -204,15 +194,14 @@ class Transcriber:
             progress: Called after every batch with the share of the audio that is done.
         """
         pieces = [(index, piece) for index, one in enumerate(loaded) for piece in one.pieces]
-        members, rows = _people([NOBODY if source_only else one.member for one in loaded])
-        bank = MixedBank(self.model, members)
+        members = [NOBODY if source_only else one.member for one in loaded]
         texts = [""] * len(pieces)
         done, audio = 0, sum(len(piece) for _, piece in pieces)
-        for lane in self._lanes(pieces, rows, members):
+        for lane in self._lanes([members[index] for index, _ in pieces]):
             for batch in self._batches([pieces[number][1] for number in lane]):
                 numbers = [lane[place] for place in batch]
-                speakers = [rows[pieces[number][0]] for number in numbers]
-                found = self._decode([pieces[number][1] for number in numbers], speakers, bank)
+                speakers = [members[pieces[number][0]] for number in numbers]
+                found = self._decode([pieces[number][1] for number in numbers], speakers)
                 for number, text in zip(numbers, found, strict=True):
                     texts[number] = text
                     done += len(pieces[number][1])
@@ -242,17 +231,14 @@ class Transcriber:
             pieces = segments(recording.samples, recording.sample_rate, shortest=0.6 * longest, longest=longest)
         return Loaded(utterance, pieces, recording.seconds, member), recording.warnings
 
-    def _lanes(
-        self, pieces: Sequence[tuple[int, object]], rows: Sequence[int], members: Sequence[Member]
-    ) -> Iterator[list[int]]:
+    def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""
         from asradapt.adaptation import METHODS
 
-        lanes: dict[int, list[int]] = {}
-        for number, (index, _) in enumerate(pieces):
-            member = members[rows[index]]
+        lanes: dict[Member, list[int]] = {}
+        for number, member in enumerate(members):
             alone = member.method in METHODS and METHODS[member.method].one_speaker
-            lanes.setdefault(rows[index] if alone else 0, []).append(number)
+            lanes.setdefault(member if alone else NOBODY, []).append(number)
         yield from lanes.values()
 
     def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
@@ -260,12 +246,10 @@ class Transcriber:
         return length_batches([len(piece) for piece in pieces], budget=budget, most=self.options.batch_size)
 
     @torch.no_grad()
-    def _decode(
-        self, pieces: Sequence[npt.NDArray[np.float32]], speakers: Sequence[int], bank: MixedBank
-    ) -> list[str]:
+    def _decode(self, pieces: Sequence[npt.NDArray[np.float32]], speakers: Sequence[Member]) -> list[str]:
         padded, lengths = pad(pieces)
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
-        with bank.attach(self.model, torch.tensor(speakers, device=device)):
+        with self._bank.attach(self.model, speakers):
             logits, frames = self.model.forward(waveforms, torch.tensor(lengths, device=device))
         return greedy_decode(logits, frames, self.model.tokens)
