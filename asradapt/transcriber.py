@@ -18,7 +18,7 @@ import torch
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad, segments
-from asradapt.decoding import greedy_decode
+from asradapt.decoding import Decoder, Heard, Word, joined
 from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore, check_source
@@ -53,12 +53,16 @@ class Transcript:
         text: What was heard; empty for silence.
         seconds: Length of the audio.
         adapted: Whether an adaptation of the speaker was applied.
+        words: The words of the text with their times and confidence.
+        confidence: The share of the words that is expected to be right.
     """
 
     utterance: Utterance
     text: str
     seconds: float
     adapted: bool
+    words: tuple[Word, ...] = ()
+    confidence: float = 1.0
 
     def as_dict(self) -> dict[str, object]:
         """The transcript as an entry of `transcribe --json`."""
@@ -68,17 +72,21 @@ class Transcript:
             "text": self.text,
             "seconds": round(self.seconds, 3),
             "adapted": self.adapted,
+            "confidence": round(self.confidence, 4),
+            "words": [word.as_dict() for word in self.words],
         }
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """One file that was read: its segments and who speaks."""
+    """One file that was read: its segments, who speaks, where the segments begin, and the speaker's phrases."""
 
     utterance: Utterance
     pieces: list[npt.NDArray[np.float32]]
     seconds: float
     member: Member
+    starts: tuple[float, ...] = ()
+    phrases: tuple[str, ...] = ()
 
 
 @dataclass
@@ -103,13 +111,19 @@ class Transcriber:
         model: The source model.
         store: Where adaptations come from; None transcribes everybody with the source model.
         options: Sizes of the work.
+        decoder: How logits become words; greedy by default.
     """
 
     def __init__(
-        self, model: SourceModel, store: SpeakerStore | None = None, options: TranscriberOptions | None = None
+        self,
+        model: SourceModel,
+        store: SpeakerStore | None = None,
+        options: TranscriberOptions | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
         self._bank = MixedBank(model)
+        self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
         self._members: dict[str, Member] = {}
 
     def member(self, speaker: str) -> Member:
@@ -158,9 +172,10 @@ class Transcriber:
         """
         for window in self.windows(utterances, source_only=source_only):
             yield window
-            texts = self.texts(window.loaded, progress=progress)
-            for one, text in zip(window.loaded, texts, strict=True):
-                yield Transcript(one.utterance, text, one.seconds, one.member.method != IDENTITY)
+            found = self.heard(window.loaded, progress=progress)
+            for one, heard in zip(window.loaded, found, strict=True):
+                adapted = one.member.method != IDENTITY
+                yield Transcript(one.utterance, heard.text, one.seconds, adapted, heard.words, heard.confidence)
 
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
         """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""
@@ -186,7 +201,13 @@ class Transcriber:
     def texts(
         self, loaded: Sequence[Loaded], *, source_only: bool = False, progress: Progress | None = None
     ) -> list[str]:
-        """The texts of files that were read, in their order.
+        """The texts of files that were read, in their order; arguments as for `heard`."""
+        return [one.text for one in self.heard(loaded, source_only=source_only, progress=progress)]
+
+    def heard(
+        self, loaded: Sequence[Loaded], *, source_only: bool = False, progress: Progress | None = None
+    ) -> list[Heard]:
+        """The words of files that were read, with times and confidence, in their order.
 
         Args:
             loaded: The files.
@@ -195,22 +216,24 @@ class Transcriber:
         """
         pieces = [(index, piece) for index, one in enumerate(loaded) for piece in one.pieces]
         members = [NOBODY if source_only else one.member for one in loaded]
-        texts = [""] * len(pieces)
+        parts = [Heard(())] * len(pieces)
         done, audio = 0, sum(len(piece) for _, piece in pieces)
         for lane in self._lanes([members[index] for index, _ in pieces]):
             for batch in self._batches([pieces[number][1] for number in lane]):
                 numbers = [lane[place] for place in batch]
                 speakers = [members[pieces[number][0]] for number in numbers]
-                found = self._decode([pieces[number][1] for number in numbers], speakers)
-                for number, text in zip(numbers, found, strict=True):
-                    texts[number] = text
+                phrases = [loaded[pieces[number][0]].phrases for number in numbers]
+                found = self._decode([pieces[number][1] for number in numbers], speakers, phrases)
+                for number, part in zip(numbers, found, strict=True):
+                    parts[number] = part
                     done += len(pieces[number][1])
                 if progress:
                     progress(done / audio)
-        joined: list[list[str]] = [[] for _ in loaded]
-        for (index, _), text in zip(pieces, texts, strict=True):
-            joined[index].append(text)
-        return [" ".join(filter(None, parts)) for parts in joined]
+        places = [(one, start) for one in loaded for start in one.starts or (0.0,) * len(one.pieces)]
+        whole: list[list[Heard]] = [[] for _ in loaded]
+        for (index, _), (one, start), part in zip(pieces, places, parts, strict=True):
+            whole[index].append(part.shifted(start, one.seconds))
+        return [joined(parts) for parts in whole]
 
     def _member_or_nobody(self, speaker: str | None, window: Window, strangers: set[str]) -> Member:
         """The speaker's adaptation, or none; who is not enrolled is added to `strangers` and warned of once."""
@@ -229,7 +252,15 @@ class Transcriber:
         if not recording.silent:
             longest = self.options.segment_seconds
             pieces = segments(recording.samples, recording.sample_rate, shortest=0.6 * longest, longest=longest)
-        return Loaded(utterance, pieces, recording.seconds, member), recording.warnings
+        ends = np.cumsum([0, *map(len, pieces)]) / recording.sample_rate
+        phrases = self.phrases(utterance.speaker)
+        return Loaded(utterance, pieces, recording.seconds, member, tuple(ends[:-1]), phrases), recording.warnings
+
+    def phrases(self, speaker: str | None) -> tuple[str, ...]:
+        """What a speaker's vocabulary holds, for decoding that can use it; nothing for who is not enrolled."""
+        if not speaker or self.store is None or not self.decoder.options.beams or speaker not in self.store:
+            return ()
+        return self.store.vocabulary(speaker)
 
     def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""
@@ -246,10 +277,15 @@ class Transcriber:
         return length_batches([len(piece) for piece in pieces], budget=budget, most=self.options.batch_size)
 
     @torch.no_grad()
-    def _decode(self, pieces: Sequence[npt.NDArray[np.float32]], speakers: Sequence[Member]) -> list[str]:
+    def _decode(
+        self,
+        pieces: Sequence[npt.NDArray[np.float32]],
+        speakers: Sequence[Member],
+        phrases: Sequence[Sequence[str]],
+    ) -> list[Heard]:
         padded, lengths = pad(pieces)
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
         with self._bank.attach(self.model, speakers):
             logits, frames = self.model.forward(waveforms, torch.tensor(lengths, device=device))
-        return greedy_decode(logits, frames, self.model.tokens)
+        return self.decoder(logits, frames, phrases)

@@ -12,10 +12,10 @@ ROOT = Path(asradapt.__file__).parent
 LAYERS = (
     {"errors", "types"},
     {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "scoring", "prompts", "mel"},
-    {"features", "decoding", "simulation"},
+    {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
-    {"transcriber", "evaluation"},
+    {"transcriber", "evaluation", "formats", "subtitles"},
     {"cli", "__main__", "__init__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

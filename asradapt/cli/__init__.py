@@ -22,6 +22,7 @@ from asradapt.cli.info import methods, models, prompts
 from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe
+from asradapt.cli.vocab import vocab
 from asradapt.errors import AsradaptError
 
 __all__ = ["cli", "main"]
@@ -43,7 +44,7 @@ def cli(context: click.Context) -> int:
     return help_without_command(context)
 
 
-for _command in (enroll, transcribe, evaluate, speakers, models, methods, prompts, simulate, demo):
+for _command in (enroll, transcribe, evaluate, vocab, speakers, models, methods, prompts, simulate, demo):
     cli.add_command(_command)
 
 

@@ -38,11 +38,15 @@ TRANSCRIBE = {
     "results": [{"audio": str, "speaker": (str, NoneType), "text": str, "seconds": float}],
     "failed": FAILED,
 }
+VOCABULARY = {"speaker": str, "phrases": [str]}
 # Every command: its arguments, and the keys with their types that scripts may rely on.
 COMMANDS = {
     "enroll": (("--every-speaker", "--manifest", "mixed.jsonl"), ENROLL),
     "transcribe": (("--manifest", "mixed.jsonl"), TRANSCRIBE),
     "evaluate": (("--manifest", "mixed.jsonl"), EVALUATE),
+    "vocab add": (("ann", "Kaliningrad"), VOCABULARY),
+    "vocab list": (("bob",), VOCABULARY),
+    "vocab remove": (("bob", "Zoe"), VOCABULARY),
     "speakers list": ((), {"speakers": [BRIEF], "failed": FAILED}),
     "speakers show": (("ann",), BRIEF | {"versions": [int], "folds": dict, "gate": dict, "source": dict}),
     "speakers remove": (("ann", "--yes"), {"removed": str}),
@@ -98,6 +102,7 @@ def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest):
     """A working folder with an exported speaker, and a manifest with a good row of each and one bad row."""
     monkeypatch.chdir(tmp_path)
     asradapt("speakers", "export", "ann", "ann.zip")
+    asradapt("vocab", "add", "bob", "Kaliningrad", "Zoe")
     rows = [
         {"audio_filepath": str(recordings / f"{name}{number}.wav"), "text": "one two", "speaker": name}
         for name in ("ann", "bob")
@@ -155,6 +160,9 @@ def test_the_demo_of_the_embedded_model_adapts(asradapt):
 
 
 WRONG = {
+    "vocab add": ("nobody", "Kaliningrad"),
+    "vocab list": ("nobody",),
+    "vocab remove": ("nobody", "Kaliningrad"),
     "enroll": ("ann", "no.wav"),
     "transcribe": ("no.wav",),
     "evaluate": ("--manifest", "no.jsonl"),
