@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
-from asradapt.audio import load_audio
+from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad, segments
+from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, Word, joined
 from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
+from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Failure, Utterance
 
@@ -32,13 +35,13 @@ class TranscriberOptions:
     """Sizes of the work.
 
     Attributes:
-        batch_seconds: Audio in one forward pass, padding included; bounds the memory.
+        batch_seconds: Audio in one forward pass, padding included; bounds the memory; 0 finds what suits.
         batch_size: Most segments in one forward pass; 0 for any number.
         window_seconds: Audio that is read before it is batched; bounds the memory of many files.
         segment_seconds: Longer recordings are cut at quiet places into pieces of at most this length.
     """
 
-    batch_seconds: float = 120.0
+    batch_seconds: float = 0.0
     batch_size: int = 0
     window_seconds: float = 600.0
     segment_seconds: float = 20.0
@@ -99,6 +102,8 @@ class Window:
     inputs: int = 0
 
 
+Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
+
 MEMBERS_KEPT = 1000  # adaptations kept in memory
 NOBODY = Member(IDENTITY, {}, {})
 NOT_ENROLLED = "is not enrolled"
@@ -125,6 +130,15 @@ class Transcriber:
         self._bank = MixedBank(model)
         self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
         self._members: dict[str, Member] = {}
+
+    @cached_property
+    def _seconds(self) -> float:
+        return self.options.batch_seconds or batch_seconds(self.model)
+
+    @cached_property
+    def _window(self) -> float:
+        """Seconds read at a time; where the device takes more in one pass, enough for two."""
+        return max(self.options.window_seconds, 0.0 if self.options.batch_seconds else 2 * self._seconds)
 
     def member(self, speaker: str) -> Member:
         """The stored adaptation of a speaker, read once.
@@ -178,21 +192,31 @@ class Transcriber:
                 yield Transcript(one.utterance, heard.text, one.seconds, adapted, heard.words, heard.confidence)
 
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
-        """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""
+        """Read files in windows of bounded length; what cannot be read is in the window's `failed`.
+
+        Threads read the files of the next window while this one is worked on.
+        """
         window, seconds = Window(), 0.0
         strangers: set[str] = set()
-        for utterance in utterances:
+        reader = Ahead(
+            self._read,
+            utterances,
+            weight=lambda recording: recording.seconds,
+            most=self._window,
+            threads=reading_threads(),
+        )
+        for utterance, recording in reader:
             window.inputs += 1
             try:
                 member = NOBODY if source_only else self._member_or_nobody(utterance.speaker, window, strangers)
-                loaded, notes = self._load(utterance, member)
+                loaded, notes = self._load(utterance, member, recording())
             except InputError as error:
                 window.failed.append(Failure(str(utterance.audio), str(error)))
             else:
                 window.loaded.append(loaded)
                 window.warnings += [f"{utterance.audio}: {note}" for note in notes]
                 seconds += loaded.seconds
-            if seconds >= self.options.window_seconds:
+            if seconds >= self._window:
                 yield window
                 window, seconds = Window(), 0.0
         if window.inputs:
@@ -223,7 +247,8 @@ class Transcriber:
                 numbers = [lane[place] for place in batch]
                 speakers = [members[pieces[number][0]] for number in numbers]
                 phrases = [loaded[pieces[number][0]].phrases for number in numbers]
-                found = self._decode([pieces[number][1] for number in numbers], speakers, phrases)
+                rows = list(zip([pieces[number][1] for number in numbers], speakers, phrases, strict=True))
+                found = in_halves(self._decode, rows)
                 for number, part in zip(numbers, found, strict=True):
                     parts[number] = part
                     done += len(pieces[number][1])
@@ -246,8 +271,10 @@ class Transcriber:
             window.warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
             return NOBODY
 
-    def _load(self, utterance: Utterance, member: Member) -> tuple[Loaded, tuple[str, ...]]:
-        recording = load_audio(utterance.audio, self.model.sample_rate)
+    def _read(self, utterance: Utterance) -> Recording:
+        return load_audio(utterance.audio, self.model.sample_rate)
+
+    def _load(self, utterance: Utterance, member: Member, recording: Recording) -> tuple[Loaded, tuple[str, ...]]:
         pieces = []
         if not recording.silent:
             longest = self.options.segment_seconds
@@ -273,16 +300,13 @@ class Transcriber:
         yield from lanes.values()
 
     def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
-        budget = round(self.options.batch_seconds * self.model.sample_rate)
+        budget = round(self._seconds * self.model.sample_rate)
         return length_batches([len(piece) for piece in pieces], budget=budget, most=self.options.batch_size)
 
     @torch.no_grad()
-    def _decode(
-        self,
-        pieces: Sequence[npt.NDArray[np.float32]],
-        speakers: Sequence[Member],
-        phrases: Sequence[Sequence[str]],
-    ) -> list[Heard]:
+    def _decode(self, rows: Sequence[Row]) -> list[Heard]:
+        """What is heard in the rows of one batch."""
+        pieces, speakers, phrases = zip(*rows, strict=True)
         padded, lengths = pad(pieces)
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
