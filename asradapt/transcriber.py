@@ -1,6 +1,6 @@
 """Transcription of any number of files of any number of speakers, each with its own adaptation.
 
-Files are read in windows of bounded length, long ones are cut at quiet places, and segments of all speakers
+Files are read in windows of bounded length, long ones are cut in pauses, and segments of all speakers
 share the batches. Results come in the order of the inputs.
 
 Letters: B batch, T samples.
@@ -10,20 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
-from asradapt.audio import load_audio
+from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad
+from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, Word, joined
 from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
+from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Failure, Utterance
-from asradapt.voice import Piece, VoiceOptions, everywhere, pieces
+from asradapt.voice import Piece, VoiceOptions, everywhere
+from asradapt.voice import pieces as voiced_pieces
 
 Progress = Callable[[float], None]  # the share that is done
 
@@ -33,14 +37,14 @@ class TranscriberOptions:
     """Sizes of the work.
 
     Attributes:
-        batch_seconds: Audio in one forward pass, padding included; bounds the memory.
+        batch_seconds: Audio in one forward pass, padding included; bounds the memory; 0 finds what suits.
         batch_size: Most segments in one forward pass; 0 for any number.
         window_seconds: Audio that is read before it is batched; bounds the memory of many files.
         segment_seconds: Longer recordings are cut where nobody speaks into pieces of at most this length.
         detect_voice: Whether silences of longer recordings are left out.
     """
 
-    batch_seconds: float = 120.0
+    batch_seconds: float = 0.0
     batch_size: int = 0
     window_seconds: float = 600.0
     segment_seconds: float = 20.0
@@ -102,20 +106,11 @@ class Window:
     inputs: int = 0
 
 
+Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
+
 MEMBERS_KEPT = 1000  # adaptations kept in memory
 NOBODY = Member(IDENTITY, {}, {})
 NOT_ENROLLED = "is not enrolled"
-
-
-def _people(members: Sequence[Member]) -> tuple[list[Member], list[int]]:
-    """The different members, nobody first, and the place of each given one among them."""
-    places = {id(NOBODY): 0}
-    different = [NOBODY]
-    for member in members:
-        if id(member) not in places:
-            places[id(member)] = len(different)
-            different.append(member)
-    return different, [places[id(member)] for member in members]
 
 
 class Transcriber:
@@ -136,8 +131,18 @@ class Transcriber:
         decoder: Decoder | None = None,
     ) -> None:
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
+        self._bank = MixedBank(model)
         self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
         self._members: dict[str, Member] = {}
+
+    @cached_property
+    def _seconds(self) -> float:
+        return self.options.batch_seconds or batch_seconds(self.model)
+
+    @cached_property
+    def _window(self) -> float:
+        """Seconds read at a time; where the device takes more in one pass, enough for two."""
+        return max(self.options.window_seconds, 0.0 if self.options.batch_seconds else 2 * self._seconds)
 
     def member(self, speaker: str) -> Member:
         """The stored adaptation of a speaker, read once.
@@ -156,7 +161,7 @@ class Transcriber:
                 check_source(record, self.model.name, self.model.fingerprint)
             member = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
             try:
-                MixedBank(self.model, [member])
+                self._bank.check(member)
             except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:
                 # here, so that only the files of this speaker fail
                 raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
@@ -191,21 +196,31 @@ class Transcriber:
                 yield Transcript(one.utterance, heard.text, one.seconds, adapted, heard.words, heard.confidence)
 
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
-        """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""
+        """Read files in windows of bounded length; what cannot be read is in the window's `failed`.
+
+        Threads read the files of the next window while this one is worked on.
+        """
         window, seconds = Window(), 0.0
         strangers: set[str] = set()
-        for utterance in utterances:
+        reader = Ahead(
+            self._read,
+            utterances,
+            weight=lambda recording: recording.seconds,
+            most=self._window,
+            threads=reading_threads(),
+        )
+        for utterance, recording in reader:
             window.inputs += 1
             try:
                 member = NOBODY if source_only else self._member_or_nobody(utterance.speaker, window, strangers)
-                loaded, notes = self._load(utterance, member)
+                loaded, notes = self._load(utterance, member, recording())
             except InputError as error:
                 window.failed.append(Failure(str(utterance.audio), str(error)))
             else:
                 window.loaded.append(loaded)
                 window.warnings += [f"{utterance.audio}: {note}" for note in notes]
                 seconds += loaded.seconds
-            if seconds >= self.options.window_seconds:
+            if seconds >= self._window:
                 yield window
                 window, seconds = Window(), 0.0
         if window.inputs:
@@ -228,16 +243,16 @@ class Transcriber:
             progress: Called after every batch with the share of the audio that is done.
         """
         pieces = [(index, piece) for index, one in enumerate(loaded) for piece in one.pieces]
-        members, rows = _people([NOBODY if source_only else one.member for one in loaded])
-        bank = MixedBank(self.model, members)
+        members = [NOBODY if source_only else one.member for one in loaded]
         parts = [Heard(())] * len(pieces)
         done, audio = 0, sum(len(piece) for _, piece in pieces)
-        for lane in self._lanes(pieces, rows, members):
+        for lane in self._lanes([members[index] for index, _ in pieces]):
             for batch in self._batches([pieces[number][1] for number in lane]):
                 numbers = [lane[place] for place in batch]
-                speakers = [rows[pieces[number][0]] for number in numbers]
+                speakers = [members[pieces[number][0]] for number in numbers]
                 phrases = [loaded[pieces[number][0]].phrases for number in numbers]
-                found = self._decode([pieces[number][1] for number in numbers], speakers, bank, phrases)
+                rows = list(zip([pieces[number][1] for number in numbers], speakers, phrases, strict=True))
+                found = in_halves(self._decode, rows)
                 for number, part in zip(numbers, found, strict=True):
                     parts[number] = part
                     done += len(pieces[number][1])
@@ -260,13 +275,15 @@ class Transcriber:
             window.warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
             return NOBODY
 
-    def _load(self, utterance: Utterance, member: Member) -> tuple[Loaded, tuple[str, ...]]:
-        recording = load_audio(utterance.audio, self.model.sample_rate)
+    def _read(self, utterance: Utterance) -> Recording:
+        return load_audio(utterance.audio, self.model.sample_rate)
+
+    def _load(self, utterance: Utterance, member: Member, recording: Recording) -> tuple[Loaded, tuple[str, ...]]:
         found: list[Piece] = []
         if not recording.silent:
             options = VoiceOptions(longest=self.options.segment_seconds)
             detector = None if self.options.detect_voice else everywhere
-            found = pieces(recording.samples, recording.sample_rate, options, detector)
+            found = voiced_pieces(recording.samples, recording.sample_rate, options, detector)
         starts = tuple(piece.start / recording.sample_rate for piece in found)
         samples, phrases = [piece.samples for piece in found], self.phrases(utterance.speaker)
         return Loaded(utterance, samples, recording.seconds, member, starts, phrases), recording.warnings
@@ -277,34 +294,27 @@ class Transcriber:
             return ()
         return self.store.vocabulary(speaker)
 
-    def _lanes(
-        self, pieces: Sequence[tuple[int, object]], rows: Sequence[int], members: Sequence[Member]
-    ) -> Iterator[list[int]]:
+    def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""
         from asradapt.adaptation import METHODS
 
-        lanes: dict[int, list[int]] = {}
-        for number, (index, _) in enumerate(pieces):
-            member = members[rows[index]]
+        lanes: dict[Member, list[int]] = {}
+        for number, member in enumerate(members):
             alone = member.method in METHODS and METHODS[member.method].one_speaker
-            lanes.setdefault(rows[index] if alone else 0, []).append(number)
+            lanes.setdefault(member if alone else NOBODY, []).append(number)
         yield from lanes.values()
 
     def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
-        budget = round(self.options.batch_seconds * self.model.sample_rate)
+        budget = round(self._seconds * self.model.sample_rate)
         return length_batches([len(piece) for piece in pieces], budget=budget, most=self.options.batch_size)
 
     @torch.no_grad()
-    def _decode(
-        self,
-        pieces: Sequence[npt.NDArray[np.float32]],
-        speakers: Sequence[int],
-        bank: MixedBank,
-        phrases: Sequence[Sequence[str]],
-    ) -> list[Heard]:
+    def _decode(self, rows: Sequence[Row]) -> list[Heard]:
+        """What is heard in the rows of one batch."""
+        pieces, speakers, phrases = zip(*rows, strict=True)
         padded, lengths = pad(pieces)
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
-        with bank.attach(self.model, torch.tensor(speakers, device=device)):
+        with self._bank.attach(self.model, speakers):
             logits, frames = self.model.forward(waveforms, torch.tensor(lengths, device=device))
         return self.decoder(logits, frames, phrases)

@@ -11,11 +11,22 @@ import asradapt
 ROOT = Path(asradapt.__file__).parent
 LAYERS = (
     {"errors", "types"},
-    {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "voice", "scoring", "prompts"},
+    {
+        "audio",
+        "audio_checks",
+        "manifests",
+        "manifest_rows",
+        "batching",
+        "scoring",
+        "prompts",
+        "mel",
+        "pipeline",
+        "voice",
+    },
     {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
-    {"transcriber", "evaluation", "formats", "subtitles"},
+    {"budget", "transcriber", "evaluation", "formats", "subtitles"},
     {"cli", "__main__", "__init__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

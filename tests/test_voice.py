@@ -90,7 +90,9 @@ def test_times_of_words_are_those_in_the_whole_recording(tiny_model, tmp_path, m
     model = tiny_model(kernel=5)
     soundfile.write(tmp_path / "long.wav", recording([(1, 3), (20, 22)], 30.0), RATE)
     spans = [(1.0, 3.0), (20.0, 22.0)]
-    monkeypatch.setattr("asradapt.transcriber.pieces", lambda *given: pieces(*given[:2], OPTIONS, knowing(spans)))
+    monkeypatch.setattr(
+        "asradapt.transcriber.voiced_pieces", lambda *given: pieces(*given[:2], OPTIONS, knowing(spans))
+    )
     word = Heard((Word("hello", 0.4, 0.8, 1.0),))
     monkeypatch.setattr(Decoder, "__call__", lambda self, logits, frames, phrases: [word] * len(logits))
     found = Transcriber(model, None, TranscriberOptions()).transcribe([Utterance(tmp_path / "long.wav")])

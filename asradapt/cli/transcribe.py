@@ -76,6 +76,7 @@ def _gather(
 )
 @click.option("--force", is_flag=True, help="Replace files of --output-dir that exist.")
 @decoding_options
+@click.option("--no-vad", is_flag=True, help="Leave no silence out of recordings over 20 seconds.")
 @click.option("--batch-size", default=0, help="Most segments in a batch; 0 lets the audio's length decide.")
 @store_option
 @model_options
@@ -89,6 +90,7 @@ def transcribe(
     style: str,
     output_dir: Path | None,
     force: bool,
+    no_vad: bool,
     batch_size: int,
     store_path: Path | None,
     model: str,
@@ -116,7 +118,7 @@ def transcribe(
         from asradapt.transcriber import Transcriber, TranscriberOptions
 
         source = open_model(model, device)
-        options = TranscriberOptions(batch_size=batch_size)
+        options = TranscriberOptions(batch_size=batch_size, detect_voice=not no_vad)
         decoder = open_decoder(source, **decoding)
         transcriber = Transcriber(source, open_store(store_path), options, decoder)
         if speaker and not source_only:
