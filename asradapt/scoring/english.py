@@ -42,7 +42,7 @@ class TextNormalizer:
 def text_normalizer(name: str = NORMALIZER) -> TextNormalizer:
     """A text normalisation by name.
 
-    Both sides of a comparison go through it, and then through `score`: `score(n(reference), n(heard))`.
+    Both sides of a comparison go through it once, and then through `score`: `score(n(reference), n(heard))`.
 
     Args:
         name: One of `NORMALIZERS`.
