@@ -67,16 +67,16 @@ def collect(path: Tensor, emits: Tensor, frames: Tensor, probability: Tensor) ->
     inside = (path != BLANK) & mask(frames, count)
     place = torch.where(inside, emits.cumsum(dim=1) - 1, longest)  # what is no token goes behind the longest
     time = torch.arange(count, device=path.device).expand(rows, -1)
-    empty = torch.zeros(rows, longest + 1, dtype=torch.float64, device=path.device)
-    wide = probability.double()
+    empty = torch.zeros(rows, longest + 1, device=path.device)  # float32 holds frames up to 2**24
     columns = [
-        empty.scatter(1, place, path.double()),
-        empty.scatter_reduce(1, place, time.double(), "amin", include_self=False),
-        empty.scatter_reduce(1, place, time.double(), "amax", include_self=False),
-        empty.scatter_reduce(1, place, wide, "amax", include_self=False),
+        empty.scatter(1, place, path.float()),
+        empty.scatter_reduce(1, place, time.float(), "amin", include_self=False),
+        empty.scatter_reduce(1, place, time.float(), "amax", include_self=False),
+        empty.scatter_reduce(1, place, probability.float(), "amax", include_self=False),
     ]
     tokens, first, last, sure = torch.stack(columns)[:, :, :longest].cpu().numpy()  # one transfer
-    return Emissions(tokens.astype(np.int64), first.astype(np.int64), last.astype(np.int64), sure)
+    whole = (column.astype(np.int64) for column in (tokens, first, last))
+    return Emissions(*whole, sure.astype(np.float64))
 
 
 def greedy_emissions(logits: Tensor, frames: Tensor) -> Emissions:
