@@ -75,8 +75,9 @@ def collect(path: Tensor, emits: Tensor, frames: Tensor, probability: Tensor) ->
         empty.scatter_reduce(1, place, probability.float(), "amax", include_self=False),
     ]
     tokens, first, last, sure = torch.stack(columns)[:, :, :longest].cpu().numpy()  # one transfer
-    whole = (column.astype(np.int64) for column in (tokens, first, last))
-    return Emissions(*whole, sure.astype(np.float64))
+    return Emissions(
+        tokens.astype(np.int64), first.astype(np.int64), last.astype(np.int64), sure.astype(np.float64)
+    )
 
 
 def greedy_emissions(logits: Tensor, frames: Tensor) -> Emissions:
