@@ -5,28 +5,23 @@ apart from the others. Texts are told apart by 64-bit hashes that grow with ever
 become the same text are found and added without comparing texts. Spaces at the ends of a text and doubled ones are
 no tokens of their own: a space at the beginning of a word changes nothing. Rows never see each other.
 
-Letters: B batch, F frames, V tokens, K hypotheses, C tokens considered, n rows that still have frames.
+Letters: B batch, F frames, V tokens, K hypotheses, N texts that are returned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from asradapt.decoding.frames import Kept, keep_frames
-from asradapt.decoding.fusion import Fusion, Words
-from asradapt.decoding.greedy import BLANK
+from asradapt.decoding.frames import keep_frames
+from asradapt.decoding.fusion import Fusion
+from asradapt.decoding.search import NEVER, STAY, Beams, Search
 from asradapt.errors import UsageError
-from asradapt.language.lexicon import ROOT
-
-NEVER = -1e30  # finite, so that sums and differences stay numbers
-STAY = -1  # no token was added
-PRIME = 6364136223846793005  # multiplier of Knuth's MMIX generator; products wrap around
 
 
 @dataclass(frozen=True)
@@ -71,214 +66,6 @@ class Hypothesis:
     acoustic: float
 
 
-@dataclass
-class _Beams:
-    """The hypotheses of n rows, (n, K) each.
-
-    Attributes:
-        name: Hash of the text.
-        parent: Hash of the text without its last token.
-        blank: Log probability of the alignments that end in a blank.
-        token: The same of those that do not.
-        words: What its words are worth.
-    """
-
-    name: Tensor
-    parent: Tensor
-    blank: Tensor
-    token: Tensor
-    words: Words
-
-
-def _map(value: Words, change: object) -> Words:
-    return Words(*(change(getattr(value, f.name)) for f in fields(value)))  # type: ignore[operator]
-
-
-def _rows(beams: _Beams, rows: slice) -> _Beams:
-    words = _map(beams.words, lambda tensor: tensor[rows])
-    return _Beams(beams.name[rows], beams.parent[rows], beams.blank[rows], beams.token[rows], words)
-
-
-def _joined(parts: Sequence[_Beams]) -> _Beams:
-    words = Words(*(torch.cat([getattr(p.words, f.name) for p in parts]) for f in fields(Words)))
-    name, parent, blank, token = (
-        torch.cat([getattr(p, n) for p in parts]) for n in ("name", "parent", "blank", "token")
-    )
-    return _Beams(name, parent, blank, token, words)
-
-
-def _begin(fusion: Fusion, rows: int, options: BeamOptions, like: Tensor) -> _Beams:
-    """One empty text a row; the other places hold nothing."""
-    shape = (rows, options.beams)
-    blank = torch.full(shape, NEVER, dtype=like.dtype, device=like.device)
-    token = blank.clone()
-    blank[:, 0] = 0.0
-    name = _fresh(shape, like.device)
-    return _Beams(name, name - options.beams, blank, token, fusion.begin(*shape, like))
-
-
-def _fresh(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Hashes for places that hold no text; unlike each other."""
-    return -1 - torch.arange(shape[-1], device=device).expand(shape)
-
-
-class _Search:
-    """One batch on its way through its frames."""
-
-    def __init__(self, kept: Kept, fusion: Fusion, options: BeamOptions) -> None:
-        self.kept, self.fusion, self.options = kept, fusion, options
-        spaces = (kept.usable & (kept.tokens == fusion.boundary)).any(dim=2).cpu()  # (B, T)
-        self.spaces = [column.nonzero()[:, 0] for column in spaces.T]
-        self.history: list[tuple[Tensor, Tensor]] = []
-
-    def run(self) -> _Beams:
-        """The hypotheses behind the last frame of every row."""
-        counts = self.kept.counts
-        beams = _begin(self.fusion, len(counts), self.options, self.kept.logp)
-        done: list[_Beams] = []
-        for step in range(counts[0] if counts else 0):
-            active = sum(count > step for count in counts)
-            if active < len(beams.name):
-                done.append(_rows(beams, slice(active, None)))
-                beams = _rows(beams, slice(active))
-            beams = self._step(beams, step)
-        return _joined([beams, *done[::-1]])
-
-    def _step(self, beams: _Beams, step: int) -> _Beams:
-        kept, n, width = self.kept, len(beams.name), max(1, self.kept.widest[step])
-        logp, tokens = kept.logp[:n, step], kept.tokens[:n, step, :width]
-        total = torch.logaddexp(beams.blank, beams.token) + kept.blanks[:n, step, None]
-        apart = kept.skipped[:n, step, None]
-        blank = torch.where(apart, total, beams.blank)
-        token = torch.where(apart, NEVER, beams.token)
-        last = beams.words.last
-        begins = last == self.fusion.boundary
-
-        grown = torch.where(tokens[:, None] == last[:, :, None], blank[:, :, None], total[:, :, None])
-        grown = grown + logp.gather(1, tokens)[:, None]
-        hopeless = ~kept.usable[:n, step, :width][:, None] | (
-            begins[:, :, None] & (tokens == self.fusion.boundary)[:, None]
-        )
-        nothing = logp[:, BLANK, None].expand_as(last)
-        if self.fusion.boundary >= 0:
-            either = torch.logaddexp(nothing, logp[:, self.fusion.boundary, None])
-            nothing = torch.where(begins, either, nothing)
-        again = logp.gather(1, last.clamp(min=0))
-        stay_blank = total + nothing
-        stay_token = torch.where(begins, NEVER, token + again)
-
-        # texts of the beam that another one becomes by its last token
-        same, source = (beams.name[:, :, None] == beams.parent[:, None, :]).to(torch.uint8).max(dim=1)
-        found = same > 0
-        twice = last.gather(1, source) == last
-        arriving = torch.where(twice, blank.gather(1, source), total.gather(1, source)) + again
-        stay_token = torch.where(found, torch.logaddexp(stay_token, arriving), stay_token)
-        place = kept.rank[:n, step].gather(1, last.clamp(min=0)).clamp(max=width)
-        place = torch.where(found, source * (width + 1) + place, width)
-        moved = torch.zeros(n, self.options.beams * (width + 1), dtype=torch.bool, device=last.device)
-        moved = moved.scatter_(1, place, True).view(n, -1, width + 1)[:, :, :width]
-        grown = grown.masked_fill(moved | hopeless, NEVER)
-        return self._choose(beams, step, stay_blank, stay_token, grown, tokens)
-
-    def _choose(
-        self, beams: _Beams, step: int, blank: Tensor, token: Tensor, grown: Tensor, tokens: Tensor
-    ) -> _Beams:
-        """The best K of the texts that stay and those that grew (n, K, C)."""
-        n, count, width = grown.shape
-        longer, ended = self.fusion.extend(beams.words, tokens), None
-        worth = longer.worth
-        rows = self.spaces[step][: int((self.spaces[step] < n).sum())].to(tokens.device)
-        if len(rows):
-            ended = self._ended(beams.words, rows)
-            worth = torch.where((tokens == self.fusion.boundary)[:, None], ended.worth[:, :, None], worth)
-        scores = torch.cat([torch.logaddexp(blank, token) + beams.words.worth, (grown + worth).flatten(1)], dim=1)
-        best, chosen = scores.topk(count, dim=1)
-        grows = chosen >= count
-        flat = (chosen - count).clamp(min=0)
-        source = torch.where(grows, flat // width, chosen)
-        added = tokens.gather(1, flat % width)
-        self.history.append((source, torch.where(grows, added, STAY)))
-        words = self._words(beams.words, longer, ended, source, flat, grows, added)
-        name = beams.name.gather(1, source)
-        parent = torch.where(grows, name, beams.parent.gather(1, source))
-        name = torch.where(grows, name * PRIME + added + 1, name)
-        lost = best < NEVER / 2
-        fresh = _fresh((n, count), name.device)
-        return _Beams(
-            torch.where(lost, fresh, name),
-            torch.where(lost, fresh - count, parent),
-            torch.where(grows, NEVER, blank.gather(1, source)),
-            torch.where(grows, grown.flatten(1).gather(1, flat), token.gather(1, source)),
-            words,
-        )
-
-    def _ended(self, words: Words, rows: Tensor) -> Words:
-        """All hypotheses behind a boundary, in the rows that consider one; the others stay as they are."""
-        fusion, count = self.fusion, len(words.last)
-        if fusion.hotwords is not None:
-            fusion = replace(fusion, hotwords=fusion.hotwords.select(rows))
-        if len(rows) == count:
-            return fusion.finish(words)
-        ended = fusion.finish(_map(words, lambda tensor: tensor[rows]))
-
-        def spread(value: Tensor, part: Tensor) -> Tensor:
-            return value.index_put((rows,), part)
-
-        return replace(  # the other fields are the same behind every boundary
-            words,
-            phrase=words.phrase if fusion.hotwords is None else spread(words.phrase, ended.phrase),
-            state=spread(words.state, ended.state),
-            settled=spread(words.settled, ended.settled),
-            worth=spread(words.worth, ended.worth),
-        )
-
-    def _words(
-        self,
-        before: Words,
-        longer: Words,
-        ended: Words | None,
-        source: Tensor,
-        flat: Tensor,
-        grows: Tensor,
-        added: Tensor,
-    ) -> Words:
-        """The words of the chosen hypotheses."""
-
-        def picked(value: Tensor, new: Tensor) -> Tensor:
-            """What stays as it was, and what became of what grew: by the token (n, K, C), or by any (n, K)."""
-            was = value.gather(1, source)
-            if new is value:
-                return was
-            grown = new.gather(1, source) if new.dim() == 2 else new.flatten(1).gather(1, flat)
-            return torch.where(grows, grown, was)
-
-        last = before.last.gather(1, source)
-        words = Words(
-            torch.where(grows, added, last),
-            torch.where(grows, last, before.previous.gather(1, source)),
-            picked(before.node, longer.node),
-            picked(before.phrase, longer.phrase),
-            before.state.gather(1, source[:, :, None].expand(-1, -1, before.state.shape[2])),
-            picked(before.spelled, longer.spelled),
-            picked(before.settled, longer.settled),
-            picked(before.worth, longer.worth),
-        )
-        if ended is None:
-            return words
-        ends = grows & (added == self.fusion.boundary)
-        pick = source[:, :, None].expand_as(words.state)
-        return Words(
-            words.last,
-            torch.where(ends, self.fusion.boundary, words.previous),
-            torch.where(ends, ROOT, words.node),
-            torch.where(ends, ended.phrase.gather(1, source), words.phrase),
-            torch.where(ends[:, :, None], ended.state.gather(1, pick), words.state),
-            torch.where(ends, 0.0, words.spelled),
-            torch.where(ends, ended.settled.gather(1, source), words.settled),
-            torch.where(ends, ended.worth.gather(1, source), words.worth),
-        )
-
-
 def beam_search(
     logits: Tensor, frames: Tensor, tokens: Sequence[str], fusion: Fusion, options: BeamOptions | None = None
 ) -> list[list[Hypothesis]]:
@@ -300,14 +87,13 @@ def beam_search(
     kept = keep_frames(logits, frames, skip=options.skip, floor=options.floor, most=options.tokens)
     if fusion.hotwords is not None:
         fusion = replace(fusion, hotwords=fusion.hotwords.select(kept.order))
-    search = _Search(kept, fusion, options)
-    beams = search.run()
-    return _results(beams, search, tokens)
+    search = Search(kept, fusion, options.beams)
+    return _results(search.run(), search, tokens, options.best)
 
 
-def _results(beams: _Beams, search: _Search, tokens: Sequence[str]) -> list[list[Hypothesis]]:
+def _results(beams: Beams, search: Search, tokens: Sequence[str], best: int) -> list[list[Hypothesis]]:
     """Texts and scores in the order of the batch."""
-    kept, options = search.kept, search.options
+    kept = search.kept
     acoustic = torch.logaddexp(beams.blank, beams.token) + kept.rest[:, None]
     # the same text with and without a space at its end
     twin = (beams.name[:, :, None] == beams.parent[:, None, :]) & (beams.words.last == search.fusion.boundary)[
@@ -317,7 +103,7 @@ def _results(beams: _Beams, search: _Search, tokens: Sequence[str]) -> list[list
     acoustic = torch.where(twin.any(dim=1), NEVER, torch.logaddexp(acoustic, spaced))
     score, order = (acoustic + search.fusion.close(beams.words)).sort(dim=1, descending=True, stable=True)
     acoustic = acoustic.gather(1, order)
-    places = order[:, : options.best].cpu().numpy()
+    places = order[:, :best].cpu().numpy()
     texts = _texts(search.history, places, search.fusion.boundary)
     found: list[list[Hypothesis]] = [[] for _ in kept.counts]
     scores, sounds = score.tolist(), acoustic.tolist()
