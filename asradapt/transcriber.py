@@ -133,6 +133,7 @@ class Transcriber:
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
         self._bank = MixedBank(model)
         self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
+        self._phrases: dict[str, tuple[str, ...]] = {}
         self._members: dict[str, Member] = {}
 
     @cached_property
@@ -289,10 +290,16 @@ class Transcriber:
         return Loaded(utterance, samples, recording.seconds, member, starts, phrases), recording.warnings
 
     def phrases(self, speaker: str | None) -> tuple[str, ...]:
-        """What a speaker's vocabulary holds, for decoding that can use it; nothing for who is not enrolled."""
-        if not speaker or self.store is None or not self.decoder.options.beams or speaker not in self.store:
+        """What a speaker's vocabulary holds, read once; nothing for greedy decoding or who is not enrolled."""
+        if not speaker or self.store is None or not self.decoder.options.beams:
             return ()
-        return self.store.vocabulary(speaker)
+        if speaker not in self._phrases:
+            if speaker not in self.store:
+                return ()
+            if len(self._phrases) >= MEMBERS_KEPT:
+                self._phrases.pop(next(iter(self._phrases)))  # the one that was read first
+            self._phrases[speaker] = self.store.vocabulary(speaker)
+        return self._phrases[speaker]
 
     def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""
