@@ -106,14 +106,24 @@ def mask(lengths: Tensor, frames: int) -> Tensor:
     return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
 
 
+def _padded(waveforms: Tensor, lengths: Tensor, left: int, total: int) -> Tensor:
+    """Waveforms (B, T) as (B, total), beginning at `left`, zero outside their own lengths."""
+    if waveforms.device.type == "cpu" and not torch.compiler.is_compiling():
+        result = waveforms.new_zeros(len(waveforms), total)
+        for row, source, length in zip(result, waveforms, lengths.tolist(), strict=True):
+            end = min(length, total - left)
+            row[left : left + end] = source[:end]  # one copy; a mask would go through memory three times more
+        return result
+    clean = waveforms * mask(lengths, waveforms.shape[1])
+    return functional.pad(clean, (left, max(0, total - left - waveforms.shape[1])))[:, :total]
+
+
 def _framed(waveforms: Tensor, lengths: Tensor, frames: int, options: FeatureOptions) -> Tensor:
     """Overlapping frames (B, F, window), a view of the masked and padded waveforms (B, T)."""
     before = {"hop": (options.window - options.hop) // 2, "centre": options.window // 2, "inside": 0}
-    left = before[options.framing]
     total = (frames - 1) * options.hop + options.window
-    real = mask(lengths, waveforms.shape[1])
-    padded = functional.pad(waveforms * real, (left, max(0, total - left - waveforms.shape[1])))
-    return padded[:, :total].unfold(1, options.window, options.hop)
+    padded = _padded(waveforms, lengths, before[options.framing], total)
+    return padded.unfold(1, options.window, options.hop)
 
 
 def _mel_power(framed: Tensor, shape: Tensor, bank: Tensor, options: FeatureOptions) -> Tensor:
@@ -123,9 +133,9 @@ def _mel_power(framed: Tensor, shape: Tensor, bank: Tensor, options: FeatureOpti
     if options.preemphasis:
         previous = torch.cat((framed[..., :1], framed[..., :-1]), dim=-1)
         framed = framed - options.preemphasis * previous
-    spectrum = torch.fft.rfft(functional.pad(framed * shape, (0, options.fft - options.window)))
+    spectrum = torch.fft.rfft(framed * shape, n=options.fft)
     # Squares of real and imaginary parts side by side; the filters, each row doubled, add them up on the way.
-    squares = torch.view_as_real(spectrum).flatten(-2).square()
+    squares = torch.view_as_real(spectrum).flatten(-2).square_()
     return (squares @ bank).clamp_(min=options.floor).log_()
 
 
