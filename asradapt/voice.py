@@ -8,6 +8,7 @@ Letters: T samples.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,7 +67,9 @@ def _silero() -> object:
     """The detector, loaded once."""
     import silero_vad
 
-    return silero_vad.load_silero_vad()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the way in which it loads itself
+        return silero_vad.load_silero_vad()
 
 
 def detect(samples: Waveform, rate: int, threshold: float) -> list[Span]:

@@ -80,7 +80,6 @@ def test_where_speech_is_everywhere_nothing_is_left_out():
     assert [len(piece.samples) for piece in found] == [len(piece) for piece in expected]
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(not detector_installed(), reason="silero-vad is not installed")
 def test_the_installed_detector_leaves_noise_out():
     assert pieces(recording([], 30.0), RATE, OPTIONS) == []
