@@ -11,6 +11,7 @@ import click
 
 from asradapt.cli import evaluate_output as output
 from asradapt.cli.common import (
+    command_line,
     json_option,
     manifest_option,
     model_options,
@@ -104,7 +105,13 @@ def _files(comparison: Comparison, wanted: _Wanted) -> None:
     if wanted.report:
         from asradapt.report import ReportOptions, write_report
 
-        options = ReportOptions(by=wanted.by, audio=wanted.audio, dictionary=wanted.dictionary, seed=wanted.seed)
+        options = ReportOptions(
+            by=wanted.by,
+            audio=wanted.audio,
+            dictionary=wanted.dictionary,
+            seed=wanted.seed,
+            command=command_line(),
+        )
         write_report(comparison, wanted.report, options)
         note(f"wrote {wanted.report}")
 
