@@ -126,6 +126,22 @@ def test_hypotheses_are_matched_by_any_name_and_missing_ones_are_deletions(tmp_p
     assert found.systems == ("other",)
 
 
+def test_only_what_every_file_has_can_be_compared(tmp_path, utterances):
+    for name, rows in (("x", utterances[:4]), ("y", utterances[2:])):
+        write_rows(tmp_path / f"{name}.jsonl", [{"id": str(one.audio), "text": one.text} for one in rows])
+    systems = parse_systems(f"{tmp_path}/x.jsonl,{tmp_path}/y.jsonl")
+    found = compare_systems(systems, utterances, common=True)
+    assert [one.utterance for one in found.utterances] == utterances[2:4]
+    assert (found.total(0).errors, found.total(1).errors) == (0, 0)
+    assert found.warnings == (
+        "4 of 6 utterances are left out: a file has no hypothesis for them",
+        "x: 2 hypotheses belong to no utterance here: " + ", ".join(str(one.audio) for one in utterances[:2]),
+        "y: 2 hypotheses belong to no utterance here: " + ", ".join(str(one.audio) for one in utterances[4:]),
+    )
+    with pytest.raises(UsageError, match="no utterance of the manifest has a hypothesis in every one of x, y"):
+        compare_systems(systems, utterances[:1], common=True)
+
+
 def test_a_name_that_several_utterances_have_belongs_to_none(tmp_path):
     rows = [Utterance(tmp_path / folder / "a.wav", "one two") for folder in ("x", "y")]  # no audio is read
     path = write_rows(tmp_path / "o.jsonl", [{"id": "a", "text": "one"}, {"id": "y/a.wav", "text": "two"}])

@@ -15,7 +15,7 @@ LAYERS = (
     {"features", "decoding", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
-    {"transcriber", "evaluation", "comparison", "curve", "checks", "report"},
+    {"transcriber", "evaluation", "comparison", "curve", "checks", "text_match", "report"},
     {"cli", "__main__", "__init__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

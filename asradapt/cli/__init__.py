@@ -14,6 +14,7 @@ from itertools import pairwise
 import click
 
 from asradapt import __version__
+from asradapt.cli.check import check
 from asradapt.cli.common import help_without_command, note, print_json
 from asradapt.cli.curve import curve
 from asradapt.cli.demo import demo
@@ -44,7 +45,7 @@ def cli(context: click.Context) -> int:
     return help_without_command(context)
 
 
-for _command in (enroll, transcribe, evaluate, curve, speakers, models, methods, prompts, simulate, demo):
+for _command in (enroll, transcribe, evaluate, curve, check, speakers, models, methods, prompts, simulate, demo):
     cli.add_command(_command)
 
 

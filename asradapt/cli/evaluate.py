@@ -44,6 +44,7 @@ class _Wanted:
     dictionary: Path | None
     export: Path | None
     seed: int
+    common: bool
 
 
 def _evaluation(
@@ -62,7 +63,7 @@ def _evaluation(
 
 
 def _comparison(
-    rows: Sequence[Utterance], systems: str, model: str, device: str, store: Path | None
+    rows: Sequence[Utterance], systems: str, common: bool, model: str, device: str, store: Path | None
 ) -> Comparison:
     from asradapt.comparison import compare_systems, parse_systems
     from asradapt.comparison.systems import needs_model
@@ -75,6 +76,7 @@ def _comparison(
             rows,
             model=source,
             store=open_store(store),
+            common=common,
             progress=lambda share: bar("evaluating", share),
         )
 
@@ -131,6 +133,11 @@ def _keys(by: str | None) -> tuple[str, ...]:
     "recognisers' texts (.jsonl, .ctm, .trn, or NAME=FILE).",
 )
 @click.option(
+    "--common",
+    is_flag=True,
+    help="With --systems: only utterances that every file has; otherwise missing texts count as deleted words.",
+)
+@click.option(
     "--by",
     metavar="COLUMNS",
     help="Errors by group, for columns such as accent,gender,age (a+b crosses two); who got worse.",
@@ -155,6 +162,7 @@ def evaluate(
     where: tuple[str, ...],
     speaker: str | None,
     systems: str | None,
+    common: bool,
     by: str | None,
     report: Path | None,
     no_audio: bool,
@@ -179,10 +187,12 @@ def evaluate(
         raise UsageError("give --manifest FILE with audio_filepath and text")
     if report is None and (no_audio or dictionary):
         raise UsageError("--no-audio and --dictionary belong to --report FILE")
+    if common and systems is None:
+        raise UsageError("--common belongs to --systems LIST")
     from asradapt.manifests import parse_where, read_manifest
     from asradapt.transcriber import NOT_ENROLLED
 
-    wanted = _Wanted(_keys(by), report, not no_audio, dictionary, export, seed)
+    wanted = _Wanted(_keys(by), report, not no_audio, dictionary, export, seed, common)
     if report:
         from asradapt.report import check_report
 
@@ -246,7 +256,7 @@ def _systems(
     from asradapt.comparison import compare_pairs
     from asradapt.scoring import NORMALIZER
 
-    comparison = _comparison(rows, systems, model, device, store)
+    comparison = _comparison(rows, systems, wanted.common, model, device, store)
     content = comparison.as_dict()
     if comparison.utterances:
         tests = compare_pairs(comparison, seed=wanted.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -100,6 +100,7 @@ def compare_systems(
     model: SourceModel | None = None,
     store: SpeakerStore | None = None,
     options: TranscriberOptions | None = None,
+    common: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
     """Scores all systems on the same utterances.
@@ -113,6 +114,7 @@ def compare_systems(
         model: The source model, for systems of ours.
         store: The speakers, for systems that name them.
         options: Sizes of the work.
+        common: Score only the utterances that every file of hypotheses has.
         progress: Called with the share that is done.
 
     Raises:
@@ -123,8 +125,13 @@ def compare_systems(
     failed = [_no_text(one) for one in utterances if not normalize(one.text or "")]
     usable = [one for one in utterances if normalize(one.text or "")]
     files = {system.name: read_hypotheses(system.path) for system in systems if system.path}
-    transcribers = {s.name: _transcriber(s, model, store, options) for s in systems if s.kind != "file"}
     warnings: list[str] = []
+    matched = {name: _match(usable, hypotheses) for name, hypotheses in files.items()}
+    if common:
+        usable, matched = _common(usable, matched, files, warnings)
+    for name, texts in matched.items():
+        warnings += _unmatched(name, usable, files[name], texts)
+    transcribers = {s.name: _transcriber(s, model, store, options) for s in systems if s.kind != "file"}
     heard: list[dict[int, str]] = []
     for place, system in enumerate(systems):
 
@@ -133,7 +140,7 @@ def compare_systems(
                 progress((before + share) / len(systems))
 
         if system.kind == "file":
-            heard.append(_match(system, files[system.name], usable, warnings))
+            heard.append({index: matched[system.name].get(index, "") for index in range(len(usable))})
         else:
             heard.append(_hear(system, transcribers[system.name], usable, failed, warnings, tell))
         tell(1.0)
@@ -214,31 +221,54 @@ def _keys(utterance: Utterance) -> list[str]:
     return list(dict.fromkeys([utterance.fields.get("id", ""), str(audio), *tails, name, audio.stem, *trn]))
 
 
-def _match(
-    system: System, hypotheses: dict[str, str], utterances: Sequence[Utterance], warnings: list[str]
-) -> dict[int, str]:
-    """The hypotheses by the place of the utterance; missing ones are empty, and both kinds are named."""
+def _match(utterances: Sequence[Utterance], hypotheses: Mapping[str, str]) -> dict[int, str]:
+    """The hypotheses by the place of the utterance; a name that fits several utterances fits none."""
     owners: dict[str, list[int]] = {}
     for place, utterance in enumerate(utterances):
         for key in _keys(utterance):
             owners.setdefault(key, []).append(place)
     found: dict[int, str] = {}
-    extra = []
     for name, text in hypotheses.items():
         places = owners.get(name) or owners.get(name.removeprefix("./")) or []
-        if len(places) == 1 and places[0] not in found:
-            found[places[0]] = text
-        else:
-            extra.append(name)
+        if len(places) == 1:
+            found.setdefault(places[0], text)
+    return found
+
+
+def _common(
+    utterances: Sequence[Utterance],
+    matched: Mapping[str, dict[int, str]],
+    files: Mapping[str, Mapping[str, str]],
+    warnings: list[str],
+) -> tuple[list[Utterance], dict[str, dict[int, str]]]:
+    """Only the utterances that every file has, with their hypotheses.
+
+    Raises:
+        UsageError: None is left.
+    """
+    kept = [place for place in range(len(utterances)) if all(place in texts for texts in matched.values())]
+    if not kept:
+        raise UsageError(f"no utterance of the manifest has a hypothesis in every one of {', '.join(files)}")
+    if left := len(utterances) - len(kept):
+        warnings.append(f"{left} of {len(utterances)} utterances are left out: a file has no hypothesis for them")
+    common = [utterances[place] for place in kept]
+    return common, {name: {n: texts[place] for n, place in enumerate(kept)} for name, texts in matched.items()}
+
+
+def _unmatched(
+    system: str, utterances: Sequence[Utterance], hypotheses: Mapping[str, str], found: Mapping[int, str]
+) -> Iterator[str]:
+    """Warnings about utterances without hypothesis, and hypotheses without utterance."""
     missing = [utterance_name(one) for place, one in enumerate(utterances) if place not in found]
     if missing:
-        warnings.append(
-            f"{system.name}: {len(missing)} of {len(utterances)} utterances have no hypothesis and count as "
-            f"all words deleted: {_listed(missing)}"
+        yield (
+            f"{system}: {len(missing)} of {len(utterances)} utterances have no hypothesis and count as all words "
+            f"deleted: {_listed(missing)}"
         )
+    known = {key for one in utterances for key in _keys(one)}
+    extra = [name for name in hypotheses if name.removeprefix("./") not in known and name not in known]
     if extra:
-        warnings.append(f"{system.name}: {len(extra)} hypotheses belong to no utterance here: {_listed(extra)}")
-    return {place: found.get(place, "") for place in range(len(utterances))}
+        yield f"{system}: {len(extra)} hypotheses belong to no utterance here: {_listed(extra)}"
 
 
 def _listed(names: Sequence[str]) -> str:
