@@ -6,16 +6,17 @@ model: `asradapt.text_match`.
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from asradapt.audio import Recording, load_audio
+from asradapt.audio import load_audio
+from asradapt.duplicates import Bands, Samples, same_sounds, spectrum
 from asradapt.errors import AudioError
 from asradapt.scoring import normalize
 from asradapt.types import Utterance
@@ -57,7 +58,7 @@ class Finding:
         return {"kind": self.kind, "severity": self.severity, "what": self.what, "items": list(self.items)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measured:
     """One row with what its audio is like; None where it cannot be read."""
 
@@ -66,12 +67,12 @@ class Measured:
     rate: int
     channels: int
     rms: float
-    digest: str
+    spectrum: Bands
     problem: str
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checked:
     """The result of checking a manifest.
 
@@ -132,7 +133,7 @@ def _measure(utterance: Utterance) -> Measured:
     try:
         recording = load_audio(utterance.audio, RATE)
     except AudioError as error:
-        return Measured(utterance, None, 0, 0, 0.0, "", str(error), ())
+        return Measured(utterance, None, 0, 0, 0.0, np.zeros(0), str(error), ())
     samples = recording.samples
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
     return Measured(
@@ -141,15 +142,10 @@ def _measure(utterance: Utterance) -> Measured:
         recording.original_rate,
         recording.channels,
         rms,
-        _digest(recording),
+        spectrum(samples, RATE),
         "",
         recording.warnings,
     )
-
-
-def _digest(recording: Recording) -> str:
-    """A hash of the sound itself: neither name, format nor tags matter."""
-    return hashlib.sha256(recording.samples.tobytes()).hexdigest()
 
 
 def _name(path: Path) -> str:
@@ -244,11 +240,14 @@ def _odd(text: str) -> list[str]:
 
 
 def _duplicates(rows: Sequence[Measured]) -> Iterator[Finding]:
-    same: dict[str, list[Measured]] = {}
-    for row in rows:
-        if row.digest:
-            same.setdefault(row.digest, []).append(row)
-    groups = [found for found in same.values() if len(found) > 1]
+    heard = [row for row in rows if row.seconds is not None and row.rms > 0]
+
+    @lru_cache(maxsize=16)
+    def load(place: int) -> Samples:
+        return load_audio(heard[place].utterance.audio, RATE).samples
+
+    found = same_sounds([row.seconds or 0.0 for row in heard], [row.spectrum for row in heard], load)
+    groups = [[heard[place] for place in group] for group in found]
     crossing = [found for found in groups if len({_part(row) for row in found}) > 1]
     yield Finding(
         "duplicate-across-parts",

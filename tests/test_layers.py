@@ -11,7 +11,7 @@ import asradapt
 ROOT = Path(asradapt.__file__).parent
 LAYERS = (
     {"errors", "types"},
-    {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "scoring", "prompts"},
+    {"audio", "audio_checks", "duplicates", "manifests", "manifest_rows", "batching", "scoring", "prompts"},
     {"features", "decoding", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},

@@ -3,7 +3,7 @@
     python tools/pocketsphinx_hypotheses.py MANIFEST OUT.jsonl [--where part=test] [--most 200]
 
 Runs in an environment of its own: `pip install pocketsphinx soundfile soxr numpy`. Each line of OUT.jsonl is
-`{"audio_filepath": ..., "text": ...}`; lines are written as they come, and a second run goes on behind the last.
+`{"audio_filepath": ..., "text": ...}`; lines are written as they come, and a second run leaves out what is there.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ def main() -> None:
     wanted = rows(args.manifest, args.where)
     if args.most and len(wanted) > args.most:
         wanted = [wanted[i * len(wanted) // args.most] for i in range(args.most)]
-    done = len(args.out.read_text(encoding="utf-8").splitlines()) if args.out.exists() else 0
+    lines = args.out.read_text(encoding="utf-8").splitlines() if args.out.exists() else []
+    done = {json.loads(line)["audio_filepath"] for line in lines}
     decoder = Decoder(samprate=RATE, loglevel="FATAL")
     with args.out.open("a", encoding="utf-8") as out:
-        for row in wanted[done:]:
+        for row in (row for row in wanted if row["audio_filepath"] not in done):
             text = transcribe(decoder, args.manifest.parent / row["audio_filepath"])
             out.write(json.dumps({"audio_filepath": row["audio_filepath"], "text": text}) + "\n")
             out.flush()

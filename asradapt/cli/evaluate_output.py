@@ -112,9 +112,7 @@ def fairness_table(found: Fairness) -> None:
     say("")
     for line in aligned(rows):
         say(line)
-    by_chance = [
-        f"{p:.3f}" if p is not None else "no meaning here" for p in (found.chance_before, found.chance_after)
-    ]
+    by_chance = [_p(found.chance_before), _p(found.chance_after)]
     say(
         f"gap of best and worst group: {found.gap_before:.1%} before, {found.gap_after:.1%} after (chance alone "
         f"makes as great a gap with probability {by_chance[0]} and {by_chance[1]})"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
 NAMED_UP_TO = 20  # people with a line of their own; more become points
-WIDTH = 7.2  # inches
+WIDTH = 5.4  # inches; narrow, so that the letters can be read on a phone
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ def require_matplotlib() -> None:
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
+    import matplotlib
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.add_subplot()
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 11}):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
@@ -65,7 +67,7 @@ def _encoded(figure: Figure) -> str:
 
     buffer = io.BytesIO()
     # With the salt, the same picture has the same bytes.
-    with matplotlib.rc_context({"svg.hashsalt": "asradapt", "font.family": "DejaVu Sans"}):
+    with matplotlib.rc_context({"svg.hashsalt": "asradapt"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
@@ -153,11 +155,11 @@ def groups_picture(
             values, places, xerr=reach, fmt=marker, color=color, capsize=3, linewidth=1.2, label=_plain(label)
         )
     axes.set_yticks(range(len(names)), [_plain(name) for name in names])
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(left=0)
     _rates(axes, "x")
     axes.set_xlabel("word error rate")
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
     detail = "; ".join(
         f"{name} {b.difference:.0%} to {a.difference:.0%}" for name, b, a in zip(names, before, after, strict=True)
     )
