@@ -85,7 +85,7 @@ def check(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Check recordings and texts of a manifest before training or measuring.
+    """Check the recordings and texts of a manifest.
 
     Levels, durations, sample rates, texts, the same sound twice (by content), sentences that are both enrolled
     and tested, people both in training and test. Exit code 1 where something would falsify a measurement or

@@ -113,7 +113,7 @@ def curve(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Measure what more minutes of enrolment bring: a learning curve.
+    """Measure what more minutes of enrolment bring.
 
     Everybody is enrolled with so many minutes of their recordings, drawn several times, all points in batched
     jobs, and measured on other recordings. Nothing is stored. The forecast is what a power law through the

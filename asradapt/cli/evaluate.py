@@ -174,7 +174,7 @@ def evaluate(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Measure the error rates before and after adaptation, or of any systems.
+    """Measure the error rates before and after adaptation.
 
     Word and character error rates of source and adapted model on the same utterances of a manifest, per
     speaker and pooled. S/D/I are substituted, deleted and inserted words. A speaker who is not enrolled

@@ -10,12 +10,14 @@ seed gives the same numbers.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from asradapt.cli import run as command
 from asradapt.errors import AsradaptError
 from prepare import prepare
 from recipe import Recipe, Simulated, read_recipe
@@ -27,18 +29,17 @@ HEAD = (
 
 
 def run(arguments: list[str], out: Path | None = None) -> dict[str, Any]:
-    """Run an asradapt command; with `out` it prints JSON, which is kept there."""
+    """Run an asradapt command in this process; with `out` it prints JSON, which is kept there."""
     print("asradapt", *arguments, file=sys.stderr, flush=True)
-    json_flag = ["--json"] if out else []
-    done = subprocess.run(
-        [sys.executable, "-m", "asradapt", *arguments, *json_flag], stdout=subprocess.PIPE, check=False
-    )
-    if done.returncode not in (0, 1):
-        sys.exit(f"asradapt {arguments[0]} failed with exit code {done.returncode}")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = command([*arguments, *(["--json"] if out else [])])
+    if code not in (0, 1):
+        sys.exit(f"asradapt {arguments[0]} failed with exit code {code}")
     if out is None:
         return {}
-    out.write_bytes(done.stdout)
-    content: dict[str, Any] = json.loads(done.stdout or b"{}")
+    out.write_text(printed.getvalue(), encoding="utf-8")
+    content: dict[str, Any] = json.loads(printed.getvalue())
     if "error" in content:
         sys.exit(f"error: {content['error']}")
     return content
