@@ -108,11 +108,10 @@ def _lines(
     axes.scatter(after, places, marker="D", color=BLUE, label=labels[1], zorder=3)
     axes.set_yticks(list(places), [_plain(name) for name in names])
     axes.invert_yaxis()
+    axes.set_xlim(left=0)
     _rates(axes, "x")
     axes.set_xlabel("word error rate")
-    axes.legend(
-        frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22 if len(names) < 6 else -0.1), ncols=2
-    )
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
     return figure
 
 
