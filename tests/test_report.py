@@ -197,7 +197,5 @@ def test_what_cannot_be_written_is_told_before_the_work(tmp_path):
         check_report(tmp_path)
     with pytest.raises(InputError, match="is no folder that can be written"):
         check_report(tmp_path / "no" / "r.html")
-    with pytest.raises(InputError, match=r"no\.dict cannot be read"):
-        check_report(tmp_path / "r.html", tmp_path / "no.dict")
     with pytest.raises(UsageError, match="-1"):
         ReportOptions(worst=-1)

@@ -18,7 +18,7 @@ from asradapt.cli.common import (
     seed_option,
     where_option,
 )
-from asradapt.types import Utterance
+from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
     from asradapt.checks import Checked, Finding
@@ -102,12 +102,13 @@ def check(
         good = [row.utterance for row in checked.rows if row.seconds is not None]
         mismatch = _mismatch(_matches(good, model, device, seed))
         findings += [mismatch] if mismatch.items else []
+    unreadable = [Failure(str(row.utterance.audio), row.problem) for row in checked.rows if row.problem]
     if as_json:
         print_json(
             {
                 "summary": checked.summary(),
                 "findings": [finding.as_dict() for finding in findings],
-                "failed": [failure.as_dict() for failure in read.failed],
+                "failed": [failure.as_dict() for failure in (*read.failed, *unreadable)],
                 "warnings": list(read.warnings),
             }
         )

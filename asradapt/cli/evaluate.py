@@ -82,18 +82,23 @@ def _comparison(
 
 
 def _more(comparison: Comparison, wanted: _Wanted, *, show: bool) -> dict[str, Any]:
-    """Groups, spread and who got worse, printed if asked for; for `--json` as a dict."""
-    from asradapt.comparison import fairness, spread, who_changed
+    """Confusions; groups, spread and who got worse if asked for, printed too; for `--json` as a dict."""
+    from asradapt.comparison import fairness, sounds_changed, spread, who_changed, words_changed
 
+    content: dict[str, Any] = {}
+    if len(comparison.systems) > 1:
+        content["confusions"] = {"words": words_changed(comparison).as_dict()}
+        if wanted.dictionary:
+            content["confusions"]["sounds"] = sounds_changed(comparison, wanted.dictionary)[0].as_dict()
     groups = [fairness(comparison, key, seed=wanted.seed) for key in wanted.by]
     if not groups:
-        return {}
+        return content
     quantiles, changed = spread(comparison), who_changed(comparison, seed=wanted.seed)
     if show:
         for group in groups:
             output.fairness_table(group)
         output.people_summary(quantiles, changed)
-    return {
+    return content | {
         "groups": [group.as_dict() for group in groups],
         "spread": quantiles,
         "changes": [one.as_dict() for one in changed],
@@ -148,10 +153,13 @@ def _keys(by: str | None) -> tuple[str, ...]:
     "--dictionary",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Pronunciations in cmudict's format: the report shows confused sounds.",
+    help="Pronunciations in cmudict's format: report and --json tell confused sounds.",
 )
 @click.option(
-    "--export", metavar="DIR", type=click.Path(path_type=Path), help="Write texts as sclite's trn and ctm."
+    "--export",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write texts as sclite's trn and ctm, and utterances.jsonl.",
 )
 @store_option
 @model_options
@@ -185,10 +193,11 @@ def evaluate(
     """
     if manifest is None:
         raise UsageError("give --manifest FILE with audio_filepath and text")
-    if report is None and (no_audio or dictionary):
-        raise UsageError("--no-audio and --dictionary belong to --report FILE")
+    if report is None and no_audio:
+        raise UsageError("--no-audio belongs to --report FILE")
     if common and systems is None:
         raise UsageError("--common belongs to --systems LIST")
+    from asradapt.comparison import require_columns
     from asradapt.manifests import parse_where, read_manifest
     from asradapt.transcriber import NOT_ENROLLED
 
@@ -196,9 +205,14 @@ def evaluate(
     if report:
         from asradapt.report import check_report
 
-        check_report(report, dictionary)  # told before the work
+        check_report(report)  # told before the work
+    if dictionary:
+        from asradapt.simulation.pronunciations import read_dictionary
+
+        read_dictionary(dictionary)
     read = read_manifest(manifest, where=parse_where(where))
     rows = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
+    require_columns(rows, wanted.by)
     if systems is None:
         content, failed, warnings, any_ = _before_after(
             rows, speaker, wanted, model, device, store_path, not as_json
@@ -208,7 +222,9 @@ def evaluate(
     failed, warnings = [*read.failed, *failed], [*read.warnings, *warnings]
     if as_json:
         print_json(content | {"failed": [f.as_dict() for f in failed], "warnings": warnings})
-    report_problems([w for w in warnings if NOT_ENROLLED not in w], failed)  # the table itself says so
+    if systems is None:  # the table itself says so
+        warnings = [warning for warning in warnings if NOT_ENROLLED not in warning]
+    report_problems(warnings, failed)
     if not any_:
         note("nothing was evaluated")
     return 1 if failed else 0

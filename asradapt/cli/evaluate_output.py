@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +12,7 @@ from asradapt.cli.common import aligned, note, say
 from asradapt.errors import InputError
 
 if TYPE_CHECKING:
-    from asradapt.comparison import Comparison, Fairness, PairTest, SpeakerChange
+    from asradapt.comparison import Comparison, Fairness, PairTest, Scored, SpeakerChange
     from asradapt.evaluation import Evaluation
     from asradapt.scoring import ErrorCounts, Interval
 
@@ -140,7 +143,7 @@ def people_summary(spread: dict[str, dict[str, float]], changed: list[SpeakerCha
 
 
 def export(comparison: Comparison, folder: Path) -> None:
-    """Write reference and systems as sclite's trn and ctm into a folder.
+    """Write reference and systems as sclite's trn and ctm into a folder, and every utterance as JSON lines.
 
     Raises:
         InputError: The folder cannot be written.
@@ -164,10 +167,25 @@ def export(comparison: Comparison, folder: Path) -> None:
             _write(folder / f"{stem}.trn", trn_lines(by_name, speakers))
             if title != "reference":
                 _write(folder / f"{stem}.ctm", ctm_lines(by_name, seconds))
+        _write(folder / "utterances.jsonl", map(_utterance, names, rows, repeat(comparison.systems)))
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error.strerror}): choose another --export") from error
     note(f"wrote trn and ctm of {len(comparison.systems)} systems to {folder}")
 
 
-def _write(path: Path, lines: object) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")  # type: ignore[attr-defined]
+def _utterance(name: str, one: Scored, systems: Sequence[str]) -> str:
+    """One utterance as a line of JSON: texts, errors and alignments of all systems."""
+    content = {"id": name, "audio_filepath": str(one.utterance.audio), "speaker": one.speaker}
+    heard = {
+        system: {
+            "text": one.texts[place],
+            "errors": one.counts[place].as_dict(),
+            "alignment": [[step.kind, step.said, step.heard] for step in one.alignment(place)],
+        }
+        for place, system in enumerate(systems)
+    }
+    return json.dumps(content | {"text": one.utterance.text, "systems": heard}, ensure_ascii=False)
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from asradapt.comparison.fairness import Fairness, Group, SpeakerChange, fairness, spread, who_changed
+from asradapt.comparison.confused import sounds_changed, words_changed
+from asradapt.comparison.fairness import (
+    Fairness,
+    Group,
+    SpeakerChange,
+    fairness,
+    require_columns,
+    spread,
+    who_changed,
+)
 from asradapt.comparison.pairs import PairTest, compare_pairs
 from asradapt.comparison.scored import Comparison, Scored, from_evaluation, utterance_name
 from asradapt.comparison.systems import System, compare_systems, parse_systems
@@ -20,7 +29,10 @@ __all__ = [
     "fairness",
     "from_evaluation",
     "parse_systems",
+    "require_columns",
+    "sounds_changed",
     "spread",
     "utterance_name",
     "who_changed",
+    "words_changed",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from asradapt.comparison.scored import Comparison, Scored
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval, holm, paired_bootstrap, rate_interval, sign_flip, total
 from asradapt.scoring.groups import UNKNOWN, gap, gap_by_chance, group_of
+from asradapt.types import Utterance
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 SURE = 0.05
@@ -114,12 +116,8 @@ def fairness(comparison: Comparison, key: str, *, seed: int = 0) -> Fairness:
     Raises:
         UsageError: No row has the column; the message names the columns there are.
     """
+    require_columns([one.utterance for one in comparison.utterances], [key])
     labels = [group_of(_fields(one), key) for one in comparison.utterances]
-    parts = [part.strip() for part in key.split("+")]
-    columns = {name for one in comparison.utterances for name in _fields(one)}
-    if missing := [part for part in parts if part not in columns]:
-        known = ", ".join(sorted(columns))
-        raise UsageError(f"no row has the column {', '.join(map(repr, missing))}; the columns are {known}")
     groups = [
         _group(
             name, [one for one, label in zip(comparison.utterances, labels, strict=True) if label == name], seed
@@ -133,6 +131,19 @@ def fairness(comparison: Comparison, key: str, *, seed: int = 0) -> Fairness:
     gaps = [gap(one, known_labels) for one in counts]
     chances = [gap_by_chance(one, known_labels, speakers, seed=seed) for one in counts]
     return Fairness(key, tuple(groups), gaps[0], gaps[1], chances[0], chances[1])
+
+
+def require_columns(utterances: Sequence[Utterance], keys: Sequence[str]) -> None:
+    """Checks that there are columns to make groups by.
+
+    Raises:
+        UsageError: No row has one of the columns; the message names the columns there are.
+    """
+    wanted = [part.strip() for key in keys for part in key.split("+")]
+    columns = {"speaker"}.union(*(one.fields for one in utterances))
+    if missing := [part for part in wanted if part not in columns]:
+        known = ", ".join(sorted(columns))
+        raise UsageError(f"no row has the column {', '.join(map(repr, missing))}; the columns are {known}")
 
 
 def _fields(one: Scored) -> dict[str, str]:

@@ -62,6 +62,10 @@ class Comparison:
         """The errors of a system, one an utterance."""
         return [one.counts[system] for one in self.utterances]
 
+    def alignments(self, system: int) -> list[tuple[Step, ...]]:
+        """What was said aligned with what a system heard, one an utterance."""
+        return [one.alignment(system) for one in self.utterances]
+
     def total(self, system: int) -> ErrorCounts:
         """The summed errors of a system."""
         return total(self.counts(system))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from asradapt.comparison import (
     Comparison,
@@ -14,15 +13,15 @@ from asradapt.comparison import (
     SpeakerChange,
     compare_pairs,
     fairness,
+    sounds_changed,
     spread,
     who_changed,
+    words_changed,
 )
 from asradapt.report.clips import Clip, Clips
 from asradapt.report.options import ReportOptions
 from asradapt.report.plots import Picture, groups_picture, speakers_picture
-from asradapt.scoring import Changes, Step, changes, confusions, sound_alignments, total
-
-LONGEST_CAPTION = 60
+from asradapt.scoring import Changes, Step
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,9 @@ def build_sections(comparison: Comparison, options: ReportOptions) -> Sections:
     tests = tuple(compare_pairs(comparison, seed=options.seed))
     several = len(comparison.systems) > 1
     changed = tuple(who_changed(comparison, seed=options.seed)) if several else ()
-    sounds, unknown = _sounds(comparison, options.dictionary) if several else (None, 0)
+    sounds, unknown = None, 0
+    if several and options.dictionary:
+        sounds, unknown = sounds_changed(comparison, options.dictionary)
     labels = (comparison.systems[0], comparison.systems[-1])
     return Sections(
         comparison,
@@ -86,15 +87,11 @@ def build_sections(comparison: Comparison, options: ReportOptions) -> Sections:
         spread(comparison),
         changed,
         tuple(_group(fairness(comparison, key, seed=options.seed), labels) for key in options.by),
-        changes(*(confusions(_alignments(comparison, which)) for which in (0, -1))) if several else None,
+        words_changed(comparison) if several else None,
         sounds,
         unknown,
         _worst(comparison, options),
     )
-
-
-def _alignments(comparison: Comparison, system: int) -> list[tuple[Step, ...]]:
-    return [one.alignment(system) for one in comparison.utterances]
 
 
 def _verdict(comparison: Comparison, tests: Sequence[PairTest]) -> tuple[str, ...]:
@@ -148,18 +145,6 @@ def _group(found: Fairness, labels: tuple[str, str]) -> GroupSection:
     return GroupSection(found, groups_picture(found.key, names, before, after, labels))
 
 
-def _sounds(comparison: Comparison, dictionary: Path | None) -> tuple[Changes | None, int]:
-    """Confused sounds, and how many misheard words have no pronunciation."""
-    if dictionary is None:
-        return None, 0
-    from asradapt.simulation.phones import plain
-    from asradapt.simulation.pronunciations import read_dictionary
-
-    sounds = {word: tuple(map(plain, phones)) for word, phones in read_dictionary(dictionary).items()}
-    found = [sound_alignments(_alignments(comparison, which), sounds) for which in (0, -1)]
-    return changes(*(confusions(steps) for steps, _ in found)), sum(unknown for _, unknown in found)
-
-
 def _worst(comparison: Comparison, options: ReportOptions) -> tuple[Worst, ...]:
     """The utterances with most errors of the last system, those first that it made worse."""
 
@@ -181,14 +166,3 @@ def _worst(comparison: Comparison, options: ReportOptions) -> tuple[Worst, ...]:
         )
         for one in chosen
     )
-
-
-def people_rows(sections: Sections) -> list[tuple[SpeakerChange, int]]:
-    """Everybody who changed, the greatest worsening first, with the number of their utterances."""
-    sizes = {name: len(own) for name, own in sections.comparison.of_speakers().items()}
-    return [(one, sizes[one.speaker]) for one in sections.changed]
-
-
-def words_said(comparison: Comparison) -> int:
-    """Words of the reference."""
-    return total(comparison.counts(0)).words

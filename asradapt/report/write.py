@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 PACKAGES = ("asradapt", "torch", "numpy", "scipy", "jiwer", "soundfile", "matplotlib")
 
 
-def check_report(path: Path, dictionary: Path | None = None) -> None:
+def check_report(path: Path) -> None:
     """Find out before the work that a report can be made and written.
 
     Raises:
         UsageError: A library is missing, or the path is a folder.
-        InputError: The folder does not exist or cannot be written, or the dictionary cannot be read.
+        InputError: The folder does not exist or cannot be written.
     """
     require_matplotlib()
     _jinja()
@@ -37,10 +37,6 @@ def check_report(path: Path, dictionary: Path | None = None) -> None:
     folder = path.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(f"{folder} is no folder that can be written: make it, or choose another --report")
-    if dictionary is not None:
-        from asradapt.simulation.pronunciations import read_dictionary
-
-        read_dictionary(dictionary)
 
 
 def write_report(

@@ -49,6 +49,16 @@ def test_the_tables_show_what_the_json_holds(evaluate, enrolled, other):
     assert "1 of 8 utterances have no hypothesis" in done.err
 
 
+def test_confusions_are_told(evaluate, enrolled, tmp_path):
+    (tmp_path / "d.dict").write_text("a  AH0\nb  B IY1\n")
+    content = evaluate(*TEST, "--dictionary", tmp_path / "d.dict", "--json").json
+    words = content["confusions"]["words"]
+    change = sum(c["after"] - c["before"] for side in ("lost", "gained") for c in words[side])
+    assert words["lost"]
+    assert change < 0  # ann is better
+    assert set(content["confusions"]["sounds"]) == {"lost", "gained"}
+
+
 def test_hypotheses_alone_need_no_model(evaluate, other):
     done = evaluate(*TEST, "--systems", other, "--model", "no-such-model", "--json")
     assert done.code == 0
@@ -67,7 +77,17 @@ def test_groups_of_the_plain_evaluation(evaluate, enrolled):
 def test_export_for_sclite_and_back(evaluate, enrolled, tmp_path):
     folder = tmp_path / "sclite"
     first = evaluate(*TEST, "--systems", "source", "--export", folder, "--json").json
-    assert sorted(path.name for path in folder.iterdir()) == ["reference.trn", "source.ctm", "source.trn"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "reference.trn",
+        "source.ctm",
+        "source.trn",
+        "utterances.jsonl",
+    ]
+    lines = [json.loads(line) for line in (folder / "utterances.jsonl").read_text().splitlines()]
+    assert len(lines) == 8
+    kinds = [kind for line in lines for kind, _, _ in line["systems"]["source"]["alignment"]]
+    for kind in ("substitution", "deletion", "insertion"):
+        assert kinds.count(kind) == first["systems"][0][f"{kind}s"]
     for suffix in ("trn", "ctm"):
         again = evaluate(*TEST, "--systems", f"back={folder / 'source'}.{suffix}", "--json").json
         assert again["systems"][0] | {"system": "source"} == first["systems"][0]
@@ -80,7 +100,9 @@ def test_export_for_sclite_and_back(evaluate, enrolled, tmp_path):
         (("--systems", "eve"), 1, "no speaker named 'eve'"),
         (("--systems", "no.jsonl"), 1, "no.jsonl cannot be read"),
         (("--by", "accent"), 2, "no row has the column 'accent'"),
-        (("--no-audio",), 2, "belong to --report"),
+        (("--no-audio",), 2, "belongs to --report"),
+        (("--common",), 2, "belongs to --systems"),
+        (("--dictionary", "no.dict"), 1, "no.dict cannot be read"),
     ],
 )
 def test_wrong_usage_says_what_to_do(evaluate, arguments, code, said):
