@@ -5,8 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from asradapt.checks import check_utterances
-from asradapt.text_match import match_texts
+from asradapt.checks import check_utterances, match_texts
 from asradapt.transcriber import Transcriber, Transcript
 from asradapt.types import Utterance
 

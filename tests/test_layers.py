@@ -11,11 +11,11 @@ import asradapt
 ROOT = Path(asradapt.__file__).parent
 LAYERS = (
     {"errors", "types"},
-    {"audio", "audio_checks", "duplicates", "manifests", "manifest_rows", "batching", "scoring", "prompts"},
+    {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "scoring", "prompts"},
     {"features", "decoding", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
-    {"transcriber", "evaluation", "comparison", "curve", "checks", "text_match", "report"},
+    {"transcriber", "evaluation", "comparison", "curve", "checks", "report"},
     {"cli", "__main__", "__init__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -14,9 +14,9 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from asradapt.checks import match_texts
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
-from asradapt.text_match import match_texts
 from asradapt.types import Utterance
 
 

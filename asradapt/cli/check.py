@@ -21,14 +21,13 @@ from asradapt.cli.common import (
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
-    from asradapt.checks import Checked, Finding
-    from asradapt.text_match import Match
+    from asradapt.checks import Checked, Finding, Match
 
 SHOWN = 10  # rows of a finding that are listed
 
 
 def _matches(rows: list[Utterance], model: str, device: str, seed: int) -> list[Match]:
-    from asradapt.text_match import match_texts
+    from asradapt.checks import match_texts
 
     source = open_model(model, device)
     with progress() as bar:

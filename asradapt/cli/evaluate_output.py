@@ -46,13 +46,12 @@ def interval(found: Interval) -> str:
     return f"{found.level:.0%} interval {found.low:+.1%} to {found.high:+.1%} (paired bootstrap over {found.over})"
 
 
-def evaluation_summary(result: Evaluation, comparison: Comparison, normalizer: str, seed: int) -> None:
+def evaluation_summary(result: Evaluation, over_speakers: Interval, normalizer: str) -> None:
     """How certain the difference is, and how many people it touches."""
     d, changed = result.difference, result.changed()
     say(f"WER difference {d.difference:+.1%}, {interval(d)}")
     if len(result.speakers) > 1:
-        over = comparison.difference(0, 1, over_speakers=True, seed=seed)
-        say(f"for other people: {interval(over)}")
+        say(f"for other people: {interval(over_speakers)}")
     say(f"speakers: {changed['better']} better, {changed['equal']} equal, {changed['worse']} worse")
     say(f"source model {result.model}, text normaliser {normalizer}")
 

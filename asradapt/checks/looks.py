@@ -1,27 +1,18 @@
-"""What is wrong with a set of recordings before anything is trained or measured on it.
-
-Every problem names its rows. Nothing is changed. Whether audio and text belong together is asked of the source
-model: `asradapt.text_match`.
-"""
+"""What is looked for: each function names one or more kinds of problems in the rows of a manifest."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from asradapt.audio import load_audio
-from asradapt.duplicates import Bands, Samples, same_sounds, spectrum
-from asradapt.errors import AudioError
+from asradapt.checks.duplicates import Samples, same_sounds
+from asradapt.checks.measured import RATE, Finding, Measured
 from asradapt.scoring import normalize
-from asradapt.types import Utterance
-
-Severity = Literal["error", "warning"]
 
 LONG_SECONDS = 40.0
 """Longer recordings are not taken for enrolment."""
@@ -34,118 +25,6 @@ QUIET_RMS = 0.003
 SENTENCE_WORDS = 4
 """Shorter texts (commands, digits) repeat by nature."""
 TRAINING, HELD_OUT = frozenset({"train"}), frozenset({"test", "validation", "dev", "enroll"})
-RATE = 16_000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One kind of problem.
-
-    Attributes:
-        kind: A short name, such as `duplicate-audio`.
-        severity: `error` for what falsifies a measurement or cannot be used, `warning` for what should be seen.
-        what: What it means and what to do, in one sentence.
-        items: The rows, each with what is wrong with it.
-    """
-
-    kind: str
-    severity: Severity
-    what: str
-    items: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, object]:
-        """The finding for `--json` outputs."""
-        return {"kind": self.kind, "severity": self.severity, "what": self.what, "items": list(self.items)}
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """One row with what its audio is like; None where it cannot be read."""
-
-    utterance: Utterance
-    seconds: float | None
-    rate: int
-    channels: int
-    rms: float
-    spectrum: Bands
-    problem: str
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """The result of checking a manifest.
-
-    Attributes:
-        rows: Every row, measured.
-        findings: What was found, errors first.
-    """
-
-    rows: tuple[Measured, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def errors(self) -> int:
-        """Number of findings that are errors."""
-        return sum(one.severity == "error" for one in self.findings)
-
-    def summary(self) -> dict[str, object]:
-        """Counts of rows, speakers, parts, seconds and sample rates."""
-        good = [row for row in self.rows if row.seconds is not None]
-        seconds = [row.seconds or 0.0 for row in good]
-        return {
-            "rows": len(self.rows),
-            "speakers": len({row.utterance.speaker for row in self.rows if row.utterance.speaker}),
-            "minutes": round(sum(seconds) / 60, 2),
-            "seconds": [round(float(q), 2) for q in np.quantile(seconds, [0, 0.5, 1])] if seconds else [],
-            "rates": _counted(str(row.rate) for row in good),
-            "channels": _counted(str(row.channels) for row in good),
-            "parts": _counted(row.utterance.fields.get("part", "") or "(none)" for row in self.rows),
-        }
-
-
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return dict(sorted(found.items()))
-
-
-def check_utterances(
-    utterances: Sequence[Utterance], *, progress: Callable[[float], None] | None = None
-) -> Checked:
-    """Reads every recording and looks for what would spoil training or measuring.
-
-    Args:
-        utterances: The rows; the column `part` says what each is for.
-        progress: Called with the share of the rows that was read.
-    """
-    rows = []
-    for number, utterance in enumerate(utterances, start=1):
-        rows.append(_measure(utterance))
-        if progress:
-            progress(number / len(utterances))
-    found = [finding for look in LOOKS for finding in look(rows) if finding.items]
-    return Checked(tuple(rows), tuple(sorted(found, key=lambda one: one.severity)))
-
-
-def _measure(utterance: Utterance) -> Measured:
-    try:
-        recording = load_audio(utterance.audio, RATE)
-    except AudioError as error:
-        return Measured(utterance, None, 0, 0, 0.0, np.zeros(0), str(error), ())
-    samples = recording.samples
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
-    return Measured(
-        utterance,
-        recording.seconds,
-        recording.original_rate,
-        recording.channels,
-        rms,
-        spectrum(samples, RATE),
-        "",
-        recording.warnings,
-    )
 
 
 def _name(path: Path) -> str:
