@@ -138,6 +138,14 @@ def test_right_texts_are_believed_and_swapped_ones_are_found(spoken):
     assert {place for place, one in enumerate(found) if one.suspect} == {0, 3, 9, 11, 20, 25}
 
 
+def test_a_few_texts_are_too_few_to_suspect_any(spoken):
+    model, rows = spoken
+    swapped = [Utterance(rows[a].audio, rows[b].text, "ann") for a, b in ((0, 9), (9, 0), (3, 3), (20, 20))]
+    found, _ = match_texts(model, swapped)
+    assert found[0].share > 0.3  # the other text fits better
+    assert not any(one.suspect for one in found)
+
+
 def test_what_cannot_be_matched_fails_alone(spoken, tmp_path):
     model, rows = spoken
     broken = [Utterance(tmp_path / "no.wav", rows[0].text), Utterance(rows[0].audio, "größe 3")]

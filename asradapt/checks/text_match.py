@@ -28,6 +28,8 @@ OTHERS = 40
 """So many other texts, of the most similar lengths, are tried."""
 SUSPECT = 0.05
 """A text is suspect where this share of the other texts fits as well or better."""
+LEAST_OTHERS = 12
+"""With fewer other texts (digits, a few commands) a misheard word would already be suspect."""
 BATCH_SECONDS = 60.0
 LONGEST_SECONDS = 40.0
 
@@ -50,8 +52,8 @@ class Match:
 
     @property
     def suspect(self) -> bool:
-        """Whether audio and text hardly belong together."""
-        return self.share >= SUSPECT
+        """Whether audio and text hardly belong together; never where there are too few other texts to tell."""
+        return self.others >= LEAST_OTHERS and self.share >= SUSPECT
 
     def as_dict(self) -> dict[str, object]:
         """The match for `--json` outputs."""
@@ -74,7 +76,7 @@ def match_texts(
 
     Args:
         model: The source model.
-        utterances: Recordings with texts; at least a dozen different texts are needed for a sensible answer.
+        utterances: Recordings with texts; with fewer than `LEAST_OTHERS` other texts nothing is suspect.
         seed: Seed of the choice among texts of the same length.
         progress: Called with the share that is done.
 

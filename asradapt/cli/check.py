@@ -10,6 +10,7 @@ import click
 from asradapt.cli.common import (
     json_option,
     model_options,
+    note,
     open_model,
     print_json,
     progress,
@@ -37,6 +38,10 @@ def _matches(rows: list[Utterance], model: str, device: str, seed: int) -> list[
 
 def _mismatch(matches: list[Match]) -> Finding:
     from asradapt.checks import Finding
+    from asradapt.checks.text_match import LEAST_OTHERS
+
+    if any(one.others < LEAST_OTHERS for one in matches):
+        note(f"fewer than {LEAST_OTHERS} other texts: whether audio and text belong together cannot be told")
 
     items = tuple(
         f"{one.utterance.audio.name}: {one.share:.0%} of {one.others} other texts fit as well as its own, "
