@@ -83,15 +83,21 @@ def build_sections(comparison: Comparison, options: ReportOptions) -> Sections:
         comparison,
         _verdict(comparison, tests),
         tests,
-        _speakers(changed, labels) if changed else None,
+        _speakers(changed, labels) if len(changed) > 1 else None,
         spread(comparison),
         changed,
         tuple(_group(fairness(comparison, key, seed=options.seed), labels) for key in options.by),
-        words_changed(comparison) if several else None,
+        _telling(words_changed(comparison)) if several else None,
         sounds,
         unknown,
         _worst(comparison, options),
     )
+
+
+def _telling(found: Changes) -> Changes:
+    """Without the mistakes whose number changed by one, which are mostly chance, if there are others."""
+    kept = [tuple(c for c in side if abs(c.after - c.before) > 1) for side in (found.lost, found.gained)]
+    return Changes(*kept) if any(kept) else found
 
 
 def _verdict(comparison: Comparison, tests: Sequence[PairTest]) -> tuple[str, ...]:
