@@ -171,8 +171,8 @@ def _leaks(rows: Sequence[Measured]) -> Iterator[Finding]:
             yield Finding(
                 f"text-in-{learned}-and-test",
                 "error" if learned == "enroll" else "warning",
-                f"sentences of four words or more in both {learned} and test: the error after adaptation is "
-                "flattered, measure on other sentences",
+                f"sentences of {SENTENCE_WORDS} words or more in both {learned} and test: the error of what was "
+                f"{'adapted' if learned == 'enroll' else 'trained'} on them is flattered, measure on others",
                 tuple(f"{text!r}: {texts[learned][text]} and {texts['test'][text]} times" for text in both),
             )
 
