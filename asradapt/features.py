@@ -5,27 +5,45 @@ Letters: B batch, T samples, F frames, M mel bands.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 import torchaudio
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asradapt.mel import SCALES, TAPERS, filter_bank, taper
+
+Number = TypeVar("Number", int, Tensor)
+FRAMINGS = ("hop", "centre", "inside")
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
     """How log-mel features are computed; stored with a model, so that they always agree.
 
+    The defaults are those of the embedded model; `KALDI` and `LIBROSA` below are those of other tools.
+
     Attributes:
         sample_rate: Samples per second of the waveforms.
         window: Length of the analysis window in samples (25 ms at 16 kHz).
         hop: Samples from frame to frame (10 ms at 16 kHz).
         fft: Length of the Fourier transform in samples.
-        mels: Number M of mel bands (HTK scale).
+        mels: Number M of mel bands.
         low: Lowest frequency in Hz.
         high: Highest frequency in Hz.
         floor: Power below which the logarithm is cut, so that digital silence stays finite.
+        scale: Mel scale: `htk`, `slaney` or `kaldi` (HTK with triangles over mel).
+        unit_area: Filters of equal area instead of equal height.
+        taper: Window shape: `hann`, `hamming` or `povey`.
+        framing: Where frame `f` lies: `hop` is centred on sample `(f + 1/2) * hop`, one frame per begun hop;
+            `centre` on `f * hop`, as in librosa and torchaudio with zeros beyond the ends; `inside` begins at
+            `f * hop` and never reaches beyond the end, as Kaldi with snipped edges.
+        remove_mean: Whether every frame loses its mean first, as in Kaldi.
+        preemphasis: Share of the previous sample that is taken off within a frame; 0.97 in Kaldi.
     """
 
     sample_rate: int = 16000
@@ -36,11 +54,51 @@ class FeatureOptions:
     low: float = 20.0
     high: float = 7600.0
     floor: float = 1e-5
+    scale: str = "htk"
+    unit_area: bool = False
+    taper: str = "hann"
+    framing: str = "hop"
+    remove_mean: bool = False
+    preemphasis: float = 0.0
+
+    def __post_init__(self) -> None:
+        allowed = (("scale", SCALES), ("taper", TAPERS), ("framing", FRAMINGS))
+        wrong = [(name, known) for name, known in allowed if getattr(self, name) not in known]
+        if wrong:
+            told = (
+                f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}" for name, known in wrong
+            )
+            raise ValueError("; ".join(told))
+
+
+LIBROSA = FeatureOptions(fft=400, high=8000.0, scale="slaney", unit_area=True, framing="centre", floor=1e-10)
+"""As `librosa.feature.melspectrogram(sr=16000, n_fft=400, hop_length=160, n_mels=80)`, zero-padded; then log."""
+KALDI = FeatureOptions(
+    high=8000.0,
+    scale="kaldi",
+    taper="povey",
+    framing="inside",
+    remove_mean=True,
+    preemphasis=0.97,
+    floor=float(torch.finfo(torch.float32).eps),
+)
+"""As Kaldi's `compute-fbank-feats --num-mel-bins=80 --dither=0` on samples in [-1, 1]."""
+
+CPU_CHUNK = 512  # frames at once: their spectra stay in the processor's cache
+GPU_CHUNK = 131_072  # and here they fill the device; about 1 GB
+
+
+def _count(samples: Number, options: FeatureOptions) -> Number:
+    if options.framing == "hop":
+        return (samples + options.hop - 1) // options.hop
+    if options.framing == "centre":
+        return samples // options.hop + 1
+    return (samples - options.window) // options.hop + 1
 
 
 def frame_count(samples: Tensor, options: FeatureOptions) -> Tensor:
-    """Number of frames of waveforms of the given lengths: one per begun hop, at least one."""
-    return torch.clamp((samples + options.hop - 1) // options.hop, min=1)
+    """Number of frames of waveforms of the given lengths, at least one."""
+    return torch.clamp(_count(samples, options), min=1)
 
 
 def mask(lengths: Tensor, frames: int) -> Tensor:
@@ -48,51 +106,140 @@ def mask(lengths: Tensor, frames: int) -> Tensor:
     return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
 
 
-@lru_cache(maxsize=8)
-def _mel_matrix(options: FeatureOptions, device: str) -> Tensor:
-    """The (fft/2+1, M) mel filter bank."""
-    matrix: Tensor = torchaudio.functional.melscale_fbanks(
-        n_freqs=options.fft // 2 + 1,
-        f_min=options.low,
-        f_max=options.high,
-        n_mels=options.mels,
-        sample_rate=options.sample_rate,
-        mel_scale="htk",
-    )
-    return matrix.to(device)
+def _padded(waveforms: Tensor, lengths: Tensor, left: int, total: int) -> Tensor:
+    """Waveforms (B, T) as (B, total), beginning at `left`, zero outside their own lengths."""
+    if waveforms.device.type == "cpu" and not torch.compiler.is_compiling():
+        result = waveforms.new_zeros(len(waveforms), total)
+        for row, source, length in zip(result, waveforms, lengths.tolist(), strict=True):
+            end = min(length, total - left)
+            row[left : left + end] = source[:end]  # one copy; a mask would go through memory three times more
+        return result
+    clean = waveforms * mask(lengths, waveforms.shape[1])
+    return functional.pad(clean, (left, max(0, total - left - waveforms.shape[1])))[:, :total]
 
 
-@lru_cache(maxsize=8)
-def _window(options: FeatureOptions, device: str) -> Tensor:
-    return torch.hann_window(options.window, periodic=True).to(device)
+def _framed(waveforms: Tensor, lengths: Tensor, frames: int, options: FeatureOptions) -> Tensor:
+    """Overlapping frames (B, F, window), a view of the masked and padded waveforms (B, T)."""
+    before = {"hop": (options.window - options.hop) // 2, "centre": options.window // 2, "inside": 0}
+    total = (frames - 1) * options.hop + options.window
+    padded = _padded(waveforms, lengths, before[options.framing], total)
+    return padded.unfold(1, options.window, options.hop)
 
 
-def log_mel(waveforms: Tensor, lengths: Tensor, options: FeatureOptions) -> tuple[Tensor, Tensor]:
-    """Log-mel power of a padded batch (Davis and Mermelstein 1980, without the cosine transform).
+def _mel_power(framed: Tensor, shape: Tensor, bank: Tensor, options: FeatureOptions) -> Tensor:
+    """Log-mel power (..., F, M) of frames (..., F, window)."""
+    if options.remove_mean:
+        framed = framed - framed.mean(dim=-1, keepdim=True)
+    if options.preemphasis:
+        previous = torch.cat((framed[..., :1], framed[..., :-1]), dim=-1)
+        framed = framed - options.preemphasis * previous
+    spectrum = torch.fft.rfft(framed * shape, n=options.fft)
+    # Squares of real and imaginary parts side by side; the filters, each row doubled, add them up on the way.
+    squares = torch.view_as_real(spectrum).flatten(-2).square_()
+    return (squares @ bank).clamp_(min=options.floor).log_()
 
-    Frame `f` is centred on sample `f * hop + hop / 2`; what lies outside a waveform's own length counts
-    as zero, so padding never reaches a real frame.
+
+def _parts(rows: int, frames: int, chunk: int) -> Iterator[tuple[slice, slice]]:
+    """Blocks of rows and frames of about `chunk` frames that cover the batch."""
+    high = max(1, chunk // frames)
+    for row in range(0, rows, high):
+        for frame in range(0, frames, chunk):
+            yield slice(row, row + high), slice(frame, frame + chunk)
+
+
+class LogMel(nn.Module):
+    """The analysis as a module with its window and filters as buffers: for `torch.compile`, which takes it whole.
 
     Args:
-        waveforms: (B, T) float32 in [-1, 1], padded at the end.
+        options: The analysis.
+    """
+
+    shape: Tensor
+    bank: Tensor
+
+    def __init__(self, options: FeatureOptions) -> None:
+        super().__init__()
+        self.options = options
+        bank = filter_bank(
+            fft=options.fft,
+            mels=options.mels,
+            rate=options.sample_rate,
+            low=options.low,
+            high=options.high,
+            scale=options.scale,
+            unit_area=options.unit_area,
+        )
+        self.register_buffer("shape", taper(options.taper, options.window), persistent=False)
+        # each row twice, for the squares of real and imaginary parts
+        self.register_buffer("bank", bank.repeat_interleave(2, dim=0), persistent=False)
+
+    @torch.no_grad()
+    def forward(
+        self, waveforms: Tensor, lengths: Tensor, chunk: int = 0, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        """See `log_mel`."""
+        options = self.options
+        counts = frame_count(lengths, options)
+        # the longest row is data: a graph knows the width of the batch alone
+        width = max(1, _count(waveforms.shape[1], options))
+        frames = width if torch.compiler.is_compiling() else int(counts.max())
+        framed = _framed(waveforms.float(), lengths, frames, options)
+        result = torch.empty(len(framed), frames, options.mels, dtype=dtype, device=waveforms.device)
+        chunk = chunk or (CPU_CHUNK if waveforms.device.type == "cpu" else GPU_CHUNK)
+        for rows, part in _parts(len(framed), frames, chunk):
+            result[rows, part] = _mel_power(framed[rows, part], self.shape, self.bank, options)
+        return result, counts
+
+
+@lru_cache(maxsize=16)
+def _analysis(options: FeatureOptions, device: str) -> LogMel:
+    return LogMel(options).to(device)
+
+
+def log_mel(
+    waveforms: Tensor,
+    lengths: Tensor,
+    options: FeatureOptions,
+    *,
+    chunk: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Tensor, Tensor]:
+    """Log-mel power of a padded batch (Davis and Mermelstein 1980, without the cosine transform).
+
+    What lies outside a waveform's own length counts as zero, so padding never reaches a real frame. Frames are
+    computed in blocks, so the memory beside input and output does not grow with the batch.
+
+    Args:
+        waveforms: (B, T) in [-1, 1], padded at the end, on any device.
         lengths: (B,) true lengths in samples.
         options: The analysis.
+        chunk: Frames in a block; 0 for what suits the device.
+        dtype: Type of the result; the computation is in fp32.
 
     Returns:
         Features (B, F, M), not normalised, and frame counts (B,).
     """
-    frames = frame_count(lengths, options)
-    real = mask(lengths, waveforms.shape[1])
-    left = (options.window - options.hop) // 2
-    total = (int(frames.max()) - 1) * options.hop + options.window
-    right = max(0, total - left - waveforms.shape[1])
-    padded = torch.nn.functional.pad(waveforms * real, (left, right))[:, :total]
-    framed = padded.unfold(1, options.window, options.hop)  # (B, F, window)
-    device = str(waveforms.device)
-    spectrum = torch.fft.rfft(framed * _window(options, device), n=options.fft)
-    power = spectrum.real.square() + spectrum.imag.square()
-    mel = power @ _mel_matrix(options, device)
-    return torch.log(mel.clamp(min=options.floor)), frames
+    result: tuple[Tensor, Tensor] = _analysis(options, str(waveforms.device))(waveforms, lengths, chunk, dtype)
+    return result
+
+
+@torch.no_grad()
+def resample(waveforms: Tensor, lengths: Tensor, rate: int, new_rate: int) -> tuple[Tensor, Tensor]:
+    """Change the sample rate of a padded batch on its device by windowed sinc interpolation (Smith 1984).
+
+    Args:
+        waveforms: (B, T), padded at the end with anything.
+        lengths: (B,) true lengths in samples.
+        rate: Samples per second.
+        new_rate: Samples per second of the result.
+
+    Returns:
+        Waveforms (B, T'), zero beyond their ends, and their lengths (B,), rounded up.
+    """
+    clean = waveforms * mask(lengths, waveforms.shape[1])
+    new_lengths = (lengths * new_rate + rate - 1) // rate
+    changed: Tensor = torchaudio.functional.resample(clean, rate, new_rate, lowpass_filter_width=32)
+    return changed * mask(new_lengths, changed.shape[1]), new_lengths
 
 
 def normalise(features: Tensor, frames: Tensor, floor: float = 0.1) -> Tensor:

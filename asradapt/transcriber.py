@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
-from asradapt.audio import load_audio
+from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad, segments
-from asradapt.decoding import greedy_decode
+from asradapt.budget import batch_seconds, in_halves
+from asradapt.decoding import Decoder, Heard, Word, joined
 from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
+from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Failure, Utterance
 
@@ -32,13 +35,13 @@ class TranscriberOptions:
     """Sizes of the work.
 
     Attributes:
-        batch_seconds: Audio in one forward pass, padding included; bounds the memory.
+        batch_seconds: Audio in one forward pass, padding included; bounds the memory; 0 finds what suits.
         batch_size: Most segments in one forward pass; 0 for any number.
         window_seconds: Audio that is read before it is batched; bounds the memory of many files.
         segment_seconds: Longer recordings are cut at quiet places into pieces of at most this length.
     """
 
-    batch_seconds: float = 120.0
+    batch_seconds: float = 0.0
     batch_size: int = 0
     window_seconds: float = 600.0
     segment_seconds: float = 20.0
@@ -53,12 +56,16 @@ class Transcript:
         text: What was heard; empty for silence.
         seconds: Length of the audio.
         adapted: Whether an adaptation of the speaker was applied.
+        words: The words of the text with their times and confidence.
+        confidence: The share of the words that is expected to be right.
     """
 
     utterance: Utterance
     text: str
     seconds: float
     adapted: bool
+    words: tuple[Word, ...] = ()
+    confidence: float = 1.0
 
     def as_dict(self) -> dict[str, object]:
         """The transcript as an entry of `transcribe --json`."""
@@ -68,17 +75,21 @@ class Transcript:
             "text": self.text,
             "seconds": round(self.seconds, 3),
             "adapted": self.adapted,
+            "confidence": round(self.confidence, 4),
+            "words": [word.as_dict() for word in self.words],
         }
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """One file that was read: its segments and who speaks."""
+    """One file that was read: its segments, who speaks, where the segments begin, and the speaker's phrases."""
 
     utterance: Utterance
     pieces: list[npt.NDArray[np.float32]]
     seconds: float
     member: Member
+    starts: tuple[float, ...] = ()
+    phrases: tuple[str, ...] = ()
 
 
 @dataclass
@@ -91,20 +102,11 @@ class Window:
     inputs: int = 0
 
 
+Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
+
 MEMBERS_KEPT = 1000  # adaptations kept in memory
 NOBODY = Member(IDENTITY, {}, {})
 NOT_ENROLLED = "is not enrolled"
-
-
-def _people(members: Sequence[Member]) -> tuple[list[Member], list[int]]:
-    """The different members, nobody first, and the place of each given one among them."""
-    places = {id(NOBODY): 0}
-    different = [NOBODY]
-    for member in members:
-        if id(member) not in places:
-            places[id(member)] = len(different)
-            different.append(member)
-    return different, [places[id(member)] for member in members]
 
 
 class Transcriber:
@@ -114,13 +116,29 @@ class Transcriber:
         model: The source model.
         store: Where adaptations come from; None transcribes everybody with the source model.
         options: Sizes of the work.
+        decoder: How logits become words; greedy by default.
     """
 
     def __init__(
-        self, model: SourceModel, store: SpeakerStore | None = None, options: TranscriberOptions | None = None
+        self,
+        model: SourceModel,
+        store: SpeakerStore | None = None,
+        options: TranscriberOptions | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
+        self._bank = MixedBank(model)
+        self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
         self._members: dict[str, Member] = {}
+
+    @cached_property
+    def _seconds(self) -> float:
+        return self.options.batch_seconds or batch_seconds(self.model)
+
+    @cached_property
+    def _window(self) -> float:
+        """Seconds read at a time; where the device takes more in one pass, enough for two."""
+        return max(self.options.window_seconds, 0.0 if self.options.batch_seconds else 2 * self._seconds)
 
     def member(self, speaker: str) -> Member:
         """The stored adaptation of a speaker, read once.
@@ -139,7 +157,7 @@ class Transcriber:
                 check_source(record, self.model.name, self.model.fingerprint)
             member = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
             try:
-                MixedBank(self.model, [member])
+                self._bank.check(member)
             except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:
                 # here, so that only the files of this speaker fail
                 raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
@@ -168,26 +186,37 @@ class Transcriber:
         """
         for window in self.windows(utterances, source_only=source_only):
             yield window
-            texts = self.texts(window.loaded, progress=progress)
-            for one, text in zip(window.loaded, texts, strict=True):
-                yield Transcript(one.utterance, text, one.seconds, one.member.method != IDENTITY)
+            found = self.heard(window.loaded, progress=progress)
+            for one, heard in zip(window.loaded, found, strict=True):
+                adapted = one.member.method != IDENTITY
+                yield Transcript(one.utterance, heard.text, one.seconds, adapted, heard.words, heard.confidence)
 
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
-        """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""
+        """Read files in windows of bounded length; what cannot be read is in the window's `failed`.
+
+        Threads read the files of the next window while this one is worked on.
+        """
         window, seconds = Window(), 0.0
         strangers: set[str] = set()
-        for utterance in utterances:
+        reader = Ahead(
+            self._read,
+            utterances,
+            weight=lambda recording: recording.seconds,
+            most=self._window,
+            threads=reading_threads(),
+        )
+        for utterance, recording in reader:
             window.inputs += 1
             try:
                 member = NOBODY if source_only else self._member_or_nobody(utterance.speaker, window, strangers)
-                loaded, notes = self._load(utterance, member)
+                loaded, notes = self._load(utterance, member, recording())
             except InputError as error:
                 window.failed.append(Failure(str(utterance.audio), str(error)))
             else:
                 window.loaded.append(loaded)
                 window.warnings += [f"{utterance.audio}: {note}" for note in notes]
                 seconds += loaded.seconds
-            if seconds >= self.options.window_seconds:
+            if seconds >= self._window:
                 yield window
                 window, seconds = Window(), 0.0
         if window.inputs:
@@ -196,7 +225,13 @@ class Transcriber:
     def texts(
         self, loaded: Sequence[Loaded], *, source_only: bool = False, progress: Progress | None = None
     ) -> list[str]:
-        """The texts of files that were read, in their order.
+        """The texts of files that were read, in their order; arguments as for `heard`."""
+        return [one.text for one in self.heard(loaded, source_only=source_only, progress=progress)]
+
+    def heard(
+        self, loaded: Sequence[Loaded], *, source_only: bool = False, progress: Progress | None = None
+    ) -> list[Heard]:
+        """The words of files that were read, with times and confidence, in their order.
 
         Args:
             loaded: The files.
@@ -204,24 +239,26 @@ class Transcriber:
             progress: Called after every batch with the share of the audio that is done.
         """
         pieces = [(index, piece) for index, one in enumerate(loaded) for piece in one.pieces]
-        members, rows = _people([NOBODY if source_only else one.member for one in loaded])
-        bank = MixedBank(self.model, members)
-        texts = [""] * len(pieces)
+        members = [NOBODY if source_only else one.member for one in loaded]
+        parts = [Heard(())] * len(pieces)
         done, audio = 0, sum(len(piece) for _, piece in pieces)
-        for lane in self._lanes(pieces, rows, members):
+        for lane in self._lanes([members[index] for index, _ in pieces]):
             for batch in self._batches([pieces[number][1] for number in lane]):
                 numbers = [lane[place] for place in batch]
-                speakers = [rows[pieces[number][0]] for number in numbers]
-                found = self._decode([pieces[number][1] for number in numbers], speakers, bank)
-                for number, text in zip(numbers, found, strict=True):
-                    texts[number] = text
+                speakers = [members[pieces[number][0]] for number in numbers]
+                phrases = [loaded[pieces[number][0]].phrases for number in numbers]
+                rows = list(zip([pieces[number][1] for number in numbers], speakers, phrases, strict=True))
+                found = in_halves(self._decode, rows)
+                for number, part in zip(numbers, found, strict=True):
+                    parts[number] = part
                     done += len(pieces[number][1])
                 if progress:
                     progress(done / audio)
-        joined: list[list[str]] = [[] for _ in loaded]
-        for (index, _), text in zip(pieces, texts, strict=True):
-            joined[index].append(text)
-        return [" ".join(filter(None, parts)) for parts in joined]
+        places = [(one, start) for one in loaded for start in one.starts or (0.0,) * len(one.pieces)]
+        whole: list[list[Heard]] = [[] for _ in loaded]
+        for (index, _), (one, start), part in zip(pieces, places, parts, strict=True):
+            whole[index].append(part.shifted(start, one.seconds))
+        return [joined(parts) for parts in whole]
 
     def _member_or_nobody(self, speaker: str | None, window: Window, strangers: set[str]) -> Member:
         """The speaker's adaptation, or none; who is not enrolled is added to `strangers` and warned of once."""
@@ -234,38 +271,45 @@ class Transcriber:
             window.warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
             return NOBODY
 
-    def _load(self, utterance: Utterance, member: Member) -> tuple[Loaded, tuple[str, ...]]:
-        recording = load_audio(utterance.audio, self.model.sample_rate)
+    def _read(self, utterance: Utterance) -> Recording:
+        return load_audio(utterance.audio, self.model.sample_rate)
+
+    def _load(self, utterance: Utterance, member: Member, recording: Recording) -> tuple[Loaded, tuple[str, ...]]:
         pieces = []
         if not recording.silent:
             longest = self.options.segment_seconds
             pieces = segments(recording.samples, recording.sample_rate, shortest=0.6 * longest, longest=longest)
-        return Loaded(utterance, pieces, recording.seconds, member), recording.warnings
+        ends = np.cumsum([0, *map(len, pieces)]) / recording.sample_rate
+        phrases = self.phrases(utterance.speaker)
+        return Loaded(utterance, pieces, recording.seconds, member, tuple(ends[:-1]), phrases), recording.warnings
 
-    def _lanes(
-        self, pieces: Sequence[tuple[int, object]], rows: Sequence[int], members: Sequence[Member]
-    ) -> Iterator[list[int]]:
+    def phrases(self, speaker: str | None) -> tuple[str, ...]:
+        """What a speaker's vocabulary holds, for decoding that can use it; nothing for who is not enrolled."""
+        if not speaker or self.store is None or not self.decoder.options.beams or speaker not in self.store:
+            return ()
+        return self.store.vocabulary(speaker)
+
+    def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""
         from asradapt.adaptation import METHODS
 
-        lanes: dict[int, list[int]] = {}
-        for number, (index, _) in enumerate(pieces):
-            member = members[rows[index]]
+        lanes: dict[Member, list[int]] = {}
+        for number, member in enumerate(members):
             alone = member.method in METHODS and METHODS[member.method].one_speaker
-            lanes.setdefault(rows[index] if alone else 0, []).append(number)
+            lanes.setdefault(member if alone else NOBODY, []).append(number)
         yield from lanes.values()
 
     def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
-        budget = round(self.options.batch_seconds * self.model.sample_rate)
+        budget = round(self._seconds * self.model.sample_rate)
         return length_batches([len(piece) for piece in pieces], budget=budget, most=self.options.batch_size)
 
     @torch.no_grad()
-    def _decode(
-        self, pieces: Sequence[npt.NDArray[np.float32]], speakers: Sequence[int], bank: MixedBank
-    ) -> list[str]:
+    def _decode(self, rows: Sequence[Row]) -> list[Heard]:
+        """What is heard in the rows of one batch."""
+        pieces, speakers, phrases = zip(*rows, strict=True)
         padded, lengths = pad(pieces)
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
-        with bank.attach(self.model, torch.tensor(speakers, device=device)):
+        with self._bank.attach(self.model, speakers):
             logits, frames = self.model.forward(waveforms, torch.tensor(lengths, device=device))
-        return greedy_decode(logits, frames, self.model.tokens)
+        return self.decoder(logits, frames, phrases)

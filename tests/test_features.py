@@ -6,8 +6,19 @@ import librosa
 import numpy as np
 import pytest
 import torch
+import torchaudio
 
-from asradapt.features import FeatureOptions, frame_count, log_mel, mask, normalise
+from asradapt.features import (
+    KALDI,
+    LIBROSA,
+    FeatureOptions,
+    LogMel,
+    frame_count,
+    log_mel,
+    mask,
+    normalise,
+    resample,
+)
 
 OPTIONS = FeatureOptions()
 TELEPHONE = FeatureOptions(
@@ -155,3 +166,119 @@ def test_a_single_frame_normalises_to_zero():
 
 def test_the_mask_marks_the_real_frames():
     assert mask(torch.tensor([0, 2, 3]), 3).tolist() == [[False] * 3, [True, True, False], [True] * 3]
+
+
+# ---- the analyses of other tools
+
+
+def librosa_mel(waveform: torch.Tensor, options: FeatureOptions) -> np.ndarray:
+    """What librosa gives with its own framing."""
+    mel = librosa.feature.melspectrogram(
+        y=waveform.numpy(),
+        sr=options.sample_rate,
+        n_fft=options.fft,
+        hop_length=options.hop,
+        win_length=options.window,
+        n_mels=options.mels,
+        fmin=options.low,
+        fmax=options.high,
+        htk=options.scale == "htk",
+        norm="slaney" if options.unit_area else None,
+    )
+    return np.log(np.maximum(mel, options.floor)).T
+
+
+@pytest.mark.parametrize("scale", ["slaney", "htk"])
+@pytest.mark.parametrize("fft", [400, 512])
+def test_the_preset_of_librosa_equals_librosa(babble, batch, scale, fft):
+    options = replace(LIBROSA, scale=scale, unit_area=scale == "slaney", fft=fft)
+    waveforms = [babble(seconds, seed) for seed, seconds in enumerate((0.3, 1.0, 0.05))]
+    ours, frames = log_mel(*batch(waveforms), options)
+    for row, waveform in enumerate(waveforms):
+        theirs = librosa_mel(waveform, options)
+        assert int(frames[row]) == len(theirs)
+        # nepers where little power is left between the harmonics; measured 6e-4 where it is 1e-8 of the loudest
+        loud = theirs > theirs.max() - 14
+        difference = np.abs(ours[row, : len(theirs)].numpy() - theirs)
+        assert difference[loud].max() < 1e-3
+        assert np.median(difference) < 1e-5
+
+
+@pytest.mark.parametrize("samples", [400, 559, 560, 16000])
+def test_the_preset_of_kaldi_equals_kaldi(babble, samples):
+    waveform = babble(1.0, seed=samples)[:samples] + 0.01  # with a constant that is to be removed
+    ours, frames = log_mel(waveform[None], torch.tensor([samples]), KALDI)
+    theirs = torchaudio.compliance.kaldi.fbank(
+        waveform[None], num_mel_bins=80, dither=0.0, energy_floor=0.0, sample_frequency=16000.0
+    )
+    assert int(frames[0]) == len(theirs)
+    loud = theirs > theirs.max() - 14
+    assert float((ours[0] - theirs).abs()[loud].max()) < 1e-3
+
+
+def test_less_than_a_window_is_one_frame_also_where_kaldi_gives_none(babble):
+    features, frames = log_mel(babble(1.0, seed=1)[None, :100], torch.tensor([100]), KALDI)
+    assert features.shape == (1, 1, 80)
+    assert frames.tolist() == [1]
+    assert features.isfinite().all()
+
+
+def test_other_analyses_leak_no_padding_either(babble, batch):
+    waveforms = [babble(seconds, seed) for seed, seconds in enumerate((0.3, 1.01, 0.77))]
+    for options in (KALDI, LIBROSA):
+        together, frames = log_mel(*batch(waveforms), options)
+        for row, waveform in enumerate(waveforms):
+            alone, count = log_mel(*batch([waveform]), options)
+            assert frames[row] == count[0]
+            torch.testing.assert_close(together[row, : int(count[0])], alone[0], **SAME)
+
+
+def test_unknown_analyses_are_refused_with_all_that_is_wrong():
+    with pytest.raises(ValueError, match=r"scale must be one of htk, .* got 'bark'; taper must be one of hann"):
+        FeatureOptions(scale="bark", taper="square")
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 10_000])
+def test_blocks_change_nothing(babble, batch, chunk):
+    inputs = batch([babble(seconds, seed) for seed, seconds in enumerate((0.3, 1.01, 0.77))])
+    torch.testing.assert_close(log_mel(*inputs, OPTIONS, chunk=chunk)[0], log_mel(*inputs, OPTIONS)[0], **SAME)
+
+
+def test_half_precision_is_the_rounded_result(babble, batch):
+    inputs = batch([babble(0.3, 1), babble(0.5, 2)])
+    half, _ = log_mel(*inputs, OPTIONS, dtype=torch.bfloat16)
+    assert half.dtype == torch.bfloat16
+    assert torch.equal(half, log_mel(*inputs, OPTIONS)[0].bfloat16())
+
+
+def test_log_mel_is_one_graph(babble, batch):
+    """Traced whole, without a break; only the width may be that of the padding."""
+    inputs = batch([babble(0.3, 1), babble(0.5, 2)])
+    traced = torch.compile(LogMel(OPTIONS), backend="eager", fullgraph=True, dynamic=False)
+    for ours, theirs in zip(traced(*inputs), log_mel(*inputs, OPTIONS), strict=True):
+        torch.testing.assert_close(ours, theirs, **SAME)
+
+
+# ---- another sample rate
+
+
+def test_resampling_keeps_a_tone_and_its_place(tone):
+    for rate, new_rate in ((8000, 16000), (44100, 16000), (16000, 8000)):
+        time = torch.arange(rate) / rate
+        waveform = torch.sin(2 * torch.pi * 440 * time)
+        changed, lengths = resample(waveform[None], torch.tensor([rate]), rate, new_rate)
+        assert int(lengths[0]) == new_rate
+        expected = torch.sin(2 * torch.pi * 440 * torch.arange(new_rate) / new_rate)
+        middle = slice(new_rate // 10, -new_rate // 10)  # at the ends the tone is cut
+        torch.testing.assert_close(changed[0, middle], expected[middle], rtol=0, atol=2e-3)
+
+
+def test_resampling_a_row_of_a_batch_equals_the_row_alone(babble, batch):
+    waveforms, lengths = batch([babble(0.31, 1), babble(1.0, 2), babble(0.5, 3)])
+    dirty = torch.where(mask(lengths, waveforms.shape[1]), waveforms, torch.tensor(9.0))
+    together, new = resample(dirty, lengths, 16000, 11025)
+    for row, length in enumerate(lengths.tolist()):
+        alone, count = resample(waveforms[row : row + 1, :length], lengths[row : row + 1], 16000, 11025)
+        assert count[0] == new[row] == -(-length * 11025 // 16000)
+        torch.testing.assert_close(together[row, : int(count[0])], alone[0, : int(count[0])], rtol=0, atol=1e-5)
+        assert not together[row, int(count[0]) :].any()

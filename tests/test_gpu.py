@@ -72,9 +72,9 @@ def test_a_mixed_batch_equals_every_speaker_alone(gpu_model, waveforms, batch):
         Member(name, {}, {} if name == IDENTITY else random_state(gpu_model, name, seed=seed))
         for seed, name in enumerate(METHODS)
     ]
-    mixed, inputs = MixedBank(gpu_model, members), padded(batch, waveforms)
+    mixed, inputs = MixedBank(gpu_model), padded(batch, waveforms)
     source, _ = gpu_model.forward(*inputs)
-    with mixed.attach(gpu_model, torch.arange(len(METHODS), device=DEVICE)):
+    with mixed.attach(gpu_model, members):
         together, _ = gpu_model.forward(*inputs)
     for row, (member, waveform) in enumerate(zip(members, waveforms, strict=True)):
         if member.method == IDENTITY:

@@ -11,11 +11,21 @@ import asradapt
 ROOT = Path(asradapt.__file__).parent
 LAYERS = (
     {"errors", "types"},
-    {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "scoring", "prompts"},
-    {"features", "decoding", "simulation"},
+    {"audio", "audio_checks", "manifests", "manifest_rows", "batching", "scoring", "prompts", "mel", "pipeline"},
+    {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
-    {"transcriber", "evaluation", "comparison", "curve", "checks", "report"},
+    {
+        "budget",
+        "transcriber",
+        "evaluation",
+        "comparison",
+        "curve",
+        "checks",
+        "report",
+        "formats",
+        "subtitles",
+    },
     {"cli", "__main__", "__init__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from asradapt.adaptation.method import Method, TensorSpec, register
@@ -27,4 +28,4 @@ class Affine(Method):
 
     def apply(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
         """Scale and shift `y` (B, F, D)."""
-        return y * (1 + tensors["scale"][:, None, :]) + tensors["shift"][:, None, :]
+        return torch.addcmul(tensors["shift"][:, None, :], y, 1 + tensors["scale"][:, None, :])  # one pass

@@ -118,8 +118,8 @@ class SpeakerBank:
         """All and only the tensors of one speaker, (1, ...) each, on the CPU."""
         return {k: v[index : index + 1].detach().cpu().clone() for k, v in self.tensors.items()}
 
-    def load(self, index: int, state: Mapping[str, Tensor]) -> None:
-        """Copy the tensors of one speaker in, strictly.
+    def check(self, state: Mapping[str, Tensor]) -> None:
+        """Refuse the tensors of a speaker that are not exactly those of these methods at these sites.
 
         Raises:
             DamagedSpeaker: If tensors are missing, unknown, of another shape or not finite; all are named.
@@ -135,9 +135,32 @@ class SpeakerBank:
         if problems:
             shown = "; ".join(sorted(problems)[:10]) + (" ..." if len(problems) > 10 else "")
             raise DamagedSpeaker(f"the adaptation does not fit its method: {shown}")
-        with torch.no_grad():
-            for name, tensor in self.tensors.items():
-                tensor[index].copy_(state[name][0])
+
+    @torch.no_grad()
+    def load(self, index: int, state: Mapping[str, Tensor]) -> None:
+        """Copy the tensors of one speaker in, strictly.
+
+        Raises:
+            DamagedSpeaker: As `check`.
+        """
+        self.check(state)
+        for name, tensor in self.tensors.items():
+            tensor[index].copy_(state[name][0])
+
+    def widened(self, speakers: int) -> SpeakerBank:
+        """A new bank with room for more speakers: copies of these, and identities of seed-independent zeros.
+
+        Raises:
+            ValueError: If there is less room than speakers.
+        """
+        more = speakers - self.speakers
+        if more < 0:
+            raise ValueError(f"a bank of {self.speakers} cannot be narrowed to {speakers}")
+        return self._with({k: torch.cat((v, v.new_zeros(more, *v.shape[1:]))) for k, v in self.tensors.items()})
+
+    def bytes_a_speaker(self) -> int:
+        """Memory of one speaker's tensors."""
+        return sum(v[0].numel() * v.element_size() for v in self.tensors.values())
 
     def _with(self, tensors: dict[str, Tensor]) -> SpeakerBank:
         other = object.__new__(SpeakerBank)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from asradapt.adaptation.method import Method, TensorSpec, register
@@ -40,4 +41,16 @@ class LowRank(Method):
 
     def apply(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
         """Add the low-rank path of `x` (B, F, D_in) to `y` (B, F, D)."""
-        return y + (x @ tensors["down"]) @ tensors["up"]
+        down, up = tensors["down"], tensors["up"]
+        if down.shape[0] == 1:  # one speaker: plain products of all frames are faster than a batch of small ones
+            narrow = x.flatten(0, 1) @ down[0]
+            return _add(y.flatten(0, 1), narrow, up[0]).view_as(y)
+        return _add(y, torch.bmm(x, down), up)
+
+
+def _add(y: Tensor, narrow: Tensor, up: Tensor) -> Tensor:
+    """`y + narrow @ up` in one pass; without gradients in place: the output of a linear layer is nobody else's."""
+    add = torch.addmm if y.dim() == 2 else torch.baddbmm
+    if torch.is_grad_enabled():
+        return add(y, narrow, up)
+    return add(y, narrow, up, out=y)

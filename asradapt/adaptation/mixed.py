@@ -1,10 +1,15 @@
 """Adaptations of different methods side by side, so that one batch can hold any mix of speakers.
 
+The tensors of the speakers stay stacked on the device from batch to batch, within a bound; whoever was not
+heard for the longest leaves first. A batch only gathers the rows of its people.
+
 Letters: B batch.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,11 +22,12 @@ from asradapt.adaptation.method import create
 from asradapt.models.base import SourceModel
 
 IDENTITY = "identity"
+MOST_BYTES = 512 * 2**20  # of stacked tensors per method; 800 speakers with `affine+lowrank` of rank 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Member:
-    """One speaker of a mixed bank.
+    """One speaker of a mixed bank, known by the object, not by its content.
 
     Attributes:
         method: Name such as `affine+lowrank`, or `identity`.
@@ -33,45 +39,109 @@ class Member:
     options: Mapping[str, Mapping[str, object]]
     state: Mapping[str, Tensor]
 
+    @property
+    def group(self) -> str:
+        """The same for all members that can share a bank."""
+        return repr((self.method, sorted((k, sorted(v.items())) for k, v in self.options.items())))
+
+
+class _Group:
+    """The bank of one combination of methods and options, with a row for the identity and rows for members.
+
+    Row 0 is the identity. The other rows are given to members as they come; when all `most` are taken, the
+    member that was not used for the longest gives up its row.
+    """
+
+    def __init__(self, model: SourceModel, member: Member, most_bytes: int) -> None:
+        self.bank = SpeakerBank(model, create(member.method, member.options))
+        self.most = max(1, most_bytes // max(1, self.bank.bytes_a_speaker()))
+        self._rows: OrderedDict[Member, int] = OrderedDict()  # the one used last at the end
+
+    def place(self, members: Sequence[Member]) -> dict[Member, int]:
+        """The rows of different members, all of them resident when this returns."""
+        for member in members:
+            if member in self._rows:
+                self._rows.move_to_end(member)
+        for member in members:
+            if member not in self._rows:
+                self.bank.check(member.state)
+                row = self._free_row(len(members))
+                self.bank.load(row, member.state)
+                self._rows[member] = row
+        return {member: self._rows[member] for member in members}
+
+    def _free_row(self, wanted: int) -> int:
+        """A row for another member: a new one, or the one of whoever was not used for the longest."""
+        used = len(self._rows) + 1  # with the identity
+        most = max(self.most, wanted) + 1  # the members of one batch must fit, whatever the bound says
+        if used == self.bank.speakers < most:
+            self.bank = self.bank.widened(min(most, max(8, 2 * self.bank.speakers)))
+        return used if used < self.bank.speakers else self._rows.popitem(last=False)[1]
+
 
 class MixedBank:
-    """One bank per combination of methods and options; a member is the identity in all others.
+    """The adaptations of any number of speakers to one model, of any mix of methods.
 
     Args:
         model: The source model.
-        members: The speakers; the rows of a batch are indices into them.
-
-    Raises:
-        DamagedSpeaker: If the tensors of a member do not fit its method.
+        most_bytes: Bound on the stacked tensors per method; one batch may exceed it.
     """
 
-    def __init__(self, model: SourceModel, members: Sequence[Member]) -> None:
-        groups: dict[str, list[int]] = {}
-        for index, member in enumerate(members):
-            if member.method != IDENTITY:
-                key = repr((member.method, sorted((k, sorted(v.items())) for k, v in member.options.items())))
-                groups.setdefault(key, []).append(index)
-        self._banks: list[tuple[SpeakerBank, Tensor]] = []
-        for indices in groups.values():
-            first = members[indices[0]]
-            methods = create(first.method, first.options)
-            # the row behind the last member is the identity, for everybody else
-            bank = SpeakerBank(model, methods, speakers=len(indices) + 1)
-            place = torch.full((len(members),), len(indices), device=model.device)
-            for row, index in enumerate(indices):
-                bank.load(row, members[index].state)
-                place[index] = row
-            self._banks.append((bank, place))
+    def __init__(self, model: SourceModel, *, most_bytes: int = MOST_BYTES) -> None:
+        self._model, self._most_bytes = model, most_bytes
+        self._groups: dict[str, _Group] = {}
+        self._lock = threading.Lock()  # files are read, and their speakers checked, beside the computation
 
-    @contextmanager
-    def attach(self, model: SourceModel, rows: Tensor) -> Iterator[None]:
-        """Adapt `model` until the context ends; batch row `i` belongs to member `rows[i]`, rows (B,).
+    def check(self, member: Member) -> None:
+        """Refuse a member that cannot be applied to the model.
 
         Raises:
+            DamagedSpeaker: If its tensors do not fit its method.
+            AsradaptError: If its method or options are not known here.
+        """
+        if member.method != IDENTITY:
+            with self._lock:
+                self._group(member).bank.check(member.state)
+
+    def resident(self) -> int:
+        """Number of speakers whose tensors are on the device."""
+        return sum(len(group._rows) for group in self._groups.values())
+
+    @contextmanager
+    def attach(self, model: SourceModel, members: Sequence[Member]) -> Iterator[None]:
+        """Adapt `model` until the context ends; batch row `i` belongs to `members[i]`.
+
+        Args:
+            model: The source model that the bank was made for.
+            members: One for each of the B rows; the same speaker is the same object.
+
+        Raises:
+            DamagedSpeaker: If the tensors of a member do not fit its method.
             UsageError: If a one-speaker method such as `encoder` shares the batch with anybody else.
         """
         with ExitStack() as stack:
-            for bank, place in self._banks:
-                if bool((place[rows] < bank.speakers - 1).any()):  # somebody in the batch uses it
-                    stack.enter_context(bank.attach(model, place[rows]))
+            for bank, rows in self._placed(members):
+                stack.enter_context(bank.attach(model, rows))
             yield
+
+    def _group(self, member: Member) -> _Group:
+        key = member.group
+        if key not in self._groups:
+            self._groups[key] = _Group(self._model, member, self._most_bytes)
+        return self._groups[key]
+
+    def _placed(self, members: Sequence[Member]) -> list[tuple[SpeakerBank, Tensor]]:
+        """For every method in the batch its bank and the row (B,) of every batch row in it, 0 for other people."""
+        crowds: dict[str, dict[Member, None]] = {}
+        for member in members:
+            if member.method != IDENTITY:
+                crowds.setdefault(member.group, {})[member] = None
+        placed = []
+        with self._lock:
+            for crowd in crowds.values():
+                different = list(crowd)
+                group = self._group(different[0])
+                rows = group.place(different)
+                index = torch.tensor([rows.get(member, 0) for member in members], device=self._model.device)
+                placed.append((group.bank, index))
+        return placed

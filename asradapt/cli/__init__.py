@@ -24,6 +24,7 @@ from asradapt.cli.info import methods, models, prompts
 from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe
+from asradapt.cli.vocab import vocab
 from asradapt.errors import AsradaptError
 
 __all__ = ["cli", "main"]
@@ -45,7 +46,20 @@ def cli(context: click.Context) -> int:
     return help_without_command(context)
 
 
-for _command in (enroll, transcribe, evaluate, curve, check, speakers, models, methods, prompts, simulate, demo):
+for _command in (
+    enroll,
+    transcribe,
+    evaluate,
+    curve,
+    check,
+    vocab,
+    speakers,
+    models,
+    methods,
+    prompts,
+    simulate,
+    demo,
+):
     cli.add_command(_command)
 
 

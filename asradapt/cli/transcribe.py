@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,16 +17,21 @@ from asradapt.cli.common import (
     one_input,
     open_model,
     open_store,
-    print_json,
     progress,
     report_problems,
     rows_of,
-    say,
     store_option,
     where_option,
 )
+from asradapt.cli.decoding_options import decoding_options, open_decoder
+from asradapt.cli.transcribe_output import Output, stdin_as_file, targets, without_existing
 from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
+
+if TYPE_CHECKING:
+    from asradapt.transcriber import Transcriber
+
+STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
 
 
 def _gather(
@@ -58,11 +63,19 @@ def _gather(
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["txt", "json"]),
+    type=click.Choice(STYLES),
     default="txt",
     show_default=True,
-    help="txt, or json as with --json.",
+    help="Text, JSON (as with --json), JSON lines, subtitles (srt, vtt, tsv), or words with times (ctm).",
 )
+@click.option(
+    "--output-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write one file a recording into this folder and print their names.",
+)
+@click.option("--force", is_flag=True, help="Replace files of --output-dir that exist.")
+@decoding_options
 @click.option("--batch-size", default=0, help="Most segments in a batch; 0 lets the audio's length decide.")
 @store_option
 @model_options
@@ -74,53 +87,95 @@ def transcribe(
     speaker: str | None,
     source_only: bool,
     style: str,
+    output_dir: Path | None,
+    force: bool,
     batch_size: int,
     store_path: Path | None,
     model: str,
     device: str,
     as_json: bool,
+    **decoding: Any,
 ) -> int:
     """Transcribe recordings of any number of speakers.
 
-    AUDIO is files and folders; or give a manifest, which names the speaker of each row. Everybody who is
-    enrolled is heard with their own adaptation.
+    AUDIO is files and folders, or - for stdin; or give a manifest, which names the speaker of each row. Everybody
+    who is enrolled is heard with their own adaptation and vocabulary.
 
     One file prints its text; several print the file, a tab and the text, in the order of the inputs.
     """
     if batch_size < 0:
         raise UsageError(f"--batch-size must be 0 or more, got {batch_size}")
-    utterances, failed, warnings = _gather(audio, manifest, where, speaker)
-    as_json = as_json or style == "json"
-    alone = len(utterances) + len(failed) == 1
-    from asradapt.transcriber import Transcriber, TranscriberOptions, Window
+    with stdin_as_file(audio) as (names, stdin):
+        utterances, failed, warnings = _gather(names, manifest, where, speaker)
+        alone = len(utterances) + len(failed) == 1
+        files = targets(utterances, output_dir, style) if output_dir else None
+        if files is not None:
+            utterances = without_existing(utterances, files, force=force, warn=warnings.append)
+        as_json = as_json or (style == "json" and files is None)
+        output = Output(style, alone=alone, files=files, as_json=as_json)
+        from asradapt.transcriber import Transcriber, TranscriberOptions
 
-    options = TranscriberOptions(batch_size=batch_size)
-    transcriber = Transcriber(open_model(model, device), open_store(store_path), options)
-    if speaker and not source_only:
-        transcriber.member(speaker)  # a named speaker who is not enrolled is an error, not the source
-    results: list[dict[str, Any]] = []
-    done = 0
-    with progress() as bar:
-        inside = 0  # inputs of the window that is being computed
-
-        def advance(share: float) -> None:
-            if as_json or not sys.stdout.isatty():  # on a terminal the texts themselves are the progress
-                bar("transcribing", min(1.0, (done + share * inside) / len(utterances)))
-
-        for item in transcriber.transcribe(utterances, source_only=source_only, progress=advance):
-            if isinstance(item, Window):
-                inside = len(item.loaded)
-                failed += item.failed
-                warnings += item.warnings
-                done += len(item.failed)
-                continue
-            done += 1
-            if as_json:
-                results.append(item.as_dict())
-            else:
-                say(item.text if alone else f"{item.utterance.audio}\t{item.text}")
-            inside = 0
-    if as_json:
-        print_json({"results": results, "failed": [f.as_dict() for f in failed], "warnings": warnings})
+        source = open_model(model, device)
+        options = TranscriberOptions(batch_size=batch_size)
+        decoder = open_decoder(source, **decoding)
+        transcriber = Transcriber(source, open_store(store_path), options, decoder)
+        if speaker and not source_only:
+            transcriber.member(speaker)  # a named speaker who is not enrolled is an error, not the source
+        work = _Work(transcriber, utterances, source_only, stdin)
+        work.run(output, show=as_json or files is not None or not sys.stdout.isatty())
+    failed += work.failed
+    warnings += work.warnings
+    output.finish(failed, warnings)
     report_problems(warnings, failed)
     return 1 if failed else 0
+
+
+class _Work:
+    """The transcription of some recordings, with progress.
+
+    Args:
+        transcriber: What transcribes.
+        utterances: The recordings.
+        source_only: Whether adaptations are ignored.
+        stdin: The file that stands for stdin.
+    """
+
+    def __init__(
+        self, transcriber: Transcriber, utterances: Sequence[Utterance], source_only: bool, stdin: Path | None
+    ) -> None:
+        self._transcriber, self._utterances = transcriber, utterances
+        self._source_only, self._stdin = source_only, stdin
+        self.failed: list[Failure] = []
+        self.warnings: list[str] = []
+
+    def run(self, output: Output, *, show: bool) -> None:
+        """Transcribe everything into `output`; `show` a bar (on a terminal the texts are the progress)."""
+        from asradapt.transcriber import Window
+
+        done = inside = 0  # of all inputs, and of the window that is being computed
+        with progress() as bar:
+
+            def advance(share: float) -> None:
+                if show:
+                    bar("transcribing", min(1.0, (done + share * inside) / len(self._utterances)))
+
+            found = self._transcriber.transcribe(self._utterances, source_only=self._source_only, progress=advance)
+            for item in found:
+                if isinstance(item, Window):
+                    inside = len(item.loaded)
+                    self.failed += map(self._named, item.failed)
+                    self.warnings += item.warnings
+                    done += len(item.failed)
+                    continue
+                done += 1
+                if item.utterance.audio == self._stdin:
+                    item = replace(item, utterance=replace(item.utterance, audio=Path("-")))
+                output.add(item)
+                inside = 0
+
+    def _named(self, failure: Failure) -> Failure:
+        """A failure of stdin under the name that was given."""
+        stdin = str(self._stdin)
+        if failure.item != stdin:
+            return failure
+        return Failure("-", failure.reason.replace(stdin, "stdin"))

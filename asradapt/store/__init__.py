@@ -6,5 +6,6 @@ from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation
 from asradapt.store.record import SpeakerRecord, check_source
 from asradapt.store.store import SpeakerStore
+from asradapt.store.vocabulary import checked as checked_phrases
 
-__all__ = ["Adaptation", "SpeakerRecord", "SpeakerStore", "check_source", "validate_speaker"]
+__all__ = ["Adaptation", "SpeakerRecord", "SpeakerStore", "check_source", "checked_phrases", "validate_speaker"]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +17,13 @@ import platformdirs
 from asradapt.errors import InvalidSpeakerName, StoreError, UnknownName
 from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
-from asradapt.store.files import sweep, take_out
+from asradapt.store.files import replace_file, sweep, take_out, unique
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
 from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
 from asradapt.store.tensors import TENSORS_FILE
 from asradapt.store.versions import SpeakerFolder
+from asradapt.store.vocabulary import VOCABULARY_FILE, checked, encode, read_vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,6 +114,33 @@ class SpeakerStore:
         name = validate_speaker(record.speaker)
         data = tensor_file.encode(tensors, decision=record.decision)
         return self._add(replace(record, speaker=name), data)
+
+    def vocabulary(self, speaker: str) -> tuple[str, ...]:
+        """The phrases that a speaker uses, in alphabetical order; they belong to all versions.
+
+        Raises:
+            DamagedSpeaker: The file is damaged.
+        """
+        folder = self._known(speaker)
+        with reading(folder.path):
+            return read_vocabulary(folder.path / VOCABULARY_FILE)
+
+    def set_vocabulary(self, speaker: str, phrases: Iterable[str]) -> tuple[str, ...]:
+        """Replaces the phrases of a speaker in one step.
+
+        Returns:
+            The phrases as they are stored: each once, in alphabetical order.
+
+        Raises:
+            TextError: With all phrases that cannot be used.
+            StoreError: The disk refused.
+        """
+        folder = self._known(speaker)
+        kept = checked(phrases)
+        with _writing(f"store the vocabulary of speaker {speaker!r}", self.root):
+            folder.temporary.mkdir(parents=True, exist_ok=True)
+            replace_file(folder.path / VOCABULARY_FILE, encode(kept), temporary=unique(folder.temporary))
+        return kept
 
     def remove(self, speaker: str) -> None:
         """Deletes a speaker with all versions.

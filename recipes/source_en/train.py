@@ -17,6 +17,7 @@ import argparse
 import csv
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,7 +96,10 @@ def losses(state: State, batch: Batch, job: Job) -> tuple[Tensor, Tensor]:
 
 def average_gradients(state: State, ranks: int) -> None:
     """Mean of the gradients over the processes, in one message."""
-    gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
+    gradients = []
+    for p in state.model.parameters():
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad  # a dropped layer has none in this process
+        gradients.append(p.grad)
     flat = torch.cat([g.flatten() for g in gradients])
     distributed.all_reduce(flat)
     flat /= ranks
@@ -313,7 +317,20 @@ def train(job: Job, roots: dict[str, str]) -> None:
         )
     run(state, corpus, held_out, job)
     if job.ranks > 1:
-        distributed.destroy_process_group()
+        leave()
+
+
+def leave() -> None:
+    """End one of several processes when all are done.
+
+    Everything is written by now; gloo's threads can outlive the interpreter's own shutdown and then abort a
+    process that has succeeded, so it is left without one.
+    """
+    distributed.barrier()
+    distributed.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

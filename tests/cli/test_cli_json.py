@@ -38,6 +38,7 @@ TRANSCRIBE = {
     "results": [{"audio": str, "speaker": (str, NoneType), "text": str, "seconds": float}],
     "failed": FAILED,
 }
+VOCABULARY = {"speaker": str, "phrases": [str]}
 # Every command: its arguments, and the keys with their types that scripts may rely on.
 COMMANDS = {
     "enroll": (("--every-speaker", "--manifest", "mixed.jsonl"), ENROLL),
@@ -60,6 +61,9 @@ COMMANDS = {
             "failed": FAILED,
         },
     ),
+    "vocab add": (("ann", "Kaliningrad"), VOCABULARY),
+    "vocab list": (("bob",), VOCABULARY),
+    "vocab remove": (("bob", "Zoe"), VOCABULARY),
     "speakers list": ((), {"speakers": [BRIEF], "failed": FAILED}),
     "speakers show": (("ann",), BRIEF | {"versions": [int], "folds": dict, "gate": dict, "source": dict}),
     "speakers remove": (("ann", "--yes"), {"removed": str}),
@@ -115,6 +119,7 @@ def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest):
     """A working folder with an exported speaker, and a manifest with a good row of each and one bad row."""
     monkeypatch.chdir(tmp_path)
     asradapt("speakers", "export", "ann", "ann.zip")
+    asradapt("vocab", "add", "bob", "Kaliningrad", "Zoe")
     rows = [
         {
             "audio_filepath": str(recordings / f"{name}{number}.wav"),
@@ -177,6 +182,9 @@ def test_the_demo_of_the_embedded_model_adapts(asradapt):
 
 
 WRONG = {
+    "vocab add": ("nobody", "Kaliningrad"),
+    "vocab list": ("nobody",),
+    "vocab remove": ("nobody", "Kaliningrad"),
     "enroll": ("ann", "no.wav"),
     "transcribe": ("no.wav",),
     "evaluate": ("--manifest", "no.jsonl"),

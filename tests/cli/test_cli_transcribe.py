@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 
 import pytest
 import soundfile
 import torch
+from language_samples import write_arpa
 
 from asradapt.audio import load_audio
 
@@ -202,3 +204,91 @@ def test_texts_on_a_terminal_are_not_mixed_with_a_progress_bar(asradapt, recordi
     done = asradapt("transcribe", recordings / "ann0.wav", recordings / "ann1.wav")
     assert done.err == ""
     assert len(done.out.splitlines()) == 2
+
+
+def test_every_format_goes_to_a_file_of_the_recordings_name(asradapt, recordings, tmp_path):
+    for style in ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm"):
+        out = tmp_path / style
+        done = asradapt(
+            "transcribe", recordings / "ann0.wav", recordings / "bob0.wav", "--format", style, "--output-dir", out
+        )
+        assert done.code == 0
+        assert done.out.splitlines() == [str(out / f"{name}.{style}") for name in ("ann0", "bob0")]
+        assert sorted(path.name for path in out.iterdir()) == [f"ann0.{style}", f"bob0.{style}"]
+        printed = asradapt("transcribe", recordings / "ann0.wav", "--format", style)
+        if style != "json":
+            assert printed.out.rstrip("\n") == (out / f"ann0.{style}").read_text(encoding="utf-8").rstrip("\n")
+
+
+def test_files_that_exist_are_kept_unless_forced(asradapt, recordings, tmp_path):
+    (tmp_path / "ann0.txt").write_text("mine", encoding="utf-8")
+    inputs = ("transcribe", recordings / "ann0.wav", recordings / "ann1.wav", "--output-dir", tmp_path)
+    kept = asradapt(*inputs)
+    assert (kept.code, (tmp_path / "ann0.txt").read_text()) == (0, "mine")
+    assert "exists and is kept; --force replaces it" in kept.err
+    assert kept.out.splitlines() == [str(tmp_path / "ann1.txt")]
+    assert asradapt(*inputs, "--force").code == 0
+    assert (tmp_path / "ann0.txt").read_text() != "mine"
+
+
+def test_recordings_of_the_same_name_get_files_of_their_own(asradapt, recordings, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    shutil.copy(recordings / "ann0.wav", tmp_path / "a" / "talk.wav")
+    shutil.copy(recordings / "ann1.wav", tmp_path / "b" / "talk.wav")
+    out = tmp_path / "out"
+    done = asradapt("transcribe", tmp_path / "a", tmp_path / "b", "--output-dir", out)
+    assert done.out.splitlines() == [str(out / "talk.txt"), str(out / "talk-2.txt")]
+    assert (out / "talk.txt").read_text() != (out / "talk-2.txt").read_text()
+
+
+def test_subtitles_of_several_recordings_need_a_folder(asradapt, recordings):
+    done = asradapt("transcribe", recordings / "ann0.wav", recordings / "ann1.wav", "--format", "srt")
+    assert done.code == 2
+    assert "--output-dir" in done.err
+
+
+def test_a_dash_is_audio_from_stdin(asradapt, recordings, monkeypatch):
+    expected = asradapt("transcribe", recordings / "ann0.wav").out
+
+    def give(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    give((recordings / "ann0.wav").read_bytes())
+    assert asradapt("transcribe", "-").out == expected
+    give((recordings / "ann0.wav").read_bytes())
+    assert asradapt("transcribe", "-", "--json").json["results"][0]["audio"] == "-"
+    give(b"no audio")
+    done = asradapt("transcribe", "-", "--json")
+    assert done.code == 1
+    assert [failure["item"] for failure in done.json["failed"]] == ["-"]
+    assert asradapt("transcribe", "-", "-").code == 2
+
+
+def test_json_holds_words_with_times_within_the_audio(asradapt, recordings):
+    (result,) = asradapt("transcribe", recordings / "ann9.wav", "--json").json["results"]
+    assert " ".join(word["word"] for word in result["words"]) == result["text"]
+    times = [time for word in result["words"] for time in (word["start"], word["end"])]
+    assert times == sorted(times)
+    assert times[-1] <= result["seconds"] + 1e-3
+
+
+def test_a_language_model_is_used_when_asked_for(asradapt, recordings, tmp_path):
+    plain = asradapt("transcribe", recordings / "ann9.wav", "--beam", 8).out
+    arpa = write_arpa(tmp_path)
+    done = asradapt("transcribe", recordings / "ann9.wav", "--lm", arpa, "--lm-weight", 2, "--beam", 8)
+    assert done.code == 0
+    assert done.out != plain
+
+
+def test_decoding_options_that_contradict_each_other_are_refused(asradapt, recordings, tmp_path):
+    clip = recordings / "ann0.wav"
+    for arguments, code, reason in (
+        (("--lm", "lm_en", "--no-lm"), 2, "not both"),
+        (("--beam", 0, "--lm-weight", 1), 2, "--lm-weight needs beam search"),
+        (("--beam", -1), 2, "--beam"),
+        (("--lm", tmp_path / "no.arpa"), 1, "no language model"),
+        (("--vocab", tmp_path / "no.txt"), 1, "cannot be read"),
+    ):
+        done = asradapt("transcribe", clip, *arguments)
+        assert (done.code, reason in done.err) == (code, True), done.err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
@@ -72,12 +73,12 @@ def source_logits(model, inputs):
     return run(model, inputs)
 
 
-def run(model: SourceModel, inputs: tuple[Tensor, Tensor], bank=None, rows: Sequence[int] = ()) -> Tensor:
-    """Logits (B, F, V), adapted by the bank if there is one."""
+def run(model: SourceModel, inputs: tuple[Tensor, Tensor], bank=None, rows: Sequence[int | Member] = ()) -> Tensor:
+    """Logits (B, F, V), adapted by the bank if there is one; the rows of a mixed bank are members."""
     with torch.no_grad():
         if bank is None:
             return model.encode(*inputs)[0]
-        with bank.attach(model, torch.tensor(rows)):
+        with bank.attach(model, rows if isinstance(bank, MixedBank) else torch.tensor(rows)):
             return model.encode(*inputs)[0]
 
 
@@ -413,7 +414,7 @@ def members(model: SourceModel) -> list[Member]:
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [8, 7, 6, 5, 2], [4, 2, 0, 5, 3], [2, 2, 2, 2, 2]], ids=str)
 def test_a_batch_may_hold_any_mix_of_speakers(model, inputs, source_logits, rows):
     crowd = members(model)
-    together = run(model, inputs, MixedBank(model, crowd), rows)
+    together = run(model, inputs, MixedBank(model), [crowd[row] for row in rows])
     for row, index in enumerate(rows):
         member = crowd[index]
         if member.method == IDENTITY:
@@ -427,8 +428,8 @@ def test_a_batch_may_hold_any_mix_of_speakers(model, inputs, source_logits, rows
 
 
 def test_a_mix_restores_the_model_also_after_an_exception(model, inputs, source_logits):
-    bank, before = MixedBank(model, members(model)), state_of(model)
-    with pytest.raises(KeyboardInterrupt), bank.attach(model, torch.tensor([0, 1, 3, 4, 8])):
+    crowd, before = members(model), state_of(model)
+    with pytest.raises(KeyboardInterrupt), MixedBank(model).attach(model, [crowd[row] for row in (0, 1, 3, 4, 8)]):
         raise KeyboardInterrupt
     assert state_of(model) == before
     assert torch.equal(run(model, inputs), source_logits)
@@ -436,7 +437,7 @@ def test_a_mix_restores_the_model_also_after_an_exception(model, inputs, source_
 
 def test_a_mix_of_nobody_but_sources_touches_nothing(model):
     before = state_of(model)
-    with MixedBank(model, [Member(IDENTITY, {}, {})] * 2).attach(model, torch.tensor([0, 1, 1])):
+    with MixedBank(model).attach(model, [Member(IDENTITY, {}, {})] * 3):
         assert state_of(model) == before
 
 
@@ -444,8 +445,33 @@ def test_a_mix_refuses_a_damaged_member(tiny_model):
     model = tiny_model()
     state = SpeakerBank(model, create("affine")).state(0)
     name, _ = state.popitem()
+    damaged, bank = Member("affine", {}, state), MixedBank(model)
     with pytest.raises(DamagedSpeaker, match=name):
-        MixedBank(model, [Member(IDENTITY, {}, {}), Member("affine", {}, state)])
+        bank.check(damaged)
+    with pytest.raises(DamagedSpeaker, match=name), bank.attach(model, [Member(IDENTITY, {}, {}), damaged]):
+        pass
+    assert bank.resident() == 0
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 100])
+def test_a_bound_on_residents_changes_no_row(tiny_model, babble, batch, room):
+    """Whoever was not heard for the longest leaves; a batch of more people than there is room for still fits."""
+    model = tiny_model()
+    inputs = model.prepare(*batch([babble(0.4, seed) for seed in range(3)]))
+    crowd = [
+        Member("affine", {}, perturbed(SpeakerBank(model, create("affine")), seed).state(0)) for seed in range(6)
+    ]
+    bytes_each = SpeakerBank(model, create("affine")).bytes_a_speaker()
+    bank = MixedBank(model, most_bytes=room * bytes_each)
+    alone = [run(model, inputs, MixedBank(model), [member] * 3) for member in crowd]
+    chance = random.Random(room)
+    for _ in range(12):
+        chosen = [chance.randrange(6) for _ in range(3)]
+        together = run(model, inputs, bank, [crowd[index] for index in chosen])
+        for row, index in enumerate(chosen):
+            torch.testing.assert_close(together[row], alone[index][row], **SAME)
+        assert bank.resident() <= max(room, 3)
+    assert bank.resident() == min(6, max(room, 3))
 
 
 def test_encoder_takes_one_speaker_a_batch(model, inputs):
@@ -459,11 +485,11 @@ def test_encoder_in_a_mix_works_alone_and_is_refused_in_company(tiny_model, babb
     model = tiny_model()
     inputs = model.prepare(*batch([babble(0.4, 1), babble(0.4, 2)]))
     bank = perturbed(SpeakerBank(model, create("encoder")))
-    mix = MixedBank(model, [Member(IDENTITY, {}, {}), Member("encoder", {}, bank.state(0))])
-    assert torch.equal(run(model, inputs, mix, [1, 1]), run(model, inputs, bank, [0, 0]))
-    assert torch.equal(run(model, inputs, mix, [0, 0]), run(model, inputs))
+    mix, nobody, somebody = MixedBank(model), Member(IDENTITY, {}, {}), Member("encoder", {}, bank.state(0))
+    assert torch.equal(run(model, inputs, mix, [somebody, somebody]), run(model, inputs, bank, [0, 0]))
+    assert torch.equal(run(model, inputs, mix, [nobody, nobody]), run(model, inputs))
     with pytest.raises(UsageError, match="one speaker a batch"):
-        run(model, inputs, mix, [0, 1])
+        run(model, inputs, mix, [nobody, somebody])
 
 
 def test_sites_whose_names_begin_alike_are_kept_apart(tiny_model, babble, batch):

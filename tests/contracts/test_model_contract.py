@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from asradapt.decoding import BLANK, greedy_decode
 from asradapt.errors import InputError
 from asradapt.features import FeatureOptions, mask
 from asradapt.models.base import SITE_KINDS, SourceModel, fingerprint
+from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.models.source import load_source, save_source
 
 # Logits of the same row in another batch: matrix products of another shape are summed in another order in fp32.
@@ -293,3 +295,16 @@ def test_heads_that_are_no_number_of_heads_are_refused(tiny_model, tmp_path, hea
     description.write_text(json.dumps(content | {"network": content["network"] | {"heads": heads}}))
     with pytest.raises(InputError, match=r"m\.safetensors"):
         load_source(path)
+
+
+def test_branches_are_dropped_in_training_only():
+    """All or nothing for the whole batch; with none dropped the output is that of a network without."""
+    options = ConformerOptions(mels=8, width=16, blocks=2, heads=2, kernel=3, dropout=0.0)
+    torch.manual_seed(0)
+    plain = Conformer(options).train()
+    dropping = Conformer(replace(options, layer_drop=0.5)).train()
+    dropping.load_state_dict(plain.state_dict())
+    x, lengths = torch.randn(2, 40, 8), torch.tensor([40, 30])
+    outputs = [dropping(x, lengths)[0] for _ in range(8)]
+    assert any(not torch.equal(outputs[0], other) for other in outputs)
+    torch.testing.assert_close(dropping.eval()(x, lengths)[0], plain(x, lengths)[0])

@@ -1,0 +1,67 @@
+"""How much audio one forward pass takes: found from the device's memory, and halved where it was too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from asradapt.models.base import SourceModel
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+CPU_SECONDS = 96.0  # measured: from 24 s on, more audio at once is not faster on a CPU
+LEAST_SECONDS, MOST_SECONDS = 20.0, 4000.0  # one segment; and what fills any device
+PROBE_ROWS, PROBE_SECONDS = 4, 10.0
+SHARE = 0.6  # of the free memory: lengths, adaptations and decoding need some too
+
+
+def seconds_for(free_bytes: float, bytes_a_second: float) -> float:
+    """Audio in one forward pass for this much free memory."""
+    return min(MOST_SECONDS, max(LEAST_SECONDS, SHARE * free_bytes / max(1.0, bytes_a_second)))
+
+
+@torch.no_grad()
+def _cuda_bytes_a_second(model: SourceModel) -> float:
+    """Memory that a forward pass needs for a second of audio, padding included, by doing one."""
+    samples = round(PROBE_SECONDS * model.sample_rate)
+    waveforms = torch.zeros(PROBE_ROWS, samples, device=model.device)
+    before = torch.cuda.memory_allocated(model.device)
+    torch.cuda.reset_peak_memory_stats(model.device)
+    model.forward(waveforms, torch.full((PROBE_ROWS,), samples, device=model.device))
+    used = torch.cuda.max_memory_allocated(model.device) - before
+    return used / (PROBE_ROWS * PROBE_SECONDS)
+
+
+def batch_seconds(model: SourceModel) -> float:
+    """Audio, padding included, that one forward pass of `model` should take where it is."""
+    if model.device.type != "cuda":
+        return CPU_SECONDS
+    needed = _cuda_bytes_a_second(model)
+    free, _ = torch.cuda.mem_get_info(model.device)
+    return seconds_for(free, needed)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or the machine had too little memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def in_halves(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
+    """`work(items)`, in halves where the memory does not suffice for all at once.
+
+    Raises:
+        RuntimeError: If it does not suffice for one item either.
+    """
+    try:
+        return work(items)
+    except RuntimeError as error:
+        if not out_of_memory(error) or len(items) < 2:
+            raise
+    # outside of `except`, so that the failed attempt's tensors are gone
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = len(items) // 2
+    return in_halves(work, items[:middle]) + in_halves(work, items[middle:])

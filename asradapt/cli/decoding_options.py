@@ -1,0 +1,107 @@
+"""How the commands that decode let people choose: greedy, beam search, language model, phrases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asradapt.cli.common import F
+from asradapt.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from asradapt.decoding import Decoder
+    from asradapt.models.base import SourceModel
+
+DEFAULT_BEAMS = 32
+
+
+def decoding_options(command: F) -> F:
+    """`--lm`, `--no-lm`, `--beam`, `--lm-weight`, `--word-score` and `--vocab`."""
+    options = (
+        click.option(
+            "--lm",
+            metavar="NAME|FILE",
+            help="Language model: lm_en, or an ARPA file (also .gz)  [default: lm_en with the model source_en]",
+        ),
+        click.option("--no-lm", is_flag=True, help="Decode without a language model."),
+        click.option(
+            "--beam",
+            type=click.IntRange(0, 1000),
+            help="Hypotheses of the beam search; 0 decodes greedily  [default: 32 with a language model, else 0]",
+        ),
+        click.option("--lm-weight", type=click.FloatRange(0, 10), help="Weight of the language model."),
+        click.option("--word-score", type=click.FloatRange(-20, 20), help="What every word is worth, in nats."),
+        click.option(
+            "--vocab",
+            "vocab_file",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Phrases that everybody uses, one a line, besides each speaker's own.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def language_of(model_name: str, lm: str | None, no_lm: bool) -> str | None:
+    """The language model to load, if any.
+
+    Raises:
+        UsageError: If one is asked for and refused.
+    """
+    from asradapt.language import EMBEDDED_LANGUAGE
+    from asradapt.models import DEFAULT_MODEL
+
+    if lm and no_lm:
+        raise UsageError("give --lm or --no-lm, not both")
+    if lm or no_lm:
+        return lm
+    return EMBEDDED_LANGUAGE if model_name == DEFAULT_MODEL else None
+
+
+def open_decoder(
+    model: SourceModel,
+    *,
+    lm: str | None,
+    no_lm: bool,
+    beam: int | None,
+    lm_weight: float | None,
+    word_score: float | None,
+    vocab_file: Path | None,
+) -> Decoder:
+    """The decoder that the options ask for.
+
+    Raises:
+        UsageError: If the options contradict each other.
+        InputError: If the language model or the phrases cannot be read.
+    """
+    from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Weights
+    from asradapt.language import load_language
+
+    name = language_of(model.name, lm, no_lm)
+    search = bool(name or no_lm or vocab_file)
+    beams = beam if beam is not None else DEFAULT_BEAMS if search else GREEDY
+    if beams == GREEDY:
+        chosen = [("--lm", lm), ("--lm-weight", lm_weight), ("--word-score", word_score), ("--vocab", vocab_file)]
+        if useless := [option for option, value in chosen if value is not None]:
+            raise UsageError(f"{', '.join(useless)} needs beam search: give --beam 1 or more")
+        return Decoder(model.tokens, model.frame_seconds)
+    changed: dict[str, Any] = {"language": lm_weight, "word": word_score}
+    weights = Weights(**{key: value for key, value in changed.items() if value is not None})
+    options = DecoderOptions(beams=beams, weights=weights, phrases=_phrases(vocab_file))
+    return Decoder(model.tokens, model.frame_seconds, load_language(name) if name else None, options)
+
+
+def _phrases(file: Path | None) -> tuple[str, ...]:
+    """The phrases of a file, checked."""
+    if file is None:
+        return ()
+    from asradapt.store import checked_phrases
+
+    try:
+        return checked_phrases(line for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"phrases cannot be read from {file}: {error}") from error

@@ -1,0 +1,34 @@
+"""From logits to words: greedy, beam search with a language model and a speaker's phrases, times, confidence."""
+
+from __future__ import annotations
+
+from asradapt.decoding.alignment import align
+from asradapt.decoding.beam import BeamOptions, Hypothesis, beam_search
+from asradapt.decoding.decoder import GREEDY, Decoder, DecoderOptions
+from asradapt.decoding.fusion import Fusion, Weights
+from asradapt.decoding.greedy import BLANK, Emissions, best_path, greedy_decode, greedy_emissions
+from asradapt.decoding.hotwords import Hotwords, make_hotwords
+from asradapt.decoding.words import Calibration, Heard, Word, joined
+
+__all__ = [
+    "BLANK",
+    "GREEDY",
+    "BeamOptions",
+    "Calibration",
+    "Decoder",
+    "DecoderOptions",
+    "Emissions",
+    "Fusion",
+    "Heard",
+    "Hotwords",
+    "Hypothesis",
+    "Weights",
+    "Word",
+    "align",
+    "beam_search",
+    "best_path",
+    "greedy_decode",
+    "greedy_emissions",
+    "joined",
+    "make_hotwords",
+]

@@ -1,0 +1,111 @@
+"""A decoder for a source model: greedy, or beam search with a language model and phrases of each speaker.
+
+Letters: B batch, F frames, V tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from asradapt.decoding.alignment import align
+from asradapt.decoding.beam import BeamOptions, beam_search
+from asradapt.decoding.fusion import Fusion, Weights
+from asradapt.decoding.greedy import greedy_emissions
+from asradapt.decoding.hotwords import make_hotwords
+from asradapt.decoding.words import Calibration, Heard, words_of
+from asradapt.errors import UsageError
+from asradapt.language import Lexicon, NgramModel, make_lexicon
+
+GREEDY = 0  # hypotheses
+
+
+@dataclass(frozen=True)
+class DecoderOptions:
+    """How logits become words.
+
+    Attributes:
+        beams: Hypotheses of a row; 0 decodes greedily, without language model and phrases.
+        best: Texts of a row that are kept.
+        weights: How much language model, words and phrases count.
+        phrases: What everybody uses, besides the phrases of each row.
+        calibration: From probabilities to confidence, with beam search.
+        greedy_calibration: The same for greedy decoding.
+    """
+
+    beams: int = 32
+    best: int = 1
+    weights: Weights = field(default_factory=Weights)
+    phrases: tuple[str, ...] = ()
+    calibration: Calibration = field(default_factory=lambda: Calibration(0.6, 0.0))
+    greedy_calibration: Calibration = field(default_factory=Calibration)
+
+
+class Decoder:
+    """Decodes batches of one source model.
+
+    Args:
+        tokens: The V tokens, the blank first.
+        frame_seconds: Seconds from frame to frame.
+        language: A language model; None for none.
+        options: How it decodes; greedy by default.
+
+    Raises:
+        UsageError: If there are to be fewer hypotheses than texts.
+        InputError: If the language model cannot be used with these tokens.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        frame_seconds: float,
+        language: NgramModel | None = None,
+        options: DecoderOptions | None = None,
+    ) -> None:
+        self.tokens, self.frame_seconds = tuple(tokens), frame_seconds
+        self.options = options or DecoderOptions(beams=GREEDY)
+        if self.options.beams < 0:
+            raise UsageError(f"the number of beams must be 0 (greedy) or more, got {self.options.beams}")
+        self.language: NgramModel | None = language
+        self.lexicon: Lexicon | None = make_lexicon(language, tokens) if language and self.options.beams else None
+
+    def __call__(
+        self, logits: Tensor, frames: Tensor, phrases: Sequence[Sequence[str]] | None = None
+    ) -> list[Heard]:
+        """What every row says.
+
+        Args:
+            logits: (B, F, V); index 0 is the blank.
+            frames: (B,) true frame counts.
+            phrases: For each row the phrases its speaker uses; not used by greedy decoding.
+        """
+        if self.options.beams == GREEDY or not len(logits):
+            found = greedy_emissions(logits, frames)
+            sure = self.options.greedy_calibration
+            rows = range(len(logits))
+            return [Heard(words_of(found, row, self.tokens, self.frame_seconds, sure)) for row in rows]
+        return self._search(logits, frames, phrases or [()] * len(logits))
+
+    def _search(self, logits: Tensor, frames: Tensor, phrases: Sequence[Sequence[str]]) -> list[Heard]:
+        options = BeamOptions(beams=self.options.beams, best=self.options.best)
+        fusion = self._fusion(logits.device, phrases)
+        rows = beam_search(logits, frames, self.tokens, fusion, options)
+        found = align(logits, frames, [row[0].tokens if row else () for row in rows])
+        sure, seconds = self.options.calibration, self.frame_seconds
+        return [
+            Heard(words_of(found, row, self.tokens, seconds, sure), tuple(one.text for one in hypotheses))
+            for row, hypotheses in enumerate(rows)
+        ]
+
+    def _fusion(self, device: torch.device, phrases: Sequence[Sequence[str]]) -> Fusion:
+        boundary = self.tokens.index(" ") if " " in self.tokens else -1
+        if self.language is not None and self.lexicon is not None and self.language.device != device:
+            self.language, self.lexicon = self.language.to(device), self.lexicon.to(device)
+        hotwords = make_hotwords([(*row, *self.options.phrases) for row in phrases], self.tokens)
+        weights = self.options.weights
+        if self.language is None:  # what is given for words makes up for what the language model takes
+            weights = Weights(language=0.0, word=0.0, phrase=weights.phrase, listed=weights.listed)
+        return Fusion(boundary, weights, self.language, self.lexicon, hotwords.to(device) if hotwords else None)

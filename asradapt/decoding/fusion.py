@@ -1,0 +1,180 @@
+"""What words are worth to the beam search: language model, unknown words, the speaker's phrases.
+
+A hypothesis carries whole numbers (its places in the language model, in the tree of words, in the tree of phrases)
+and what its words are worth so far; both grow by one token at a time, for all hypotheses of a batch at once.
+
+Letters: B rows, K hypotheses of a row, C tokens that may follow, V tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asradapt.decoding.hotwords import DEAD, Hotwords
+from asradapt.language.lexicon import OFF, ROOT, Lexicon
+from asradapt.language.ngram import NONE, NgramModel
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much the parts of a score count.
+
+    Attributes:
+        language: Weight of the language model against the acoustic model.
+        word: Nats for every word.
+        phrase: Nats for every token of a listed phrase.
+        listed: Natural log probability that a word of a listed phrase has at least.
+    """
+
+    language: float = 0.8
+    word: float = 0.75
+    phrase: float = 1.0
+    listed: float = -9.0
+
+
+@dataclass
+class Words:
+    """Where hypotheses stand; all tensors are (B, K), but `state` (B, K, order - 1).
+
+    Attributes:
+        last: The last token; the boundary at the beginning of a word.
+        previous: The token before it within the word, else the boundary.
+        node: Place in the tree of words, -1 off it.
+        phrase: Place in the tree of phrases, 0 off it.
+        state: State of the language model behind the finished words.
+        spelled: Log probability of the spelling of the word so far.
+        settled: What finished words are worth.
+        worth: The same with the unfinished word.
+    """
+
+    last: Tensor
+    previous: Tensor
+    node: Tensor
+    phrase: Tensor
+    state: Tensor
+    spelled: Tensor
+    settled: Tensor
+    worth: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """The score of words.
+
+    Attributes:
+        boundary: The token between words.
+        weights: How much the parts count.
+        language: The language model; None for none.
+        lexicon: Its words.
+        hotwords: The phrases of every row; None for none.
+    """
+
+    boundary: int
+    weights: Weights
+    language: NgramModel | None = None
+    lexicon: Lexicon | None = None
+    hotwords: Hotwords | None = None
+
+    def begin(self, rows: int, beams: int, like: Tensor) -> Words:
+        """Hypotheses without a token."""
+
+        def whole(value: int) -> Tensor:
+            return torch.full((rows, beams), value, device=like.device)
+
+        nothing = torch.zeros(rows, beams, dtype=like.dtype, device=like.device)
+        phrase = whole(DEAD) if self.hotwords is None else self.hotwords.roots[:, None].expand(-1, beams).clone()
+        state = torch.zeros(rows, beams, 0, dtype=torch.int64, device=like.device)
+        if self.language is not None:
+            state = self.language.begin(rows * beams).view(rows, beams, -1)
+        start = whole(self.boundary)
+        return Words(start, start, whole(ROOT), phrase, state, nothing, nothing, nothing)
+
+    def extend(self, words: Words, tokens: Tensor) -> Words:
+        """Every hypothesis by every token (B, C) within a word; fields are (B, K, C), `state` stays (B, K)."""
+        width = tokens.shape[-1]
+        token = tokens[:, None, :].expand(-1, words.last.shape[1], -1)
+        worth = words.settled[:, :, None].expand(-1, -1, width)
+        begins = (words.last == self.boundary)[:, :, None]
+        settled = worth + self.weights.word * begins
+        node, spelled, value = words.node, words.spelled, None
+        if self.lexicon is not None:
+            node, spelled, value = self._within(words, token)
+        phrase, worth = words.phrase, settled
+        if self.hotwords is not None:
+            size = self.hotwords.children.shape[1]
+            phrase = self.hotwords.children.view(-1)[words.phrase[:, :, None] * size + token]
+            worth = worth + self.weights.phrase * self.hotwords.depth[phrase]
+            if value is not None:
+                value = torch.where(phrase > DEAD, value.clamp(min=self.weights.listed), value)
+        if value is not None:
+            worth = worth + self.weights.language * value
+        previous = words.last[:, :, None].expand_as(token)
+        return Words(token, previous, node, phrase, words.state, spelled, settled, worth)
+
+    def _within(self, words: Words, token: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Node, spelling and log probability of words that grew by a token (B, K, C)."""
+        assert self.lexicon is not None
+        lexicon, size = self.lexicon, self.lexicon.children.shape[1]
+        at = words.node[:, :, None]
+        child = lexicon.children.view(-1)[at.clamp(min=0) * size + token]
+        child = torch.where(at >= 0, child, OFF).long()
+        before = (words.previous * size + words.last) * size
+        spelled = words.spelled[:, :, None] + lexicon.spelling.view(-1)[before[:, :, None] + token]
+        ahead = torch.where(child >= 0, lexicon.ahead[child.clamp(min=0)], -torch.inf)
+        return child, spelled, torch.maximum(ahead, spelled + lexicon.open_word)
+
+    def finish(self, words: Words) -> Words:
+        """Every hypothesis by the boundary: the word that ends is scored; at a word's beginning nothing ends."""
+        settled, state = words.settled, words.state
+        begins = words.last == self.boundary
+        value = None
+        if self.language is not None:
+            value, state = self._word(words)
+        phrase = words.phrase
+        if self.hotwords is not None:
+            table, ends = self.hotwords, self.hotwords.ends[phrase]
+            size = table.children.shape[1]
+            onward = table.children.view(-1)[phrase * size + self.boundary]
+            if value is not None:
+                value = torch.where(ends | (onward > DEAD), value.clamp(min=self.weights.listed), value)
+            settled = settled + self.weights.phrase * (table.depth[phrase] * ends)
+            phrase = torch.where(onward > DEAD, onward, table.roots[:, None].expand_as(onward))
+        if value is not None:
+            settled = settled + self.weights.language * value
+        settled = torch.where(begins, words.settled, settled)
+        boundary = torch.full_like(words.last, self.boundary)
+        node, spelled = torch.full_like(words.node, ROOT), torch.zeros_like(words.spelled)
+        state = torch.where(begins[:, :, None], words.state, state)
+        # the tokens of a phrase's second word count from its first, also before they are settled
+        worth = settled
+        if self.hotwords is not None:
+            worth = settled + self.weights.phrase * self.hotwords.depth[phrase]
+        return Words(boundary, boundary, node, phrase, state, spelled, settled, worth)
+
+    def _word(self, words: Words) -> tuple[Tensor, Tensor]:
+        """Log probability (B, K) of the word that ends, by language model or spelling; the states behind."""
+        assert self.language is not None
+        assert self.lexicon is not None
+        lexicon, size = self.lexicon, self.lexicon.children.shape[1]
+        node = words.node.clamp(min=0)
+        number = torch.where(words.node >= 0, lexicon.number[node], NONE)
+        ending = lexicon.spelling.view(-1)[(words.previous * size + words.last) * size + self.boundary]
+        open_word = words.spelled + ending + self.language.open_logprob
+        known = number != NONE
+        extra = torch.where(known, lexicon.extra[node], open_word)
+        number = torch.where(known, number, self.language.unknown)
+        value, state = self.language.score(words.state.flatten(0, 1), number.flatten())
+        return value.view_as(extra) + extra, state.view(*extra.shape, -1)
+
+    def close(self, words: Words) -> Tensor:
+        """What hypotheses are worth (B, K) when the utterance ends behind them, the sentence end included."""
+        done = self.finish(words)
+        if self.language is None:
+            return done.settled
+        state = done.state.flatten(0, 1)
+        end = torch.full((len(state),), self.language.end, device=state.device)
+        value, _ = self.language.score(state, end)
+        return done.settled + self.weights.language * value.view_as(done.settled)

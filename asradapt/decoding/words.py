@@ -1,0 +1,122 @@
+"""Words with times and confidence, from tokens with frames and probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from asradapt.decoding.greedy import BLANK, Emissions
+
+FAINTEST = 1e-6  # probability below which a token counts no less
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word that was heard.
+
+    Attributes:
+        text: The word.
+        start: Seconds from the beginning of the audio.
+        end: Seconds; after `start`.
+        confidence: How likely it is right, from 0 to 1.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+    def as_dict(self) -> dict[str, object]:
+        """The word as JSON holds it."""
+        times = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        return {"word": self.text, **times, "confidence": round(self.confidence, 4)}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in one stretch of audio.
+
+    Attributes:
+        words: The words in the order of time.
+        alternatives: Other texts, likeliest first, the best one first of all; empty for greedy decoding.
+    """
+
+    words: tuple[Word, ...]
+    alternatives: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words between single spaces."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def confidence(self) -> float:
+        """How many of the words are expected to be right, as a share; 1 where there are none."""
+        return sum(word.confidence for word in self.words) / len(self.words) if self.words else 1.0
+
+    def shifted(self, seconds: float, limit: float) -> Heard:
+        """The same, heard later; no time lies behind `limit` seconds."""
+        moved = (
+            replace(word, start=min(word.start + seconds, limit), end=min(word.end + seconds, limit))
+            for word in self.words
+        )
+        return replace(self, words=tuple(moved))
+
+
+def joined(parts: Iterable[Heard]) -> Heard:
+    """Stretches of audio one after another."""
+    return Heard(tuple(word for part in parts for word in part.words))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a word's confidence follows from the probabilities of its tokens (Platt 1999).
+
+    Attributes:
+        slope: Factor of the log odds of the geometric mean; 1 / temperature.
+        offset: Added to them.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, probabilities: Sequence[float]) -> float:
+        """The confidence of a word."""
+        raw = self.slope * log_odds(probabilities) + self.offset
+        return 1 / (1 + math.exp(-raw))
+
+
+def log_odds(probabilities: Sequence[float]) -> float:
+    """Log odds of the geometric mean of a word's token probabilities."""
+    mean = sum(math.log(max(one, FAINTEST)) for one in probabilities) / len(probabilities)
+    mean = min(mean, math.log1p(-FAINTEST))
+    return mean - math.log(-math.expm1(mean))
+
+
+def words_of(
+    emissions: Emissions, row: int, tokens: Sequence[str], frame_seconds: float, calibration: Calibration
+) -> tuple[Word, ...]:
+    """The words of one row: its tokens, split at the word boundary.
+
+    Args:
+        emissions: The tokens of a batch.
+        row: Which row.
+        tokens: The V tokens.
+        frame_seconds: Seconds from frame to frame.
+        calibration: From probabilities to confidence.
+    """
+    found: list[Word] = []
+    place: list[int] = []  # of the letters of the word that is being read
+    numbers = emissions.tokens[row]
+    for index in [*range(len(numbers)), -1]:
+        letter = tokens[numbers[index]] if index >= 0 and numbers[index] != BLANK else " "
+        if letter != " ":
+            place.append(index)
+        elif place:
+            text = "".join(tokens[numbers[i]] for i in place)
+            start = float(emissions.first[row, place[0]]) * frame_seconds
+            end = float(emissions.last[row, place[-1]] + 1) * frame_seconds
+            found.append(Word(text, start, end, calibration(emissions.probability[row, place].tolist())))
+            place = []
+    return tuple(found)

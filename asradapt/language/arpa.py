@@ -1,0 +1,124 @@
+"""ARPA files: the text format of back-off n-gram models, read in one pass."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from asradapt.errors import InputError
+from asradapt.language.ngram import NgramModel
+
+LN10 = math.log(10.0)
+RAREST = -99.0  # what ARPA files write for "never", in log10
+OPEN_UNKNOWN = 1e-9  # the share of unknown words that are none of the members, where there are none: all
+
+Entries = dict[tuple[int, ...], tuple[float, float]]
+
+
+def read_arpa(path: Path) -> NgramModel:
+    """Read an n-gram model from ARPA text.
+
+    Words are taken as lower case; of two that then are the same, the likelier stays.
+
+    Raises:
+        InputError: If the file is no ARPA file, or lacks `<s>` and `</s>`; names the line.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            levels, numbers = _read(lines)
+    except (OSError, UnicodeError, ValueError, EOFError) as error:
+        raise InputError(f"language model {path} is no ARPA file that can be used: {str(error)[:300]}") from error
+    if "<s>" not in numbers or "</s>" not in numbers:
+        raise InputError(f"language model {path} has no <s> and </s>; build it with sentence marks")
+    return _model(levels, numbers)
+
+
+def _sections(lines: Iterable[str]) -> Iterator[tuple[int, int, list[str]]]:
+    """Length, line number and cells of every n-gram."""
+    length = 0
+    for line_number, line in enumerate(lines, start=1):
+        line = line.strip()
+        if heading := re.fullmatch(r"\\(\d+)-grams:", line):
+            length = int(heading[1])
+        elif line == "\\end\\":
+            return
+        elif length and line:
+            cells = line.split()
+            if len(cells) not in (length + 1, length + 2):
+                raise ValueError(f"line {line_number}: {len(cells)} cells for a {length}-gram")
+            yield length, line_number, cells
+    raise ValueError("it does not end with \\end\\" if length else "there is no line such as \\1-grams:")
+
+
+def _read(lines: Iterable[str]) -> tuple[list[Entries], dict[str, int]]:
+    levels: list[Entries] = []
+    numbers: dict[str, int] = {}
+    for length, line_number, cells in _sections(lines):
+        if length > len(levels) + 1:
+            raise ValueError(f"line {line_number}: {length}-grams without {length - 1}-grams before")
+        if length == len(levels) + 1:
+            levels.append({})
+        words = [word.lower() for word in cells[1 : length + 1]]
+        if length == 1:
+            numbers.setdefault(words[0], len(numbers))
+        if any(word not in numbers for word in words):
+            raise ValueError(f"line {line_number}: a word that has no 1-gram: {' '.join(words)}")
+        gram = tuple(numbers[word] for word in words)
+        value = float(cells[0]) * LN10, float(cells[-1]) * LN10 if len(cells) == length + 2 else 0.0
+        if gram not in levels[-1] or levels[-1][gram][0] < value[0]:
+            levels[-1][gram] = value
+    return levels, numbers
+
+
+def _model(levels: list[Entries], numbers: dict[str, int]) -> NgramModel:
+    """Sorted tensors of the n-grams; contexts that a file leaves out are added with weight one."""
+    if "<unk>" not in numbers:  # closed vocabulary: unknown words get the rarest word's probability
+        numbers["<unk>"] = len(numbers)
+        rarest = min(value for value, _ in levels[0].values() if value > RAREST * LN10 / 2)
+        levels[0][(numbers["<unk>"],)] = (rarest, 0.0)
+    size = len(numbers)
+    for level, below in zip(levels[:0:-1], levels[-2::-1], strict=True):
+        _add_contexts(level, below, levels)
+    places: dict[tuple[int, ...], int] = {gram: gram[0] for gram in levels[0]}
+    keys, logprob, backoff = [], [], []
+    for length, level in enumerate(levels, start=1):
+        grams = sorted(level, key=lambda g: places[g[:-1]] * size + g[-1] if len(g) > 1 else g[0])
+        if length > 1:
+            keys.append(torch.tensor([places[g[:-1]] * size + g[-1] for g in grams], dtype=torch.int64))
+        places = {gram: place for place, gram in enumerate(grams)}
+        values = torch.from_numpy(np.array([level[gram] for gram in grams], dtype=np.float64)).float()
+        logprob.append(values[:, 0].contiguous())
+        backoff.append(values[:, 1].contiguous())
+    return NgramModel(
+        tuple(numbers),
+        (),
+        numbers["<s>"],
+        numbers["</s>"],
+        numbers["<unk>"],
+        math.log(OPEN_UNKNOWN),
+        0.0,
+        tuple(keys),
+        tuple(logprob),
+        tuple(backoff[:-1]),
+    )
+
+
+def _add_contexts(level: Entries, below: Entries, levels: list[Entries]) -> None:
+    """Put the missing first words of n-grams into the level below, with their backed-off probability."""
+    for gram in list(level):
+        if gram[:-1] not in below:
+            below[gram[:-1]] = (_backed_off(levels, gram[:-1]), 0.0)
+
+
+def _backed_off(levels: list[Entries], gram: tuple[int, ...]) -> float:
+    if gram in levels[len(gram) - 1]:
+        return levels[len(gram) - 1][gram][0]
+    context = levels[len(gram) - 2].get(gram[:-1], (0.0, 0.0))[1]
+    return context + _backed_off(levels, gram[1:])

@@ -1,0 +1,95 @@
+"""Work on items in threads, ahead of whoever takes the results, in order and within a bound."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def reading_threads() -> int:
+    """Threads that read files: half of the processors that this process may use, from 1 to 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, usable // 2))
+
+
+class Stopped(Exception):
+    """Nobody wants the results any more."""
+
+
+class Ahead(Generic[Item, Result]):
+    """Results of a function on items, in their order, computed by threads before they are asked for.
+
+    Args:
+        function: What to do with an item; may raise, which shows when the result is taken.
+        items: The items; taken as they are needed, so they may be endless.
+        weight: The size of a result.
+        most: Bound on the sizes of results that wait; the threads pause above it.
+        threads: Number of threads.
+        count: Bound on the number of items that are worked on or wait.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        weight: Callable[[Result], float],
+        most: float,
+        threads: int,
+        count: int = 256,
+    ) -> None:
+        self._function, self._items, self._weight, self._most = function, iter(items), weight, most
+        self._threads, self._count = threads, count
+        self._changed = threading.Condition()
+        self._held = 0.0  # sizes of the results that wait
+        self._next = 0  # number of the item whose result is taken next
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[tuple[Item, Callable[[], Result]]]:
+        """Pairs of an item and a function that gives its result or raises what its computation raised."""
+        queue: deque[tuple[Item, Future[tuple[Result, float]]]] = deque()
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ahead")
+        try:
+            for number, item in enumerate(self._items):
+                queue.append((item, pool.submit(self._work, number, item)))
+                if len(queue) >= self._count:
+                    yield self._take(*queue.popleft())
+            while queue:
+                yield self._take(*queue.popleft())
+        finally:
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, number: int, item: Item) -> tuple[Result, float]:
+        with self._changed:
+            # the one that is wanted next never waits: those behind it may hold all that is allowed
+            self._changed.wait_for(lambda: self._stopped or number <= self._next or self._held < self._most)
+            if self._stopped:
+                raise Stopped
+        result = self._function(item)
+        size = self._weight(result)
+        with self._changed:
+            self._held += size
+        return result, size
+
+    def _take(self, item: Item, future: Future[tuple[Result, float]]) -> tuple[Item, Callable[[], Result]]:
+        def result() -> Result:
+            found, size = future.result()
+            with self._changed:
+                self._held -= size
+            return found
+
+        future.exception()  # waits
+        with self._changed:
+            self._next += 1
+            self._changed.notify_all()
+        return item, result

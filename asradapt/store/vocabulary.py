@@ -1,0 +1,78 @@
+"""The phrases a speaker uses (names, places, words of one's own) in a small file beside the versions."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from asradapt.errors import DamagedSpeaker, TextError
+
+VOCABULARY_FILE = "vocabulary.json"
+FORMAT = 1
+MOST_PHRASES = 1000
+MOST_LETTERS = 80
+
+
+def checked(phrases: Iterable[str]) -> tuple[str, ...]:
+    """Phrases as they are stored: single spaces, each once whatever its case, in alphabetical order.
+
+    Raises:
+        TextError: With all phrases that cannot be used.
+    """
+    kept: dict[str, str] = {}
+    problems = []
+    for phrase in phrases:
+        tidy = " ".join(unicodedata.normalize("NFC", str(phrase)).split())
+        if problem := _problem(tidy):
+            problems.append(f"{tidy[:MOST_LETTERS]!r} {problem}")
+        else:
+            kept.setdefault(_key(tidy), tidy)
+    if problems:
+        raise TextError("phrases that cannot be used: " + "; ".join(problems))
+    if len(kept) > MOST_PHRASES:
+        raise TextError(f"{len(kept)} phrases are too many; at most {MOST_PHRASES} are kept for a speaker")
+    return tuple(phrase for _, phrase in sorted(kept.items()))
+
+
+def _key(phrase: str) -> str:
+    """What two phrases that are the same have in common."""
+    from asradapt.scoring.normalization import normalize  # brings numpy, which listing speakers must not wait for
+
+    return normalize(phrase)
+
+
+def _problem(phrase: str) -> str:
+    """What is wrong with a phrase; nothing if it can be used."""
+    if not _key(phrase):
+        return "holds no letter"
+    if len(phrase) > MOST_LETTERS:
+        return f"has {len(phrase)} characters, at most {MOST_LETTERS} are allowed"
+    if any(unicodedata.category(letter)[0] == "N" for letter in phrase):
+        return "holds digits; write numbers as words"
+    return ""
+
+
+def encode(phrases: Iterable[str]) -> bytes:
+    """The contents of `vocabulary.json`."""
+    return (json.dumps({"format": FORMAT, "phrases": list(phrases)}, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def read_vocabulary(path: Path) -> tuple[str, ...]:
+    """The phrases of a file; none where there is no file.
+
+    Raises:
+        DamagedSpeaker: If the file is damaged or of another format.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
+        if not isinstance(content["phrases"], list):
+            raise TypeError("its phrases are no list")
+        return checked(content["phrases"])
+    except FileNotFoundError:
+        return ()
+    except (ValueError, KeyError, TypeError, TextError) as error:
+        raise DamagedSpeaker(f"{path} cannot be used: {error}; delete it and add the phrases again") from error

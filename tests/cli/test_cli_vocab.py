@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+
+def test_phrases_are_added_listed_and_removed(asradapt, enrolled):
+    assert asradapt("vocab", "add", "ann", "Zoe Miller", "kaliningrad").out.splitlines() == [
+        "kaliningrad",
+        "Zoe Miller",
+    ]
+    assert asradapt("vocab", "add", "ann", "KALININGRAD", "--json").json["phrases"] == [
+        "kaliningrad",
+        "Zoe Miller",
+    ]
+    assert asradapt("vocab", "remove", "ann", "zoe miller").out == "kaliningrad\n"
+    assert asradapt("vocab", "list", "ann").out == "kaliningrad\n"
+    assert asradapt("vocab", "list", "bob").out == ""
+    assert asradapt("vocab", "remove", "ann", "--all").code == 0
+    assert asradapt("vocab", "list", "ann", "--json").json == {"speaker": "ann", "phrases": []}
+
+
+def test_phrases_come_from_a_file(asradapt, enrolled, tmp_path):
+    (tmp_path / "names.txt").write_text("Zoe\n\nKaliningrad\n", encoding="utf-8")
+    assert asradapt("vocab", "add", "ann", "--file", tmp_path / "names.txt").out == "Kaliningrad\nZoe\n"
+    done = asradapt("vocab", "add", "ann", "--file", tmp_path / "no.txt")
+    assert done.code == 1
+    assert "cannot be read" in done.err
+
+
+def test_what_is_wrong_is_told(asradapt, enrolled):
+    asradapt("vocab", "add", "ann", "Zoe")
+    for arguments, code, reason in (
+        (("add", "ann"), 2, "give phrases"),
+        (("add", "nobody", "x"), 1, "no speaker named 'nobody'"),
+        (("add", "ann", "12"), 1, "write numbers as words"),
+        (("remove", "ann", "Anna"), 1, "no phrase 'Anna'; known: Zoe"),
+        (("remove", "ann", "Zoe", "--all"), 2, "not both"),
+    ):
+        done = asradapt("vocab", *arguments)
+        assert (done.code, reason in done.err) == (code, True), done.err
+    assert asradapt("vocab", "list", "ann").out == "Zoe\n"
+
+
+def test_a_vocabulary_changes_only_what_its_speaker_is_heard_to_say(asradapt, enrolled, recordings, tmp_path):
+    clips = [recordings / f"{name}{number}.wav" for name in ("ann", "bob") for number in range(4)]
+    rows = tmp_path / "m.csv"
+    rows.write_text(
+        "audio_filepath,speaker\n" + "".join(f"{clip},{clip.name[:3]}\n" for clip in clips), encoding="utf-8"
+    )
+
+    def heard() -> list[str]:
+        done = asradapt("transcribe", "--manifest", rows, "--beam", 8, "--json")
+        return [result["text"] for result in done.json["results"]]
+
+    before = heard()
+    word = max((w for text in before[:4] for w in text.split()), key=len)[:-1]  # near something that ann says
+    asradapt("vocab", "add", "ann", word)
+    after = heard()
+    assert after[4:] == before[4:]
+    assert any(word in text.split() for text in after[:4])
+    assert asradapt("transcribe", clips[0], "--speaker", "ann").code == 0

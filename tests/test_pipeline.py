@@ -1,0 +1,107 @@
+"""Working ahead in threads: order, bounds, errors, an early end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from asradapt.pipeline import Ahead, reading_threads
+
+
+def taken(ahead):
+    return [(item, result()) for item, result in ahead]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("count", [1, 3, 100])
+@pytest.mark.parametrize("most", [0.0, 1.0, 1e9])
+def test_results_come_in_the_order_of_the_items(threads, count, most):
+    def slow(item: int) -> int:
+        time.sleep(0.003 if item % 3 == 0 else 0.0)  # later ones are done earlier
+        return item * item
+
+    ahead = Ahead(slow, range(30), weight=lambda _: 1.0, most=most, threads=threads, count=count)
+    assert taken(ahead) == [(item, item * item) for item in range(30)]
+
+
+def test_an_error_is_that_of_its_item_alone():
+    def fails_at_three(item: int) -> int:
+        if item == 3:
+            raise ValueError("three")
+        return item
+
+    good, bad = [], []
+    for item, result in Ahead(fails_at_three, range(6), weight=lambda _: 1.0, most=10.0, threads=2):
+        try:
+            good.append(result())
+        except ValueError as error:
+            bad.append((item, str(error)))
+    assert good == [0, 1, 2, 4, 5]
+    assert bad == [(3, "three")]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_waits_stays_within_the_bound(threads):
+    lock, made, used, most_waiting = threading.Lock(), 0, 0, 0
+
+    def make(item: int) -> int:
+        nonlocal made, most_waiting
+        with lock:
+            made += 1
+            most_waiting = max(most_waiting, made - used)
+        return item
+
+    for _, result in Ahead(make, range(60), weight=lambda _: 10.0, most=40.0, threads=threads):
+        time.sleep(0.002)
+        result()
+        with lock:
+            used += 1
+    # four wait, each thread may have begun one more, and one is being taken
+    assert 4 <= most_waiting <= 4 + threads + 1
+
+
+def test_work_goes_on_while_a_result_is_used():
+    begun = threading.Event()
+
+    def make(item: int) -> int:
+        if item == 1:
+            begun.set()
+        return item
+
+    for item, result in Ahead(make, range(2), weight=lambda _: 1.0, most=10.0, threads=1):
+        if item == 0:
+            result()
+            assert begun.wait(5.0), "the second item was not begun before it was asked for"
+
+
+def test_an_early_end_leaves_no_thread_waiting():
+    before = threading.active_count()
+    for _, result in Ahead(lambda item: item, range(1000), weight=lambda _: 1.0, most=2.0, threads=3):
+        result()
+        break
+    deadline = time.monotonic() + 5.0
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_endless_items_are_taken_as_needed():
+    pulled = 0
+
+    def items():
+        nonlocal pulled
+        while True:
+            yield pulled
+            pulled += 1
+
+    for item, result in Ahead(lambda item: item, items(), weight=lambda _: 1.0, most=5.0, threads=2, count=4):
+        assert result() == item
+        if item == 10:
+            break
+    assert pulled <= 10 + 4
+
+
+def test_the_number_of_reading_threads_is_sensible():
+    assert 1 <= reading_threads() <= 8

@@ -1,0 +1,126 @@
+"""Fit and measure the confidence of words: are they right as often as it says.
+
+    python tools/confidence_report.py SPEECH --work DIR [--model source_en] [--language lm_en]
+
+Slope and offset (Platt 1999) are fitted on `enroll` and `validation` parts; the expected calibration error (ten
+bins of equally many words, Naeini et al. 2015) is measured on `test` parts with the fit and without. Prints
+Markdown, with the values for asradapt/decoding/decoder.py. Logits are kept in DIR as by decoding_report.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from asradapt.decoding import Calibration, Decoder, DecoderOptions
+from asradapt.language import EMBEDDED_LANGUAGE, load_language
+from asradapt.models import load_model
+from asradapt.models.base import SourceModel
+from decoding_report import MEASURED_ON, TUNED_ON
+from logits_cache import LogitSet, load
+
+Floats = npt.NDArray[np.float64]
+BINS = 10
+
+
+def right(reference: str, heard: str) -> list[bool]:
+    """Which of the words that were heard are right, by the alignment with the fewest errors."""
+    marks = [False] * len(heard.split())
+    if reference and heard:
+        for chunk in jiwer.process_words(reference, heard).alignments[0]:
+            if chunk.type == "equal":
+                marks[chunk.hyp_start_idx : chunk.hyp_end_idx] = [True] * (chunk.hyp_end_idx - chunk.hyp_start_idx)
+    return marks
+
+
+def observed(sets: list[LogitSet], decoder: Decoder) -> tuple[Floats, Floats]:
+    """Confidence and correctness of every word."""
+    sure: list[float] = []
+    marks: list[bool] = []
+    for chosen in sets:
+        for numbers, logits, frames in chosen.batches():
+            for number, heard in zip(numbers, decoder(logits, frames), strict=True):
+                sure += [word.confidence for word in heard.words]
+                marks += right(chosen.utterances[number].text or "", heard.text)
+    return np.array(sure), np.array(marks, dtype=np.float64)
+
+
+def odds(sure: Floats) -> Floats:
+    """Log odds."""
+    bounded = sure.clip(1e-6, 1 - 1e-6)
+    return np.asarray(np.log(bounded / (1 - bounded)))
+
+
+def fit(sure: Floats, marks: Floats) -> Calibration:
+    """Slope and offset by logistic regression (Newton's method)."""
+    rows = np.stack([odds(sure), np.ones_like(sure)], axis=1)
+    weights = np.array([1.0, 0.0])
+    for _ in range(30):
+        expected = 1 / (1 + np.exp(-rows @ weights))
+        spread = rows * (expected * (1 - expected))[:, None]
+        step = np.linalg.solve(rows.T @ spread + 1e-6 * np.eye(2), rows.T @ (marks - expected))
+        weights = weights + step.clip(-0.3, 0.3)  # small steps: the log odds reach far
+    return Calibration(round(float(weights[0]), 3), round(float(weights[1]), 3))
+
+
+def calibrated(sure: Floats, calibration: Calibration) -> Floats:
+    """Confidences with another calibration than the identity they were computed with."""
+    return np.asarray(1 / (1 + np.exp(-(calibration.slope * odds(sure) + calibration.offset))))
+
+
+def error(sure: Floats, marks: Floats) -> float:
+    """The expected calibration error."""
+    bins = np.array_split(np.argsort(sure, kind="stable"), BINS)
+    return float(sum(len(b) * abs(sure[b].mean() - marks[b].mean()) for b in bins if len(b)) / len(sure))
+
+
+def ranking(sure: Floats, marks: Floats) -> float:
+    """How often a right word is surer than a wrong one (area under the ROC curve)."""
+    ranks = np.empty(len(sure))
+    ranks[np.argsort(sure, kind="stable")] = np.arange(1, len(sure) + 1)
+    good = marks.sum()
+    return float((ranks[marks > 0].sum() - good * (good + 1) / 2) / (good * (len(marks) - good)))
+
+
+def decoders(model: SourceModel, language: str) -> dict[str, Decoder]:
+    """Greedy, and beam search with the language model, both with plain probabilities."""
+    options = DecoderOptions(calibration=Calibration())
+    plain = replace(options, beams=0, greedy_calibration=Calibration())
+    return {
+        "greedy": Decoder(model.tokens, model.frame_seconds, None, plain),
+        "beam + LM": Decoder(model.tokens, model.frame_seconds, load_language(language), options),
+    }
+
+
+def main() -> None:
+    """Fit and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", default="source_en")
+    parser.add_argument("--language", default=EMBEDDED_LANGUAGE)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_model(args.model, device="cpu")
+    tuned, tests = (
+        [load(args.speech, corpus, part, model, args.work) for corpus, part in parts]
+        for parts in (TUNED_ON, [pair for pair in MEASURED_ON if pair[1] == "test"])
+    )
+    print("| decoding | words | right | ECE before | ECE after | AUC | slope | offset |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    for name, decoder in decoders(model, args.language).items():
+        found = fit(*observed(tuned, decoder))
+        sure, marks = observed(tests, decoder)
+        before, after = error(sure, marks), error(calibrated(sure, found), marks)
+        cells = f"{before:.3f} | {after:.3f} | {ranking(sure, marks):.3f} | {found.slope} | {found.offset}"
+        print(f"| {name} | {len(sure)} | {marks.mean():.1%} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Tune the weights of the language model and measure decoding: error rates and real-time factors.
+
+    python tools/decoding_report.py SPEECH --work DIR [--model source_en] [--language lm_en] [--no-tune]
+
+SPEECH holds the corpora, each with manifest.jsonl. The logits are computed once for every model and kept in DIR.
+Weights are chosen on `enroll` and `validation` parts by pooled word error rate; `test` parts are only measured.
+Prints Markdown, and the lines to put into asradapt/decoding/fusion.py. Some minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search, greedy_decode
+from asradapt.language import EMBEDDED_LANGUAGE, load_language, make_lexicon
+from asradapt.models import load_model
+from asradapt.scoring import ErrorCounts, score, total
+from logits_cache import LogitSet, load
+
+TUNED_ON = (
+    ("speechocean762", "enroll"),
+    ("philipp_lj", "enroll"),
+    ("kathleen", "validation"),
+    ("cmu_arctic", "validation"),
+)
+MEASURED_ON = (
+    ("speechocean762", "test"),
+    ("philipp_lj", "test"),
+    ("kathleen", "validation"),
+    ("cmu_arctic", "validation"),
+)
+LANGUAGE_WEIGHTS = (0.4, 0.6, 0.8, 1.0)
+WORD_SCORES = (0.0, 0.75, 1.5, 2.25)
+TUNING_BEAMS = 16
+Decoder = Callable[[torch.Tensor, torch.Tensor], list[str]]
+
+
+def decode(chosen: LogitSet, decoder: Decoder) -> tuple[ErrorCounts, float]:
+    """Errors of a set, and the processor's seconds that decoding took."""
+    counts, spent = [], 0.0
+    for numbers, logits, frames in chosen.batches():
+        began = time.process_time()
+        texts = decoder(logits, frames)
+        spent += time.process_time() - began
+        counts += [score(chosen.utterances[n].text or "", text) for n, text in zip(numbers, texts, strict=True)]
+    return total(counts), spent
+
+
+def searching(tokens: tuple[str, ...], fusion: Fusion, options: BeamOptions) -> Decoder:
+    """A decoder that takes the best text of a beam search."""
+    return lambda logits, frames: [row[0].text for row in beam_search(logits, frames, tokens, fusion, options)]
+
+
+def tune(sets: list[LogitSet], tokens: tuple[str, ...], fusion: Fusion) -> Weights:
+    """The weights with the lowest pooled word error rate; prints the table."""
+    print("| language weight | word score | pooled WER | " + " | ".join(s.name for s in sets) + " |")
+    print("|--:|--:|--:|" + "--:|" * len(sets))
+    best, lowest = Weights(), float("inf")
+    options = BeamOptions(beams=TUNING_BEAMS)
+    for language, word in itertools.product(LANGUAGE_WEIGHTS, WORD_SCORES):
+        weights = replace(fusion.weights, language=language, word=word)
+        decoder = searching(tokens, replace(fusion, weights=weights), options)
+        errors = [decode(chosen, decoder)[0] for chosen in sets]
+        pooled = total(errors).wer
+        cells = " | ".join(f"{one.wer:.1%}" for one in errors)
+        print(f"| {language} | {word} | {pooled:.2%} | {cells} |", flush=True)
+        if pooled < lowest:
+            best, lowest = weights, pooled
+    print(f"\nBest: language={best.language}, word={best.word} ({lowest:.2%})\n")
+    return best
+
+
+def main() -> None:
+    """Tune and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", default="source_en")
+    parser.add_argument("--language", default=EMBEDDED_LANGUAGE)
+    parser.add_argument("--beams", type=int, default=BeamOptions().beams)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-tune", action="store_true", help="measure with the weights as they are")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    model = load_model(args.model, device="cpu")
+    tokens, language = model.tokens, load_language(args.language)
+    boundary = tokens.index(" ")
+    fusion = Fusion(boundary, Weights(), language, make_lexicon(language, tokens))
+    if not args.no_tune:
+        sets = [load(args.speech, corpus, part, model, args.work) for corpus, part in TUNED_ON]
+        fusion = replace(fusion, weights=tune(sets, tokens, fusion))
+    options = BeamOptions(beams=args.beams)
+    decoders: dict[str, Decoder] = {
+        "greedy": lambda logits, frames: greedy_decode(logits, frames, tokens),
+        "beam": searching(tokens, Fusion(boundary, Weights(word=0.0)), options),
+        "beam + LM": searching(tokens, fusion, options),
+    }
+    print("| set | decoding | WER | CER | S / D / I | real-time factor of decoding |\n|---|---|--:|--:|--:|--:|")
+    pooled: dict[str, list[ErrorCounts]] = {name: [] for name in decoders}
+    for corpus, part in MEASURED_ON:
+        chosen = load(args.speech, corpus, part, model, args.work)
+        for name, decoder in decoders.items():
+            errors, spent = decode(chosen, decoder)
+            pooled[name].append(errors)
+            print(row(f"{corpus} `{part}`", name, errors, f"{spent / chosen.seconds:.5f}"), flush=True)
+    for name, counts in pooled.items():
+        print(row("all", name, total(counts), ""))
+
+
+def row(name: str, decoding: str, errors: ErrorCounts, factor: str) -> str:
+    """One line of the table."""
+    kinds = f"{errors.substitutions} / {errors.deletions} / {errors.insertions}"
+    return f"| {name} | {decoding} | {errors.wer:.1%} | {errors.cer:.1%} | {kinds} | {factor} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Logits of whole corpora, computed once per source model and kept in a folder for tuning and measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asradapt.audio import load_audio
+from asradapt.batching import length_batches, pad
+from asradapt.manifests import parse_where, read_manifest
+from asradapt.models.base import SourceModel
+from asradapt.types import Utterance
+
+BATCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True, eq=False)
+class LogitSet:
+    """The utterances of one part of a corpus with the logits (F, V) of each, and the seconds of audio."""
+
+    name: str
+    utterances: tuple[Utterance, ...]
+    logits: list[Tensor]
+    seconds: float
+
+    def batches(self, size: int = 32) -> list[tuple[list[int], Tensor, Tensor]]:
+        """Numbers of the utterances, padded logits (B, F, V) and frame counts (B,), longest first."""
+        order = sorted(range(len(self.logits)), key=lambda i: -len(self.logits[i]))
+        found = []
+        for first in range(0, len(order), size):
+            numbers = order[first : first + size]
+            rows = [self.logits[number] for number in numbers]
+            padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+            found.append((numbers, padded, torch.tensor([len(row) for row in rows])))
+        return found
+
+
+@torch.no_grad()
+def compute(model: SourceModel, utterances: Sequence[Utterance]) -> tuple[list[Tensor], float]:
+    """Logits (F, V) of every utterance and the seconds of audio."""
+    audio = [load_audio(one.audio, model.sample_rate).samples for one in utterances]
+    logits: list[Tensor] = [torch.empty(0)] * len(audio)
+    budget = round(BATCH_SECONDS * model.sample_rate)
+    for batch in length_batches([len(one) for one in audio], budget=budget):
+        padded, lengths = pad([audio[number] for number in batch])
+        rows, frames = model.forward(torch.from_numpy(padded), torch.tensor(lengths))
+        for number, row, count in zip(batch, rows, frames.tolist(), strict=True):
+            logits[number] = row[:count].clone()
+    return logits, sum(map(len, audio)) / model.sample_rate
+
+
+def load(speech: Path, corpus: str, part: str, model: SourceModel, work: Path) -> LogitSet:
+    """The logits of a part of a corpus, from the folder `work` where they were computed before."""
+    manifest = read_manifest(speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",)))
+    file = work / model.fingerprint[:16] / f"{corpus}-{part}.npz"
+    if not file.is_file():
+        logits, seconds = compute(model, manifest.utterances)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lengths = np.array([len(row) for row in logits])
+        np.savez(file, logits=torch.cat(logits).numpy(), lengths=lengths, seconds=seconds)
+    with np.load(file, allow_pickle=False) as stored:
+        rows = torch.from_numpy(stored["logits"]).split(stored["lengths"].tolist())
+        return LogitSet(f"{corpus} {part}", manifest.utterances, list(rows), float(stored["seconds"]))
