@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +20,7 @@ from asradapt.cli.common import (
     store_option,
     where_option,
 )
+from asradapt.cli.decoding_options import decoding_options
 from asradapt.cli.evaluate_work import Wanted, before_after
 from asradapt.cli.evaluate_work import systems as all_systems
 from asradapt.errors import UsageError
@@ -78,6 +80,7 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
     type=click.Path(path_type=Path),
     help="Write texts as sclite's trn and ctm, and utterances.jsonl.",
 )
+@decoding_options
 @store_option
 @model_options
 @seed_option
@@ -98,6 +101,7 @@ def evaluate(
     device: str,
     seed: int,
     as_json: bool,
+    **decoding: Any,
 ) -> int:
     """Measure the error rates before and after adaptation.
 
@@ -133,6 +137,7 @@ def evaluate(
         device=device,
         seed=seed,
         show=not as_json,
+        decoding={name: value for name, value in decoding.items() if value not in (None, False)},
     )
     _check(rows, wanted)
     done = before_after(rows, wanted) if systems is None else all_systems(rows, wanted)

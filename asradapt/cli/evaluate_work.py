@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from asradapt.cli import evaluate_output as output
 from asradapt.cli.common import command_line, note, open_model, open_store, progress
+from asradapt.cli.decoding_options import open_decoder
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
     from asradapt.comparison import Comparison
+    from asradapt.decoding import Decoder
     from asradapt.evaluation import Evaluation
+    from asradapt.models.base import SourceModel
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Wanted:
         device: Where to compute.
         seed: Of everything random.
         show: Whether tables are printed.
+        decoding: The options of the decoder; empty for greedy decoding.
     """
 
     speaker: str | None
@@ -49,6 +53,27 @@ class Wanted:
     device: str
     seed: int
     show: bool
+    decoding: dict[str, Any]
+
+    @property
+    def decoded(self) -> str:
+        """How our systems decode, in words."""
+        given = [f"--{name.replace('_', '-')} {value}" for name, value in self.decoding.items()]
+        return " ".join(given).replace(" True", "") or "greedy"
+
+    def decoder(self, source: SourceModel) -> Decoder | None:
+        """The decoder that is asked for; None for greedy decoding."""
+        if not self.decoding:
+            return None
+        unset = {
+            "lm": None,
+            "no_lm": False,
+            "beam": None,
+            "lm_weight": None,
+            "word_score": None,
+            "vocab_file": None,
+        }
+        return open_decoder(source, **{**unset, **self.decoding})
 
 
 @dataclass(frozen=True)
@@ -76,11 +101,11 @@ def before_after(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     result = _evaluation(rows, wanted)
     comparison = from_evaluation(result)
     over = comparison.difference(0, 1, over_speakers=True, seed=wanted.seed)
-    content = result.as_dict() | {"difference_over_speakers": over.as_dict()}
+    content = result.as_dict() | {"difference_over_speakers": over.as_dict(), "decoding": wanted.decoded}
     if result.speakers:
         if wanted.show:
             output.evaluation_table(result)
-            output.evaluation_summary(result, over, NORMALIZER)
+            output.evaluation_summary(result, over, f"{NORMALIZER}, decoding {wanted.decoded}")
         content |= _more(comparison, wanted)
     return Outcome(content, result.failed, result.warnings, not result.speakers)
 
@@ -91,12 +116,12 @@ def systems(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     from asradapt.scoring import NORMALIZER
 
     comparison = _comparison(rows, wanted)
-    content = comparison.as_dict()
+    content = comparison.as_dict() | {"decoding": wanted.decoded}
     if comparison.utterances:
         tests = compare_pairs(comparison, seed=wanted.seed)
         content["pairs"] = [test.as_dict() for test in tests]
         if wanted.show:
-            output.systems_table(comparison, NORMALIZER)
+            output.systems_table(comparison, f"{NORMALIZER}, decoding {wanted.decoded}")
             output.pairs_table(tests)
         content |= _more(comparison, wanted)
     return Outcome(content, comparison.failed, comparison.warnings, not comparison.utterances)
@@ -106,7 +131,8 @@ def _evaluation(rows: Sequence[Utterance], wanted: Wanted) -> Evaluation:
     from asradapt.evaluation import evaluate
     from asradapt.transcriber import Transcriber
 
-    transcriber = Transcriber(open_model(wanted.model, wanted.device), open_store(wanted.store))
+    source = open_model(wanted.model, wanted.device)
+    transcriber = Transcriber(source, open_store(wanted.store), None, wanted.decoder(source))
     with progress() as bar:
 
         def advance(done: float) -> None:
@@ -128,6 +154,7 @@ def _comparison(rows: Sequence[Utterance], wanted: Wanted) -> Comparison:
             model=source,
             store=open_store(wanted.store),
             common=wanted.common,
+            decoder=wanted.decoder(source) if source else None,
             progress=lambda share: bar("evaluating", share),
         )
 
@@ -180,6 +207,7 @@ def _report(comparison: Comparison, path: Path, wanted: Wanted) -> None:
         dictionary=wanted.dictionary,
         seed=wanted.seed,
         command=command_line(),
+        settings={"Decoding": wanted.decoded},
     )
     write_report(comparison, path, options)
     note(f"wrote {path}")

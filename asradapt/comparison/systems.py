@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from asradapt.comparison.scored import Comparison, Scored, utterance_name
+from asradapt.decoding import Decoder
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize, score
@@ -100,6 +101,7 @@ def compare_systems(
     model: SourceModel | None = None,
     store: SpeakerStore | None = None,
     options: TranscriberOptions | None = None,
+    decoder: Decoder | None = None,
     common: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
@@ -114,6 +116,7 @@ def compare_systems(
         model: The source model, for systems of ours.
         store: The speakers, for systems that name them.
         options: Sizes of the work.
+        decoder: How our systems decode; None for greedy.
         common: Score only the utterances that every file of hypotheses has.
         progress: Called with the share that is done.
 
@@ -131,7 +134,7 @@ def compare_systems(
         usable, matched = _common(usable, matched, files, warnings)
     for name, texts in matched.items():
         warnings += _unmatched(name, usable, files[name], texts)
-    transcribers = {s.name: _transcriber(s, model, store, options) for s in systems if s.kind != "file"}
+    transcribers = {s.name: _transcriber(s, model, store, options, decoder) for s in systems if s.kind != "file"}
     heard: list[dict[int, str]] = []
     for place, system in enumerate(systems):
 
@@ -165,17 +168,21 @@ def _scored(utterance: Utterance, texts: Sequence[str | None]) -> Scored | None:
 
 
 def _transcriber(
-    system: System, model: SourceModel | None, store: SpeakerStore | None, options: TranscriberOptions | None
+    system: System,
+    model: SourceModel | None,
+    store: SpeakerStore | None,
+    options: TranscriberOptions | None,
+    decoder: Decoder | None,
 ) -> Transcriber:
     if model is None:
         raise UsageError(f"{system.name!r} needs a source model")
     if system.kind == "source":
-        return Transcriber(model, None, options)
+        return Transcriber(model, None, options, decoder)
     if store is None:
         raise UsageError(f"{system.name!r} needs a store of speakers")
     if system.kind == "adapted":
-        return Transcriber(model, store, options)
-    transcriber = Transcriber(model, _OneVersion(store.root, system.version), options)
+        return Transcriber(model, store, options, decoder)
+    transcriber = Transcriber(model, _OneVersion(store.root, system.version), options, decoder)
     transcriber.member(system.speaker)  # unknown, damaged or of another model: said before any work
     return transcriber
 

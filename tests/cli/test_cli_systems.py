@@ -59,6 +59,20 @@ def test_confusions_are_told(evaluate, enrolled, tmp_path):
     assert set(content["confusions"]["sounds"]) == {"lost", "gained"}
 
 
+def test_decoding_is_greedy_unless_asked_and_said(evaluate, enrolled, asradapt, recordings):
+    greedy = evaluate(*TEST, "--systems", "source", "--json").json
+    beam = evaluate(*TEST, "--systems", "source", "--beam", 4, "--json").json
+    assert (greedy["decoding"], beam["decoding"]) == ("greedy", "--beam 4")
+    rows = recordings / "manifest.jsonl"
+    own = asradapt("transcribe", "--manifest", rows, *TEST, "--source-only", "--beam", 4, "--json")
+    texts = [entry["text"] for entry in own.json["results"]]
+    assert sum(len(text.split()) for text in texts) == (
+        beam["systems"][0]["words"] + beam["systems"][0]["insertions"] - beam["systems"][0]["deletions"]
+    )
+    assert "decoding --beam 4" in evaluate(*TEST, "--beam", 4).out
+    assert "--lm-weight needs beam search" in evaluate(*TEST, "--beam", 0, "--lm-weight", 1).err
+
+
 def test_hypotheses_alone_need_no_model(evaluate, other):
     done = evaluate(*TEST, "--systems", other, "--model", "no-such-model", "--json")
     assert done.code == 0
