@@ -31,8 +31,9 @@ format: setup
 	$(RUN)/ruff format asradapt recipes tests tools
 	$(RUN)/ruff check --fix asradapt recipes tests tools
 
+# Tables of docs/benchmarks; PYTHON_PEERS is an interpreter that also has the peers to compare with.
 bench: setup
-	$(RUN)/python tools/bench/enrolment.py
+	$(RUN)/python tools/bench/run.py --out docs/benchmarks/cpu --python $(or $(PYTHON_PEERS),$(RUN)/python)
 
 docs: setup
 	$(RUN)/python tools/make_cli_docs.py

@@ -39,14 +39,14 @@ class TranscriberOptions:
     Attributes:
         batch_seconds: Audio in one forward pass, padding included; bounds the memory; 0 finds what suits.
         batch_size: Most segments in one forward pass; 0 for any number.
-        window_seconds: Audio that is read before it is batched; bounds the memory of many files.
+        window_seconds: Audio that is read before it is batched; bounds the memory of many files; 0 finds it too.
         segment_seconds: Longer recordings are cut where nobody speaks into pieces of at most this length.
         detect_voice: Whether silences of longer recordings are left out.
     """
 
     batch_seconds: float = 0.0
     batch_size: int = 0
-    window_seconds: float = 600.0
+    window_seconds: float = 0.0
     segment_seconds: float = 20.0
     detect_voice: bool = True
 
@@ -142,8 +142,8 @@ class Transcriber:
 
     @cached_property
     def _window(self) -> float:
-        """Seconds read at a time; where the device takes more in one pass, enough for two."""
-        return max(self.options.window_seconds, 0.0 if self.options.batch_seconds else 2 * self._seconds)
+        """Seconds read at a time: as asked for, or ten minutes, or enough for two passes of a large device."""
+        return self.options.window_seconds or max(600.0, 2 * self._seconds)
 
     def member(self, speaker: str) -> Member:
         """The stored adaptation of a speaker, read once.

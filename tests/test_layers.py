@@ -26,7 +26,17 @@ LAYERS = (
     {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store"},
-    {"budget", "transcriber", "evaluation", "formats", "subtitles"},
+    {
+        "budget",
+        "transcriber",
+        "evaluation",
+        "comparison",
+        "curve",
+        "checks",
+        "report",
+        "formats",
+        "subtitles",
+    },
     {"cli", "__main__", "__init__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

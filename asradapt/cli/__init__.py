@@ -14,7 +14,9 @@ from itertools import pairwise
 import click
 
 from asradapt import __version__
+from asradapt.cli.check import check
 from asradapt.cli.common import help_without_command, note, print_json
+from asradapt.cli.curve import curve
 from asradapt.cli.demo import demo
 from asradapt.cli.enroll import enroll
 from asradapt.cli.evaluate import evaluate
@@ -44,7 +46,20 @@ def cli(context: click.Context) -> int:
     return help_without_command(context)
 
 
-for _command in (enroll, transcribe, evaluate, vocab, speakers, models, methods, prompts, simulate, demo):
+for _command in (
+    enroll,
+    transcribe,
+    evaluate,
+    curve,
+    check,
+    vocab,
+    speakers,
+    models,
+    methods,
+    prompts,
+    simulate,
+    demo,
+):
     cli.add_command(_command)
 
 
@@ -63,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
         SystemExit: With 1, by click, when whoever read the output has gone.
     """
     try:
-        result = cli.main(list(arguments), prog_name="asradapt", standalone_mode=False)
+        result = cli.main(list(arguments), prog_name="asradapt", standalone_mode=False, obj=list(arguments))
         return result if isinstance(result, int) else 0
     except click.UsageError as error:
         context = error.ctx

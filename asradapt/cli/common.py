@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -93,6 +94,12 @@ def help_without_command(context: click.Context) -> int:
 def _printable(text: str) -> str:
     """The text with the bytes of file names that are not UTF-8 escaped, in a way that JSON reads too."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def command_line() -> str:
+    """The command that is running, as it would be typed."""
+    arguments = click.get_current_context().find_object(list) or []
+    return shlex.join(["asradapt", *arguments])
 
 
 def say(text: str) -> None:

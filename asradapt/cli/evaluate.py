@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -12,55 +13,74 @@ from asradapt.cli.common import (
     manifest_option,
     model_options,
     note,
-    open_model,
-    open_store,
     print_json,
-    progress,
     report_problems,
     rows_of,
-    say,
     seed_option,
     store_option,
     where_option,
 )
+from asradapt.cli.decoding_options import decoding_options
+from asradapt.cli.evaluate_work import Wanted, before_after
+from asradapt.cli.evaluate_work import systems as all_systems
 from asradapt.errors import UsageError
-from asradapt.types import Failure
-
-if TYPE_CHECKING:
-    from asradapt.evaluation import Evaluation
-    from asradapt.scoring import ErrorCounts
+from asradapt.types import Utterance
 
 
-def _counts(counts: ErrorCounts) -> str:
-    shift = f"{counts.substitutions}/{counts.deletions}/{counts.insertions}"
-    return f"{counts.wer:7.1%} {counts.cer:7.1%} {shift:>13}"
+def _keys(by: str | None) -> tuple[str, ...]:
+    return tuple(key.strip() for key in (by or "").split(",") if key.strip())
 
 
-def _table(result: Evaluation) -> None:
-    width = max(8, *(len(s.speaker) for s in result.speakers)) if result.speakers else 8
-    head = f"{'WER':>7} {'CER':>7} {'S/D/I':>13}"
-    say(f"{'':{width}} {'':>6} | {'before (source)':^29} | {'after (adapted)':^29} |")
-    say(f"{'speaker':{width}} {'words':>6} | {head} | {head} | decision")
-    for s in result.speakers:
-        what = s.method if s.decision == "adapted" else ("source kept" if s.enrolled else "not enrolled: source")
-        say(f"{s.speaker:{width}} {s.before.words:6} | {_counts(s.before)} | {_counts(s.after)} | {what}")
-    say(f"{'pooled':{width}} {result.before.words:6} | {_counts(result.before)} | {_counts(result.after)} |")
+def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
+    """Find out before the work what cannot be done after it."""
+    from asradapt.comparison import require_columns
 
+    require_columns(rows, wanted.by)
+    if wanted.report:
+        from asradapt.report import check_report
 
-def _summary(result: Evaluation, normalizer: str) -> None:
-    d, changed = result.difference, result.changed()
-    interval = "no interval for fewer than two utterances"
-    if d.low is not None and d.high is not None:
-        interval = f"{d.level:.0%} interval {d.low:+.1%} to {d.high:+.1%} (paired bootstrap over utterances)"
-    say(f"WER difference {d.difference:+.1%}, {interval}")
-    say(f"speakers: {changed['better']} better, {changed['equal']} equal, {changed['worse']} worse")
-    say(f"source model {result.model}, text normaliser {normalizer}")
+        check_report(wanted.report)
+    if wanted.dictionary:
+        from asradapt.simulation.pronunciations import read_dictionary
+
+        read_dictionary(wanted.dictionary)
 
 
 @click.command()
 @manifest_option
 @where_option
 @click.option("--speaker", help="Only this speaker of the manifest.")
+@click.option(
+    "--systems",
+    metavar="LIST",
+    help="Compare these instead, separated by commas: source, adapted, SPEAKER, SPEAKER@vN, and files of other "
+    "recognisers' texts (.jsonl, .ctm, .trn, or NAME=FILE).",
+)
+@click.option(
+    "--common",
+    is_flag=True,
+    help="With --systems: only utterances that every file has; otherwise missing texts count as deleted words.",
+)
+@click.option(
+    "--by",
+    metavar="COLUMNS",
+    help="Errors by group, for columns such as accent,gender,age (a+b crosses two); who got worse.",
+)
+@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Write an HTML report.")
+@click.option("--no-audio", is_flag=True, help="Leave recordings out of the report.")
+@click.option(
+    "--dictionary",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Pronunciations in cmudict's format: report and --json tell confused sounds.",
+)
+@click.option(
+    "--export",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write texts as sclite's trn and ctm, and utterances.jsonl.",
+)
+@decoding_options
 @store_option
 @model_options
 @seed_option
@@ -69,43 +89,64 @@ def evaluate(
     manifest: Path | None,
     where: tuple[str, ...],
     speaker: str | None,
+    systems: str | None,
+    common: bool,
+    by: str | None,
+    report: Path | None,
+    no_audio: bool,
+    dictionary: Path | None,
+    export: Path | None,
     store_path: Path | None,
     model: str,
     device: str,
     seed: int,
     as_json: bool,
+    **decoding: Any,
 ) -> int:
     """Measure the error rates before and after adaptation.
 
     Word and character error rates of source and adapted model on the same utterances of a manifest, per
     speaker and pooled. S/D/I are substituted, deleted and inserted words. A speaker who is not enrolled
     counts as the source.
+
+    With --systems, any number of systems on the same utterances, every two compared: intervals for other
+    people and other utterances, and a significance test corrected for how many there are.
     """
     if manifest is None:
         raise UsageError("give --manifest FILE with audio_filepath and text")
-    from asradapt.evaluation import evaluate as evaluate_all
+    if report is None and no_audio:
+        raise UsageError("--no-audio belongs to --report FILE")
+    if common and systems is None:
+        raise UsageError("--common belongs to --systems LIST")
     from asradapt.manifests import parse_where, read_manifest
-    from asradapt.scoring import NORMALIZER
-    from asradapt.transcriber import NOT_ENROLLED, Transcriber
+    from asradapt.transcriber import NOT_ENROLLED
 
     read = read_manifest(manifest, where=parse_where(where))
-    utterances = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
-    transcriber = Transcriber(open_model(model, device), open_store(store_path))
-    with progress() as bar:
-
-        def advance(done: float) -> None:
-            bar("evaluating", done / len(utterances))
-
-        result = evaluate_all(transcriber, utterances, speaker=speaker, seed=seed, progress=advance)
-    failed: list[Failure] = [*read.failed, *result.failed]
-    warnings = [*read.warnings, *result.warnings]
+    rows = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
+    wanted = Wanted(
+        speaker=speaker,
+        systems=systems,
+        common=common,
+        by=_keys(by),
+        report=report,
+        audio=not no_audio,
+        dictionary=dictionary,
+        export=export,
+        store=store_path,
+        model=model,
+        device=device,
+        seed=seed,
+        show=not as_json,
+        decoding={name: value for name, value in decoding.items() if value not in (None, False)},
+    )
+    _check(rows, wanted)
+    done = before_after(rows, wanted) if systems is None else all_systems(rows, wanted)
+    failed, warnings = [*read.failed, *done.failed], [*read.warnings, *done.warnings]
     if as_json:
-        content = result.as_dict() | {"failed": [f.as_dict() for f in failed], "warnings": warnings}
-        print_json(content)
-    elif result.speakers:
-        _table(result)
-        _summary(result, NORMALIZER)
-    report_problems([w for w in warnings if NOT_ENROLLED not in w], failed)  # the report itself says so
-    if not result.speakers:
+        print_json(done.content | {"failed": [f.as_dict() for f in failed], "warnings": warnings})
+    if systems is None:  # the table itself says so
+        warnings = [warning for warning in warnings if NOT_ENROLLED not in warning]
+    report_problems(warnings, failed)
+    if done.empty:
         note("nothing was evaluated")
     return 1 if failed else 0

@@ -44,6 +44,23 @@ COMMANDS = {
     "enroll": (("--every-speaker", "--manifest", "mixed.jsonl"), ENROLL),
     "transcribe": (("--manifest", "mixed.jsonl"), TRANSCRIBE),
     "evaluate": (("--manifest", "mixed.jsonl"), EVALUATE),
+    "check": (
+        ("mixed.jsonl",),
+        {
+            "summary": {"rows": int, "speakers": int, "minutes": float, "parts": dict, "rates": dict},
+            "findings": [{"kind": str, "severity": str, "what": str, "items": [str]}],
+            "failed": FAILED,
+        },
+    ),
+    "curve": (
+        ("--manifest", "good.jsonl", "--enroll", "speaker=ann", "--test", "speaker=ann", "--minutes", "0.02"),
+        {
+            "source": COUNTS,
+            "speakers": [str],
+            "points": [{"minutes": float, "wer": float, "forecast": NoneType, "runs": [{"wer": float}]}],
+            "failed": FAILED,
+        },
+    ),
     "vocab add": (("ann", "Kaliningrad"), VOCABULARY),
     "vocab list": (("bob",), VOCABULARY),
     "vocab remove": (("bob", "Zoe"), VOCABULARY),
@@ -104,7 +121,12 @@ def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest):
     asradapt("speakers", "export", "ann", "ann.zip")
     asradapt("vocab", "add", "bob", "Kaliningrad", "Zoe")
     rows = [
-        {"audio_filepath": str(recordings / f"{name}{number}.wav"), "text": "one two", "speaker": name}
+        {
+            "audio_filepath": str(recordings / f"{name}{number}.wav"),
+            "text": "one two",
+            "speaker": name,
+            "duration": 1.0,
+        }
         for name in ("ann", "bob")
         for number in range(2)
     ]
@@ -166,6 +188,8 @@ WRONG = {
     "enroll": ("ann", "no.wav"),
     "transcribe": ("no.wav",),
     "evaluate": ("--manifest", "no.jsonl"),
+    "curve": ("--manifest", "no.jsonl"),
+    "check": ("no.jsonl",),
     "speakers show": ("nobody",),
     "speakers remove": ("nobody", "--yes"),
     "speakers rollback": ("nobody",),

@@ -2,18 +2,21 @@
 
     python tools/bench/end_to_end.py [--manifest M --where part=test] [--most 200] [--json OUT]
 
-Ours with greedy decoding and with the language model; pocketsphinx with its own model; a wav2vec2 CTC encoder of about
-as many parameters with random weights, fed file by file and in batches of 16 through the transformers pipeline.
+Ours with greedy decoding and with the language model; pocketsphinx with its own model; a wav2vec2 CTC encoder of
+about as many parameters with random weights, file by file and in batches of 16 through the transformers pipeline.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import Table, Work, in_turn, ratio, write
 
 from asradapt.audio import load_audio
 from asradapt.cli.demo import demo_folder
@@ -21,7 +24,6 @@ from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.transcriber import Transcriber, Transcript
 from asradapt.types import Utterance
-from measuring import Table, Work, in_turn, ratio, write
 
 
 def ours(model_name: str, device: str, utterances: Sequence[Utterance], *, language: bool) -> Work:
@@ -29,9 +31,10 @@ def ours(model_name: str, device: str, utterances: Sequence[Utterance], *, langu
     model = load_model(model_name, device=device)
     decoder = None
     if language:
-        from asradapt.cli.decoding_options import open_decoder
+        from asradapt.decoding import Decoder, DecoderOptions
+        from asradapt.language import load_language
 
-        decoder = open_decoder(model)
+        decoder = Decoder(model.tokens, model.frame_seconds, load_language("lm_en"), DecoderOptions(beams=32))
     transcriber = Transcriber(model, decoder=decoder)
 
     def work() -> None:
@@ -41,7 +44,7 @@ def ours(model_name: str, device: str, utterances: Sequence[Utterance], *, langu
 
 
 def pocketsphinx(utterances: Sequence[Utterance]) -> Work:
-    """pocketsphinx with the model that it comes with, file by file."""
+    """Pocketsphinx with the model that it comes with, file by file."""
     from pocketsphinx import Decoder
 
     decoder = Decoder(loglevel="FATAL")
@@ -66,20 +69,28 @@ def pipeline(device: str, utterances: Sequence[Utterance], batch: int) -> Work:
         Wav2Vec2ForCTC,
     )
 
-    folder = Path("/tmp") / "asradapt-bench-vocabulary"
-    folder.mkdir(exist_ok=True)
     letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'"]
-    (folder / "vocab.json").write_text(str({t: i for i, t in enumerate(letters)}).replace("'", '"').replace('"""', '"\'"'))
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary = Path(folder) / "vocab.json"
+        vocabulary.write_text(json.dumps({token: number for number, token in enumerate(letters)}))
+        tokenizer = Wav2Vec2CTCTokenizer(str(vocabulary))
     config = Wav2Vec2Config(
-        vocab_size=len(letters), hidden_size=192, num_hidden_layers=8, num_attention_heads=4, intermediate_size=768,
-        conv_dim=(128,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4, do_stable_layer_norm=True,
+        vocab_size=len(letters),
+        hidden_size=192,
+        num_hidden_layers=8,
+        num_attention_heads=4,
+        intermediate_size=768,
+        conv_dim=(128,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+        do_stable_layer_norm=True,
         feat_extract_norm="layer",
     )
     network = Wav2Vec2ForCTC(config).eval()
     run = AutomaticSpeechRecognitionPipeline(
         model=network,
         feature_extractor=Wav2Vec2FeatureExtractor(return_attention_mask=True),
-        tokenizer=Wav2Vec2CTCTokenizer(str(folder / "vocab.json")),
+        tokenizer=tokenizer,
         device=device,
     )
 

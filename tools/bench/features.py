@@ -2,8 +2,8 @@
 
     python tools/bench/features.py [--clips 1000] [--device cpu] [--json OUT]
 
-All compute 80 bands at 10 ms of the same clips of 1 to 15 s; ours in padded batches, the others as they are made to be
-called, in a loop over clips. A peer that is not installed is named in the notes.
+All compute 80 bands at 10 ms of the same clips of 1 to 15 s; ours in padded batches, the others as they are made
+to be called, in a loop over clips. A peer that is not installed is named in the notes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import Table, Work, clips, in_turn, ratio, write
 
 from asradapt.batching import length_batches, pad
 from asradapt.features import KALDI, FeatureOptions, log_mel
-from measuring import Table, Work, clips, in_turn, ratio, write
 
 SPEC = {"sr": 16000, "n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 80, "fmin": 20, "fmax": 7600}
 
@@ -37,7 +37,7 @@ def ours(waves: Sequence[np.ndarray], options: FeatureOptions, device: str) -> W
 
 
 def by_librosa(waves: Sequence[np.ndarray]) -> Work:
-    """librosa in a loop."""
+    """Librosa in a loop."""
     import librosa
 
     def work() -> None:
@@ -48,7 +48,7 @@ def by_librosa(waves: Sequence[np.ndarray]) -> Work:
 
 
 def by_torchaudio(waves: Sequence[np.ndarray], device: str) -> Work:
-    """torchaudio's transform in a loop."""
+    """Torchaudio's transform in a loop."""
     from torchaudio.transforms import MelSpectrogram
 
     transform = MelSpectrogram(16000, 512, 400, 160, 20, 7600, n_mels=80).to(device)
@@ -80,7 +80,7 @@ def by_kaldi_native(waves: Sequence[np.ndarray]) -> Work:
 
 
 def by_whisper(waves: Sequence[np.ndarray]) -> Work:
-    """transformers' Whisper extractor, without its padding to 30 s."""
+    """Transformers' Whisper extractor, without its padding to 30 s."""
     from transformers import WhisperFeatureExtractor
 
     extractor = WhisperFeatureExtractor()
@@ -110,7 +110,9 @@ def main() -> None:
         "kaldi-native-fbank, loop": lambda: by_kaldi_native(waves),
         "transformers WhisperFeatureExtractor, loop": lambda: by_whisper(waves),
     }
-    table = Table(f"Features of {args.clips} clips, {audio / 60:.0f} min", ["", "audio s per s", "times ours takes"])
+    table = Table(
+        f"Features of {args.clips} clips, {audio / 60:.0f} min", ["", "audio s per s", "times ours takes"]
+    )
     rivals: dict[str, Work] = {}
     for name, make in makers.items():
         try:

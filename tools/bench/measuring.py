@@ -71,7 +71,9 @@ def machine() -> str:
     return f"{name}, {cores} cores, {torch.get_num_threads()} threads, Python {python}, torch {torch.__version__}"
 
 
-def in_turn(rivals: Mapping[str, Work], rounds: int, *, clock: Callable[[], float] = time.perf_counter) -> dict[str, list[float]]:
+def in_turn(
+    rivals: Mapping[str, Work], rounds: int, *, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of every rival in every round, after a round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in rivals}
     for number in range(rounds + 1):

@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 
 import torch
+from measuring import Table, in_turn, ratio, write
 from torch import nn
 
 from asradapt.audio import load_audio
@@ -24,7 +25,6 @@ from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource
 from asradapt.scoring import score, total
-from measuring import Table, in_turn, ratio, write
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from measuring import Table, Work, in_turn, ratio, write
 from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
@@ -21,7 +22,6 @@ from asradapt.adaptation.mixed import Member, MixedBank
 from asradapt.decoding import greedy_decode
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource
-from measuring import Table, Work, in_turn, ratio, write
 
 
 def make_members(model: ConformerSource, method: str, rank: int, count: int) -> list[Member]:
@@ -57,12 +57,16 @@ def one_by_one(
     texts = [""] * len(rows)
     for member in dict.fromkeys(rows):
         mine = [i for i, other in enumerate(rows) if other is member]
-        for i, text in zip(mine, mixed(model, bank, waves[mine], lengths[mine], [member] * len(mine)), strict=True):
+        for i, text in zip(
+            mine, mixed(model, bank, waves[mine], lengths[mine], [member] * len(mine)), strict=True
+        ):
             texts[i] = text
     return texts
 
 
-def with_peft(model_name: str, device: str, rank: int, waves: Tensor, lengths: Tensor, names: Sequence[str]) -> Work:
+def with_peft(
+    model_name: str, device: str, rank: int, waves: Tensor, lengths: Tensor, names: Sequence[str]
+) -> Work:
     """PEFT's batch of mixed adapters (`adapter_names`) around the linear layers that `lowrank` takes."""
     import peft
 
@@ -97,9 +101,14 @@ def measure(args: argparse.Namespace, count: int) -> tuple[list[object], list[st
     lengths = torch.full((rows,), waves.shape[1], device=args.device)
     members = make_members(model, args.method, args.rank, count)
     people, bank = [members[i % count] for i in range(rows)], MixedBank(model)
-    differ = sum(a != b for a, b in zip(
-        mixed(model, bank, waves, lengths, people), one_by_one(model, bank, waves, lengths, people), strict=True
-    ))
+    differ = sum(
+        a != b
+        for a, b in zip(
+            mixed(model, bank, waves, lengths, people),
+            one_by_one(model, bank, waves, lengths, people),
+            strict=True,
+        )
+    )
     rivals: dict[str, Work] = {
         "plain": lambda: plain(model, waves, lengths),
         "mixed": lambda: mixed(model, bank, waves, lengths, people),
@@ -133,7 +142,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     columns = ["speakers", "rows", "audio s per s", "share of the plain speed", "times the loop takes"]
-    table = Table(f"Mixed batches, {args.method} (rank {args.rank})", [*columns, "times PEFT takes", "texts that differ"])
+    table = Table(
+        f"Mixed batches, {args.method} (rank {args.rank})", [*columns, "times PEFT takes", "texts that differ"]
+    )
     with torch.no_grad():
         for count in args.speakers:
             row, notes = measure(args, count)

@@ -1,0 +1,203 @@
+"""What is looked for: each function names one or more kinds of problems in the rows of a manifest."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from asradapt.audio import load_audio
+from asradapt.checks.duplicates import Samples, same_sounds
+from asradapt.checks.measured import RATE, Finding, Measured
+from asradapt.scoring import normalize
+
+LONG_SECONDS = 40.0
+"""Longer recordings are not taken for enrolment."""
+DURATION_SLACK = 0.1
+"""Seconds by which a stated duration may be wrong."""
+CHARACTERS_A_SECOND = (2.0, 30.0)
+"""Outside, text and audio hardly belong together: slow reading has 8, fast speech 20."""
+QUIET_RMS = 0.003
+"""Root mean square below which a recording is quiet (-50 dBFS)."""
+SENTENCE_WORDS = 4
+"""Shorter texts (commands, digits) repeat by nature."""
+TRAINING, HELD_OUT = frozenset({"train"}), frozenset({"test", "validation", "dev", "enroll"})
+
+
+def _name(path: Path) -> str:
+    return "/".join(path.parts[-2:])
+
+
+def _label(row: Measured, text: str) -> str:
+    return f"{_name(row.utterance.audio)}: {text}"
+
+
+def _readable(rows: Sequence[Measured]) -> Iterator[Finding]:
+    items = tuple(row.problem for row in rows if row.problem)
+    yield Finding("unreadable", "error", "these recordings cannot be used", items)
+
+
+def _levels(rows: Sequence[Measured]) -> Iterator[Finding]:
+    noted = tuple(_label(row, note) for row in rows for note in row.warnings)
+    yield Finding("level", "warning", "look at these recordings, or record them again", noted)
+    quiet = tuple(
+        _label(row, f"{20 * np.log10(max(row.rms, 1e-9)):.0f} dBFS")
+        for row in rows
+        if row.seconds is not None and row.rms < QUIET_RMS and not row.warnings
+    )
+    yield Finding("quiet", "warning", "very quiet: raise the input level", quiet)
+
+
+def _durations(rows: Sequence[Measured]) -> Iterator[Finding]:
+    good = [row for row in rows if row.seconds is not None]
+    yield Finding(
+        "duration",
+        "warning",
+        "the stated duration is not that of the audio: write it anew, or check that the file is the right one",
+        tuple(
+            _label(row, f"{row.utterance.duration:.2f} s stated, {row.seconds:.2f} s long")
+            for row in good
+            if row.utterance.duration is not None
+            and abs(row.utterance.duration - (row.seconds or 0)) > DURATION_SLACK
+        ),
+    )
+    yield Finding(
+        "long",
+        "warning",
+        f"longer than {LONG_SECONDS:g} s: enrolment does not take them, cut them",
+        tuple(_label(row, f"{row.seconds:.1f} s") for row in good if (row.seconds or 0) > LONG_SECONDS),
+    )
+    rates = {row.rate for row in good}
+    if len(rates) > 1:
+        usual = max(rates, key=lambda rate: sum(row.rate == rate for row in good))
+        yield Finding(
+            "rates",
+            "warning",
+            f"other sample rates than the usual {usual} Hz: are they other microphones or channels?",
+            tuple(_label(row, f"{row.rate} Hz") for row in good if row.rate != usual),
+        )
+
+
+def _texts(rows: Sequence[Measured]) -> Iterator[Finding]:
+    yield Finding(
+        "no-text",
+        "error",
+        "no word is left of the text: write what was said",
+        tuple(
+            _label(row, repr(row.utterance.text or "")) for row in rows if not normalize(row.utterance.text or "")
+        ),
+    )
+    odd = [(row, _odd(row.utterance.text or "")) for row in rows]
+    yield Finding(
+        "characters",
+        "warning",
+        "digits, symbols or markup in the text: write numbers and signs as words, as they were said",
+        tuple(_label(row, " ".join(found)) for row, found in odd if found),
+    )
+    yield Finding(
+        "speed",
+        "warning",
+        f"fewer than {CHARACTERS_A_SECOND[0]:g} or more than {CHARACTERS_A_SECOND[1]:g} characters a second: text "
+        "or audio is cut off, or they do not belong together",
+        tuple(
+            _label(row, f"{speed:.1f} characters a second")
+            for row in rows
+            if row.seconds
+            and (text := normalize(row.utterance.text or ""))
+            and len(text.split()) >= SENTENCE_WORDS
+            and not CHARACTERS_A_SECOND[0] <= (speed := len(text) / row.seconds) <= CHARACTERS_A_SECOND[1]
+        ),
+    )
+
+
+def _odd(text: str) -> list[str]:
+    """Characters that are not read out as they stand."""
+    return sorted({c for c in text if unicodedata.category(c)[0] in "NS" or c in "<>[]{}()*_/\\#@&%+="})
+
+
+def _duplicates(rows: Sequence[Measured]) -> Iterator[Finding]:
+    heard = [row for row in rows if row.seconds is not None and row.rms > 0]
+
+    @lru_cache(maxsize=16)
+    def load(place: int) -> Samples:
+        return load_audio(heard[place].utterance.audio, RATE).samples
+
+    found = same_sounds([row.seconds or 0.0 for row in heard], [row.spectrum for row in heard], load)
+    groups = [[heard[place] for place in group] for group in found]
+    crossing = [found for found in groups if len({_part(row) for row in found}) > 1]
+    yield Finding(
+        "duplicate-across-parts",
+        "error",
+        "the same sound in several parts: what is measured was trained on",
+        tuple(
+            " = ".join(f"{_name(row.utterance.audio)} ({_part(row) or 'no part'})" for row in f) for f in crossing
+        ),
+    )
+    yield Finding(
+        "duplicate-audio",
+        "warning",
+        "the same sound under several names: keep one, and check whose text and speaker is right",
+        tuple(
+            " = ".join(_name(row.utterance.audio) for row in found) for found in groups if found not in crossing
+        ),
+    )
+
+
+def _part(row: Measured) -> str:
+    return row.utterance.fields.get("part", "")
+
+
+def _leaks(rows: Sequence[Measured]) -> Iterator[Finding]:
+    parts = _by(rows, lambda row: _part(row))
+    people = {part: {row.utterance.speaker for row in own if row.utterance.speaker} for part, own in parts.items()}
+    yield Finding(
+        "speaker-in-training-and-test",
+        "error",
+        "these people are in the training part and in one that is measured: new people would do worse",
+        tuple(
+            f"{name} ({train} and {held})"
+            for train in sorted(TRAINING & people.keys())
+            for held in sorted(HELD_OUT & people.keys())
+            for name in sorted(people[train] & people[held])
+        ),
+    )
+    texts = {part: _sentences(own) for part, own in parts.items()}
+    for learned in ("enroll", "train"):
+        if learned in texts and "test" in texts:
+            both = sorted(texts[learned].keys() & texts["test"].keys())
+            yield Finding(
+                f"text-in-{learned}-and-test",
+                "error" if learned == "enroll" else "warning",
+                f"sentences of {SENTENCE_WORDS} words or more in both {learned} and test: the error of what was "
+                f"{'adapted' if learned == 'enroll' else 'trained'} on them is flattered, measure on others",
+                tuple(f"{text!r}: {texts[learned][text]} and {texts['test'][text]} times" for text in both),
+            )
+
+
+def _by(rows: Sequence[Measured], key: Callable[[Measured], str]) -> dict[str, list[Measured]]:
+    found: dict[str, list[Measured]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
+
+
+def _sentences(rows: Sequence[Measured]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for row in rows:
+        text = normalize(row.utterance.text or "")
+        if len(text.split()) >= SENTENCE_WORDS:
+            found[text] = found.get(text, 0) + 1
+    return found
+
+
+LOOKS: tuple[Callable[[Sequence[Measured]], Iterator[Finding]], ...] = (
+    _readable,
+    _levels,
+    _durations,
+    _texts,
+    _duplicates,
+    _leaks,
+)

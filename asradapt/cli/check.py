@@ -1,0 +1,122 @@
+"""`asradapt check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asradapt.cli.common import (
+    json_option,
+    model_options,
+    note,
+    open_model,
+    print_json,
+    progress,
+    report_problems,
+    say,
+    seed_option,
+    where_option,
+)
+from asradapt.types import Failure, Utterance
+
+if TYPE_CHECKING:
+    from asradapt.checks import Checked, Finding, Match
+
+SHOWN = 10  # rows of a finding that are listed
+
+
+def _matches(rows: list[Utterance], model: str, device: str, seed: int) -> list[Match]:
+    from asradapt.checks import match_texts
+
+    source = open_model(model, device)
+    with progress() as bar:
+        found, _ = match_texts(source, rows, seed=seed, progress=lambda share: bar("listening", share))
+    return sorted(found, key=lambda one: (-one.share, one.margin))
+
+
+def _mismatch(matches: list[Match]) -> Finding:
+    from asradapt.checks import Finding
+    from asradapt.checks.text_match import LEAST_OTHERS
+
+    if any(one.others < LEAST_OTHERS for one in matches):
+        note(f"fewer than {LEAST_OTHERS} other texts: whether audio and text belong together cannot be told")
+
+    items = tuple(
+        f"{one.utterance.audio.name}: {one.share:.0%} of {one.others} other texts fit as well as its own, "
+        f"{one.utterance.text!r}"
+        for one in matches
+        if one.suspect
+    )
+    return Finding(
+        "text-mismatch",
+        "warning",
+        "the audio hardly says its text: listen to these, correct or remove them",
+        items,
+    )
+
+
+def _print(checked: Checked, findings: list[Finding]) -> None:
+    summary = checked.summary()
+    say(f"{summary['rows']} rows, {summary['speakers']} speakers, {summary['minutes']} minutes")
+    for name in ("parts", "rates", "channels"):
+        counts: Any = summary[name]
+        say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))
+    for finding in findings:
+        say(f"\n{finding.severity}: {finding.kind}, {len(finding.items)}: {finding.what}")
+        for item in finding.items[:SHOWN]:
+            say(f"  {item}")
+        if len(finding.items) > SHOWN:
+            say(f"  and {len(finding.items) - SHOWN} more (--json lists all)")
+    if not findings:
+        say("nothing to complain about")
+
+
+@click.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@where_option
+@click.option("--match-text", is_flag=True, help="Also ask the source model whether the audio says its text.")
+@model_options
+@seed_option
+@json_option
+def check(
+    manifest: Path,
+    where: tuple[str, ...],
+    match_text: bool,
+    model: str,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Check the recordings and texts of a manifest.
+
+    Levels, durations, sample rates, texts, the same sound twice (by content), sentences that are both enrolled
+    and tested, people both in training and test. Exit code 1 where something would falsify a measurement or
+    cannot be used.
+    """
+    from asradapt.checks import check_utterances
+    from asradapt.manifests import parse_where, read_manifest
+
+    read = read_manifest(manifest, where=parse_where(where))
+    with progress() as bar:
+        checked = check_utterances(read.utterances, progress=lambda share: bar("reading", share))
+    findings = list(checked.findings)
+    if match_text:
+        good = [row.utterance for row in checked.rows if row.seconds is not None]
+        mismatch = _mismatch(_matches(good, model, device, seed))
+        findings += [mismatch] if mismatch.items else []
+    unreadable = [Failure(str(row.utterance.audio), row.problem) for row in checked.rows if row.problem]
+    if as_json:
+        print_json(
+            {
+                "summary": checked.summary(),
+                "findings": [finding.as_dict() for finding in findings],
+                "failed": [failure.as_dict() for failure in (*read.failed, *unreadable)],
+                "warnings": list(read.warnings),
+            }
+        )
+    else:
+        _print(checked, findings)
+    report_problems(read.warnings, read.failed)
+    return 1 if checked.errors or read.failed else 0

@@ -1,0 +1,213 @@
+"""The work of `asradapt evaluate`: before and after, or any number of systems, and what else is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asradapt.cli import evaluate_output as output
+from asradapt.cli.common import command_line, note, open_model, open_store, progress
+from asradapt.cli.decoding_options import open_decoder
+from asradapt.types import Failure, Utterance
+
+if TYPE_CHECKING:
+    from asradapt.comparison import Comparison
+    from asradapt.decoding import Decoder
+    from asradapt.evaluation import Evaluation
+    from asradapt.models.base import SourceModel
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the options ask for.
+
+    Attributes:
+        speaker: Use this speaker's adaptation for all rows.
+        systems: The systems to compare; None for before and after.
+        common: Only utterances that every file has.
+        by: Columns of groups.
+        report: Where to write the report.
+        audio: Whether the report holds recordings.
+        dictionary: Pronunciations.
+        export: Where to write trn and ctm.
+        store: The store's folder.
+        model: The source model.
+        device: Where to compute.
+        seed: Of everything random.
+        show: Whether tables are printed.
+        decoding: The options of the decoder; empty for greedy decoding.
+    """
+
+    speaker: str | None
+    systems: str | None
+    common: bool
+    by: tuple[str, ...]
+    report: Path | None
+    audio: bool
+    dictionary: Path | None
+    export: Path | None
+    store: Path | None
+    model: str
+    device: str
+    seed: int
+    show: bool
+    decoding: dict[str, Any]
+
+    @property
+    def decoded(self) -> str:
+        """How our systems decode, in words."""
+        given = [f"--{name.replace('_', '-')} {value}" for name, value in self.decoding.items()]
+        return " ".join(given).replace(" True", "") or "greedy"
+
+    def decoder(self, source: SourceModel) -> Decoder | None:
+        """The decoder that is asked for; None for greedy decoding."""
+        if not self.decoding:
+            return None
+        unset = {
+            "lm": None,
+            "no_lm": False,
+            "beam": None,
+            "lm_weight": None,
+            "word_score": None,
+            "vocab_file": None,
+        }
+        return open_decoder(source, **{**unset, **self.decoding})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out.
+
+    Attributes:
+        content: For `--json`.
+        failed: What could not be used.
+        warnings: What somebody should look at.
+        empty: Whether nothing was evaluated.
+    """
+
+    content: dict[str, Any]
+    failed: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+    empty: bool
+
+
+def before_after(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
+    """Source and adapted model."""
+    from asradapt.comparison import from_evaluation
+    from asradapt.scoring import NORMALIZER
+
+    result = _evaluation(rows, wanted)
+    comparison = from_evaluation(result)
+    over = comparison.difference(0, 1, over_speakers=True, seed=wanted.seed)
+    content = result.as_dict() | {"difference_over_speakers": over.as_dict(), "decoding": wanted.decoded}
+    if result.speakers:
+        if wanted.show:
+            output.evaluation_table(result)
+            output.evaluation_summary(result, over, f"{NORMALIZER}, decoding {wanted.decoded}")
+        content |= _more(comparison, wanted)
+    return Outcome(content, result.failed, result.warnings, not result.speakers)
+
+
+def systems(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
+    """Any number of systems."""
+    from asradapt.comparison import compare_pairs
+    from asradapt.scoring import NORMALIZER
+
+    comparison = _comparison(rows, wanted)
+    content = comparison.as_dict() | {"decoding": wanted.decoded}
+    if comparison.utterances:
+        tests = compare_pairs(comparison, seed=wanted.seed)
+        content["pairs"] = [test.as_dict() for test in tests]
+        if wanted.show:
+            output.systems_table(comparison, f"{NORMALIZER}, decoding {wanted.decoded}")
+            output.pairs_table(tests)
+        content |= _more(comparison, wanted)
+    return Outcome(content, comparison.failed, comparison.warnings, not comparison.utterances)
+
+
+def _evaluation(rows: Sequence[Utterance], wanted: Wanted) -> Evaluation:
+    from asradapt.evaluation import evaluate
+    from asradapt.transcriber import Transcriber
+
+    source = open_model(wanted.model, wanted.device)
+    transcriber = Transcriber(source, open_store(wanted.store), None, wanted.decoder(source))
+    with progress() as bar:
+
+        def advance(done: float) -> None:
+            bar("evaluating", done / len(rows))
+
+        return evaluate(transcriber, rows, speaker=wanted.speaker, seed=wanted.seed, progress=advance)
+
+
+def _comparison(rows: Sequence[Utterance], wanted: Wanted) -> Comparison:
+    from asradapt.comparison import compare_systems, parse_systems
+    from asradapt.comparison.systems import needs_model
+
+    named = parse_systems(wanted.systems or "")
+    source = open_model(wanted.model, wanted.device) if needs_model(named) else None
+    with progress() as bar:
+        return compare_systems(
+            named,
+            rows,
+            model=source,
+            store=open_store(wanted.store),
+            common=wanted.common,
+            decoder=wanted.decoder(source) if source else None,
+            progress=lambda share: bar("evaluating", share),
+        )
+
+
+def _more(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
+    """Confusions and groups, and the files that are asked for."""
+    content = _confusions(comparison, wanted.dictionary) | _groups(comparison, wanted)
+    if wanted.export:
+        output.export(comparison, wanted.export)
+    if wanted.report:
+        _report(comparison, wanted.report, wanted)
+    return content
+
+
+def _confusions(comparison: Comparison, dictionary: Path | None) -> dict[str, Any]:
+    from asradapt.comparison import sounds_changed, words_changed
+
+    if len(comparison.systems) < 2:
+        return {}
+    found = {"words": words_changed(comparison).as_dict()}
+    if dictionary:
+        found["sounds"] = sounds_changed(comparison, dictionary)[0].as_dict()
+    return {"confusions": found}
+
+
+def _groups(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
+    from asradapt.comparison import fairness, spread, who_changed
+
+    if not wanted.by:
+        return {}
+    groups = [fairness(comparison, key, seed=wanted.seed) for key in wanted.by]
+    quantiles, changed = spread(comparison), who_changed(comparison, seed=wanted.seed)
+    if wanted.show:
+        for group in groups:
+            output.fairness_table(group)
+        output.people_summary(quantiles, changed)
+    return {
+        "groups": [group.as_dict() for group in groups],
+        "spread": quantiles,
+        "changes": [one.as_dict() for one in changed],
+    }
+
+
+def _report(comparison: Comparison, path: Path, wanted: Wanted) -> None:
+    from asradapt.report import ReportOptions, write_report
+
+    options = ReportOptions(
+        by=wanted.by,
+        audio=wanted.audio,
+        dictionary=wanted.dictionary,
+        seed=wanted.seed,
+        command=command_line(),
+        settings={"Decoding": wanted.decoded},
+    )
+    write_report(comparison, path, options)
+    note(f"wrote {path}")

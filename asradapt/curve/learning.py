@@ -1,0 +1,186 @@
+"""Enrol everybody with more and more minutes, all in batched jobs, and measure each point."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from asradapt.adaptation.mixed import IDENTITY
+from asradapt.curve.draw import draw, forecast
+from asradapt.curve.points import Curve, CurveOptions, Point, Run
+from asradapt.enrolment import enroll
+from asradapt.enrolment.folds import speaker_seed
+from asradapt.errors import ManifestError
+from asradapt.models.base import SourceModel
+from asradapt.scoring import normalize, score, total
+from asradapt.store import SpeakerStore
+from asradapt.transcriber import Transcriber, Transcript, Window
+from asradapt.types import Failure, Utterance
+
+Progress = Callable[[str, float], None]
+People = Mapping[str, Sequence[Utterance]]
+
+ENOUGH = 0.95  # a person with this share of a point's minutes has them
+
+
+def learning_curve(
+    model: SourceModel,
+    recordings: People,
+    tests: People,
+    options: CurveOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Curve:
+    """Enrols people with more and more minutes and measures each on their test recordings.
+
+    Args:
+        model: The source model.
+        recordings: What may be enrolled, by speaker, with durations.
+        tests: What is measured, by speaker; people without tests are left out.
+        options: Which points to measure.
+        progress: Called with what is being done and the share of the whole that is done.
+
+    Raises:
+        ManifestError: Nobody has both kinds of recordings, durations are missing, or no point has enough audio.
+    """
+    options = options or CurveOptions()
+    warnings: list[str] = []
+    people = _people(recordings, tests, warnings)
+    minutes = _minutes(people, recordings, options, warnings)
+    tell: Progress = progress or (lambda stage, share: None)
+    names = _names(people, minutes, options.repeats)
+    parts = {
+        name: draw(recordings[who], length, speaker_seed(options.seed + repeat, who))
+        for (who, length, repeat), name in names.items()
+    }
+    with tempfile.TemporaryDirectory(prefix="asradapt-curve-") as folder:
+        store = SpeakerStore(Path(folder))
+        enrolment = replace(options.enrolment, seed=options.seed)
+        done = enroll(
+            model, parts, options=enrolment, store=store, progress=lambda stage, share: tell(stage, 0.85 * share)
+        )
+        failed, warnings = list(done.failed), warnings + list(done.warnings)
+        adapted = {one.record.speaker for one in done.speakers if one.record.method != IDENTITY}
+        heard = _hear(
+            model,
+            store,
+            people,
+            tests,
+            names,
+            adapted,
+            failed,
+            lambda share: tell("measuring", 0.85 + 0.15 * share),
+        )
+    points = _points(people, minutes, options.repeats, names, parts, adapted, heard, tests)
+    longest = {who: names[who, minutes[-1], 1] for who in people}
+    tested = tuple(
+        (one, heard[id(one), ""], heard[id(one), longest[who]])
+        for who in people
+        for one in tests[who]
+        if (id(one), longest[who]) in heard
+    )
+    source = total(score(u.text or "", text) for u, text, _ in tested)
+    return Curve(people, source, points, tested, tuple(dict.fromkeys(failed)), tuple(dict.fromkeys(warnings)))
+
+
+def _people(recordings: People, tests: People, warnings: list[str]) -> tuple[str, ...]:
+    both = tuple(name for name in recordings if name in tests)
+    if left := sorted({*recordings, *tests} - {*both}):
+        warnings.append(f"{len(left)} speakers have no recordings of one of the two parts: {', '.join(left[:10])}")
+    if not both:
+        raise ManifestError("nobody has recordings both to enrol and to test; check --enroll and --test")
+    unknown = [str(one.audio) for name in both for one in recordings[name] if not one.duration]
+    if unknown:
+        raise ManifestError(f"{len(unknown)} rows have no duration, such as {unknown[0]}: a curve needs them")
+    return both
+
+
+def _minutes(
+    people: Sequence[str], recordings: People, options: CurveOptions, warnings: list[str]
+) -> tuple[float, ...]:
+    """The points for which everybody has enough audio."""
+    least, who = min((sum(one.duration or 0 for one in recordings[name]) / 60, name) for name in people)
+    kept = tuple(length for length in options.minutes if ENOUGH * length <= least)
+    if dropped := [f"{length:g}" for length in options.minutes if length not in kept]:
+        warnings.append(f"no point at {', '.join(dropped)} minutes: {who} has only {least:.1f}")
+    if not kept:
+        raise ManifestError(f"{who} has only {least:.2f} minutes; ask for fewer minutes than that")
+    return kept
+
+
+Names = dict[tuple[str, float, int], str]  # speaker, minutes, repeat: the name of the point in the store
+
+
+def _names(people: Sequence[str], minutes: Sequence[float], repeats: int) -> Names:
+    """A short name for every point; the order is that of the jobs, so that long points do not meet late."""
+    keys = [(who, length, r) for length in reversed(minutes) for who in people for r in range(1, repeats + 1)]
+    return {key: f"point-{number}" for number, key in enumerate(keys)}
+
+
+Heard = dict[tuple[int, str], str]  # identity of the utterance, name of the point (empty: source): the text
+
+
+def _hear(
+    model: SourceModel,
+    store: SpeakerStore,
+    people: Sequence[str],
+    tests: People,
+    names: Names,
+    adapted: set[str],
+    failed: list[Failure],
+    tell: Callable[[float], None],
+) -> Heard:
+    """The texts of all test recordings by the source and by every point; all points share the batches."""
+    usable = [(who, one) for who in people for one in tests[who] if normalize(one.text or "")]
+    rows = [(one, "", replace(one, speaker=None)) for _, one in usable]
+    rows += [
+        (one, name, replace(one, speaker=name))
+        for (who, _, _), name in names.items()
+        if name in adapted
+        for owner, one in usable
+        if owner == who
+    ]
+    origin = {id(row): (id(one), name) for one, name, row in rows}
+    heard: Heard = {}
+    for item in Transcriber(model, store).transcribe([row for *_, row in rows]):
+        if isinstance(item, Window):
+            failed += item.failed
+        elif isinstance(item, Transcript):
+            heard[origin[id(item.utterance)]] = item.text
+            tell(len(heard) / len(rows))
+    for (who, _, _), name in names.items():
+        for owner, one in usable:
+            if owner == who and name not in adapted and (id(one), "") in heard:
+                heard[id(one), name] = heard[id(one), ""]  # the source is kept
+    return heard
+
+
+def _points(
+    people: Sequence[str],
+    minutes: Sequence[float],
+    repeats: int,
+    names: Names,
+    parts: People,
+    adapted: set[str],
+    heard: Heard,
+    tests: People,
+) -> tuple[Point, ...]:
+    points: list[Point] = []
+    for length in minutes:
+        runs = []
+        for repeat in range(1, repeats + 1):
+            own = {who: names[who, length, repeat] for who in people}
+            counts = [
+                score(one.text or "", heard[id(one), name])
+                for who, name in own.items()
+                for one in tests[who]
+                if (id(one), name) in heard
+            ]
+            seconds = sum(one.duration or 0.0 for name in own.values() for one in parts[name])
+            runs.append(Run(repeat, seconds, sum(name in adapted for name in own.values()), total(counts)))
+        before = [(point.minutes, point.mean) for point in points]
+        told = forecast([x for x, _ in before], [y for _, y in before], length) if len(before) > 1 else None
+        points.append(Point(length, tuple(runs), told))
+    return tuple(points)

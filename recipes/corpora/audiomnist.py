@@ -1,0 +1,39 @@
+"""AudioMNIST (Becker et al. 2018): 60 people say each digit fifty times.
+
+ROOT/data/01/0_01_0.wav    digit, speaker, take
+ROOT/data/audioMNIST_meta.txt    JSON by speaker: accent, age, gender, native speaker, ...
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rows import Corpus, layout, read_text, require
+
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+ENROLL_TAKES = 10
+
+
+@layout("audiomnist")
+def parse(root: Path) -> Corpus:
+    """All takes; the first ten of each digit are for enrolment."""
+    corpus = Corpus()
+    table = next(iter(sorted(root.rglob("audioMNIST_meta.txt"))), None)
+    people = json.loads(read_text(table) or "{}") if table else {}
+    for audio in sorted(root.rglob("*_*_*.wav")):
+        digit, speaker, take = audio.stem.split("_")
+        if not (digit.isdigit() and int(digit) < 10 and take.isdigit()):
+            corpus.skipped["another name"] += 1
+            continue
+        known = people.get(speaker, {})
+        corpus.add(
+            audio,
+            DIGITS[int(digit)],
+            speaker,
+            age=str(known.get("age", "")),
+            gender=str(known.get("gender", ""))[:1],
+            accent=str(known.get("accent", "")).lower(),
+            part="enroll" if int(take) < ENROLL_TAKES else "test",
+        )
+    return require(corpus, root, "files data/01/0_01_0.wav")

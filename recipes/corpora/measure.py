@@ -1,0 +1,178 @@
+"""Run a recipe: check the recordings, enrol everybody, measure, report; all by the project's own commands.
+
+    python recipes/corpora/measure.py recipes/fsdd/config.toml SPEECH --work WORK [--curve] [--model NAME]
+
+SPEECH is the folder that holds the corpus (`simulated` needs none). WORK/NAME keeps the manifest, the store of
+speakers, the JSON of every command and report.html. Prints a table in Markdown for docs/results.md; the same
+seed gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from asradapt.cli import run as command
+from asradapt.errors import AsradaptError
+from prepare import prepare
+from recipe import Recipe, Simulated, read_recipe
+
+HEAD = (
+    "| recipe | adapted | WER before → after | for other recordings | for other people | CER before → after | "
+    "better/equal/worse |\n|---|---|---|---|---|---|---|"
+)
+
+
+def run(arguments: list[str], out: Path | None = None) -> dict[str, Any]:
+    """Run an asradapt command in this process; with `out` it prints JSON, which is kept there."""
+    print("asradapt", *arguments, file=sys.stderr, flush=True)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = command([*arguments, *(["--json"] if out else [])])
+    if code not in (0, 1):
+        sys.exit(f"asradapt {arguments[0]} failed with exit code {code}")
+    if out is None:
+        return {}
+    out.write_text(printed.getvalue(), encoding="utf-8")
+    content: dict[str, Any] = json.loads(printed.getvalue())
+    if "error" in content:
+        sys.exit(f"error: {content['error']}")
+    return content
+
+
+def simulate(wanted: Simulated, work: Path) -> Path:
+    """Simulate the people of a recipe: every condition reads the same sentences; one manifest for all."""
+    prompts = run(["prompts", "--count", str(2 * wanted.sentences)], work / "prompts.json")["prompts"]
+    rows = []
+    for part, texts in (("enroll", prompts[: wanted.sentences]), ("test", prompts[wanted.sentences :])):
+        source = work / f"{part}.txt"
+        source.write_text("".join(f"{one['text']}\n" for one in texts), encoding="utf-8")
+        for name, traits in wanted.traits.items():
+            folder = work / f"{part}-{name}"
+            voices = [word for voice in wanted.voices for word in ("--voice", voice)]
+            people = ["--speakers", str(wanted.speakers), "--seed", str(wanted.seed)]
+            run(["simulate", str(source), "--out", str(folder), "--part", part, *people, *voices, *traits])
+            for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                row |= {"audio_filepath": f"{folder.name}/{row['audio_filepath']}", "condition": name}
+                rows.append(row | {"speaker": f"{row['speaker']}-{name}"})
+    manifest = work / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return manifest
+
+
+def manifest_of(recipe: Recipe, data: Path, work: Path) -> Path:
+    """The manifest of a recipe: given, written by its parser, or simulated."""
+    if recipe.simulate:
+        return simulate(recipe.simulate, work)
+    if recipe.manifest:
+        return data / recipe.manifest
+    print("\n".join(prepare(recipe, data, work / "manifest.jsonl")), file=sys.stderr)
+    return work / "manifest.jsonl"
+
+
+def _interval(ends: dict[str, float | None]) -> str:
+    return "too few" if ends["low"] is None else f"{ends['low']:+.1%} to {ends['high']:+.1%}"
+
+
+def row(recipe: Recipe, found: dict[str, Any]) -> str:
+    """One line of the table."""
+    before, after, changed = found["pooled"]["before"], found["pooled"]["after"], found["changed"]
+    adapted = sum(one["decision"] == "adapted" for one in found["speakers"])
+    cells = [
+        recipe.name,
+        f"{adapted}/{len(found['speakers'])}",
+        f"{before['wer']:.1%} → {after['wer']:.1%}",
+        _interval(found["pooled"]["difference"]),
+        _interval(found["difference_over_speakers"]),
+        f"{before['cer']:.1%} → {after['cer']:.1%}",
+        f"{changed['better']}/{changed['equal']}/{changed['worse']}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def group_rows(found: dict[str, Any]) -> list[str]:
+    """The groups of every column in Markdown."""
+    lines = []
+    for table in found.get("groups", []):
+        lines += [
+            f"\n| {table['by']} | speakers | WER before → after | difference, for other people |",
+            "|---|--:|---|---|",
+        ]
+        for group in table["groups"]:
+            rates = f"{group['before']['wer']:.1%} → {group['after']['wer']:.1%}"
+            lines.append(
+                f"| {group['group']} | {group['speakers']} | {rates} | {_interval(group['difference'])} |"
+            )
+        gap = table["gap"]
+        lines.append(f"\nGap of best and worst: {gap['before']:.1%} → {gap['after']:.1%}.")
+    return lines
+
+
+def curve_rows(found: dict[str, Any]) -> list[str]:
+    """The learning curve in Markdown."""
+    lines = ["\n| minutes | WER | repeats | forecast |", "|--:|--:|---|--:|"]
+    lines.append(f"| 0 | {found['source']['wer']:.1%} | | |")
+    for point in found["points"]:
+        repeats = ", ".join(f"{one['wer']:.1%}" for one in point["runs"])
+        told = "" if point["forecast"] is None else f"{point['forecast']:.1%}"
+        lines.append(f"| {point['minutes']:g} | {point['wer']:.1%} | {repeats} | {told} |")
+    return lines
+
+
+def measure(recipe: Recipe, data: Path, work: Path, *, curve: bool, model: str, seed: int) -> list[str]:
+    """Runs all steps of a recipe and returns the tables, a line each."""
+    work = (work / recipe.name).resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    manifest = str(manifest_of(recipe, data.resolve(), work))
+    common = ["--manifest", manifest, "--model", model, "--seed", str(seed)]
+    checked = run(["check", manifest], work / "check.json")
+    for finding in checked["findings"]:
+        print(f"{finding['severity']}: {finding['kind']}, {len(finding['items'])}", file=sys.stderr)
+    store = ["--store", str(work / "store")]
+    if recipe.adapt:
+        wanted = ["--where", "part=enroll", *recipe.enroll]
+        run(["enroll", "--every-speaker", *common, *store, *wanted], work / "enroll.json")
+    by = ["--by", ",".join(recipe.by)] if recipe.by else []
+    report = ["--report", str(work / "report.html")]
+    test = [*common, *store, "--where", "part=test"]
+    found = run(["evaluate", *test, *by, *report], work / "evaluate.json")
+    lines = [HEAD, row(recipe, found), *group_rows(found)]
+    if curve and recipe.curve:
+        points = [
+            "--minutes",
+            recipe.curve,
+            "--repeats",
+            str(recipe.repeats),
+            "--report",
+            str(work / "curve.html"),
+        ]
+        lines += curve_rows(run(["curve", *common, *points], work / "curve.json"))
+    return lines
+
+
+def main() -> None:
+    """Run one recipe."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("data", type=Path, nargs="?", default=Path())
+    parser.add_argument("--work", type=Path, default=Path(".scratch/recipes"))
+    parser.add_argument("--curve", action="store_true", help="also the learning curve, which takes longest")
+    parser.add_argument("--model", default="source_en")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    try:
+        recipe = read_recipe(args.config)
+        lines = measure(recipe, args.data, args.work, curve=args.curve, model=args.model, seed=args.seed)
+    except AsradaptError as error:
+        sys.exit(f"error: {error}")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

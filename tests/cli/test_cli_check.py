@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+
+import torch
+from samples import write_rows
+
+from asradapt.models.source import save_source
+
+
+def test_a_good_manifest(asradapt, recordings):
+    done = asradapt("check", recordings / "manifest.jsonl", "--json")
+    assert (done.code, done.json["findings"]) == (0, [])
+    assert done.json["summary"]["parts"] == {"enroll": 24, "test": 8}
+    shown = asradapt("check", recordings / "manifest.jsonl", "--where", "part=test")
+    assert "8 rows, 2 speakers" in shown.out
+    assert "nothing to complain about" in shown.out
+
+
+def test_what_falsifies_a_measurement_is_an_error(asradapt, recordings, tmp_path):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
+    first = rows[0] | {"part": "test", "text": "another one"}
+    full = [row | {"audio_filepath": str(recordings / row["audio_filepath"])} for row in [*rows, first]]
+    done = asradapt("check", write_rows(tmp_path / "m.jsonl", full))
+    assert done.code == 1
+    assert "error: duplicate-across-parts, 1:" in done.out
+    assert "ann0.wav (enroll)" in done.out
+
+
+def test_swapped_texts_are_found(asradapt, recordings, tmp_path, tiny_model):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
+    rows[2]["text"], rows[20]["text"] = rows[20]["text"], rows[2]["text"]
+    full = [row | {"audio_filepath": str(recordings / row["audio_filepath"])} for row in rows]
+    sure = tiny_model(kernel=5)  # the model that heard the texts, with sharper scores
+    with torch.no_grad():
+        for weight in sure.module.output.parameters():
+            weight.mul_(5.0)
+    model = tmp_path / "sure.safetensors"
+    save_source(sure, model, dtype=torch.float32)
+    arguments = ("check", write_rows(tmp_path / "m.jsonl", full), "--match-text", "--model", model)
+    content = asradapt(*arguments, "--json").json
+    (finding,) = [one for one in content["findings"] if one["kind"] == "text-mismatch"]
+    assert {item.split(":")[0] for item in finding["items"]} == {
+        rows[2]["audio_filepath"],
+        rows[20]["audio_filepath"],
+    }
+
+
+def test_a_missing_manifest_is_told(asradapt):
+    done = asradapt("check", "no.jsonl")
+    assert done.code == 1
+    assert "no.jsonl does not exist" in done.err

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asradapt.checks import check_utterances, match_texts
+from asradapt.transcriber import Transcriber, Transcript
+from asradapt.types import Utterance
+
+RATE = 16_000
+
+
+@pytest.fixture
+def clip(tmp_path, babble):
+    """Makes a recording and its row: `clip("a.wav", "text", seconds=2.0, part="test")`."""
+
+    def make(name, text="one two three four", *, seconds=2.0, seed=None, speaker="ann", rate=RATE, **fields):
+        samples = babble(seconds, hash(name) % 1000 if seed is None else seed, rate=rate).numpy()
+        samples *= fields.pop("gain", 1.0)
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, samples, rate, **fields.pop("format", {}))
+        return Utterance(path, text, speaker, fields.pop("duration", None), fields)
+
+    return make
+
+
+def kinds(*utterances):
+    found = check_utterances(utterances)
+    return {one.kind: one.items for one in found.findings}
+
+
+def test_nothing_is_wrong_with_good_recordings(clip):
+    rows = [clip("a.wav", part="enroll", duration=2.0), clip("b.wav", "five six seven eight", part="test")]
+    checked = check_utterances(rows)
+    assert checked.findings == ()
+    assert checked.errors == 0
+    summary = checked.summary()
+    assert (summary["rows"], summary["minutes"], summary["parts"]) == (2, 0.07, {"enroll": 1, "test": 1})
+
+
+def test_levels_durations_rates_and_unreadable_files(clip, tmp_path):
+    rows = [
+        clip("clipped.wav", gain=30.0),
+        clip("silent.wav", gain=0.0),
+        clip("quiet.wav", gain=0.02),
+        clip("wrong.wav", duration=3.0),
+        clip("slow.wav", rate=8000),
+        Utterance(tmp_path / "no.wav", "one two"),
+    ]
+    found = kinds(*rows)
+    assert found["unreadable"][0].startswith(str(tmp_path / "no.wav"))
+    assert {item.split("/")[-1].split(":")[0] for item in found["level"]} == {"clipped.wav", "silent.wav"}
+    assert [item.split("/")[-1].split(":")[0] for item in found["quiet"]] == ["quiet.wav"]
+    assert "3.00 s stated, 2.00 s long" in found["duration"][0]
+    assert "8000 Hz" in found["rates"][0]
+
+
+def test_texts_that_are_missing_odd_or_too_fast(clip):
+    found = kinds(
+        clip("a.wav", "..."),
+        clip("b.wav", "room 12 costs 5€ <noise>"),
+        clip("c.wav", "one two three four five six seven eight nine ten eleven twelve thirteen", seconds=1.0),
+        clip("d.wav", "a b c d", seconds=30.0),
+        clip("e.wav", "yes", seconds=30.0),  # one word may stand alone
+    )
+    assert "'...'" in found["no-text"][0]
+    assert found["characters"][0].endswith("1 2 5 < > €")
+    assert [item.split(":")[0].split("/")[-1] for item in found["speed"]] == ["c.wav", "d.wav"]
+
+
+def test_the_same_sound_under_another_name_or_format_is_found(clip):
+    found = kinds(
+        clip("a.wav", seed=1, part="enroll"),
+        clip("b.mp3", seed=1, part="enroll", gain=0.5),
+        clip("c.wav", seed=2, part="enroll"),
+        clip("d.flac", seed=2, part="test"),
+        clip("e.wav", seed=3, part="test"),
+        clip("f.wav", seed=4, part="test", gain=0.0),
+        clip("g.wav", seed=5, part="test", gain=0.0),  # silence is the same as no sound
+    )
+    assert len(found["duplicate-audio"]) == 1
+    assert "a.wav = " in found["duplicate-audio"][0]
+    assert "b.mp3" in found["duplicate-audio"][0]
+    (crossing,) = found["duplicate-across-parts"]
+    assert "c.wav (enroll)" in crossing
+    assert "d.flac (test)" in crossing
+
+
+def test_sentences_and_people_that_leak_into_what_is_measured(clip):
+    found = kinds(
+        clip("a.wav", "the same four words", part="enroll"),
+        clip("b.wav", "The SAME four words!", part="test"),
+        clip("c.wav", "yes", part="enroll"),
+        clip("d.wav", "yes", part="test"),
+        clip("e.wav", "other words than those here", part="train", speaker="bob"),
+        clip("f.wav", "some words of another kind", part="test", speaker="bob"),
+    )
+    assert found["text-in-enroll-and-test"] == ("'the same four words': 1 and 1 times",)
+    assert found["speaker-in-training-and-test"] == ("bob (train and test)",)
+    assert "text-in-train-and-test" not in found
+
+
+def sure_of_itself(model):
+    """The model with sharper scores: what it hears is far more likely to it than anything else."""
+    with torch.no_grad():
+        for weight in model.module.output.parameters():
+            weight.mul_(5.0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory, babble, tiny_model):
+    """Recordings with the texts that a model hears in them: the right ones."""
+    model, folder = sure_of_itself(tiny_model(kernel=5)), tmp_path_factory.mktemp("spoken")
+    rows = []
+    for number in range(30):
+        soundfile.write(folder / f"{number}.wav", babble(0.8 + 0.02 * number, number).numpy(), RATE)
+        rows.append(Utterance(folder / f"{number}.wav", None, "ann"))
+    heard = [one for one in Transcriber(model).transcribe(rows) if isinstance(one, Transcript)]
+    return model, [Utterance(one.utterance.audio, one.text, "ann") for one in heard]
+
+
+def test_right_texts_are_believed_and_swapped_ones_are_found(spoken):
+    model, rows = spoken
+    right, failed = match_texts(model, rows)
+    assert failed == []
+    assert not any(one.suspect for one in right)
+    assert min(one.others for one in right) >= 20
+    assert sum(one.margin > 0 for one in right) >= 28
+    swapped = list(rows)
+    for a, b in ((0, 9), (3, 20), (11, 25)):
+        swapped[a] = Utterance(rows[a].audio, rows[b].text, "ann")
+        swapped[b] = Utterance(rows[b].audio, rows[a].text, "ann")
+    found, _ = match_texts(model, swapped)
+    assert {place for place, one in enumerate(found) if one.suspect} == {0, 3, 9, 11, 20, 25}
+
+
+def test_a_few_texts_are_too_few_to_suspect_any(spoken):
+    model, rows = spoken
+    swapped = [Utterance(rows[a].audio, rows[b].text, "ann") for a, b in ((0, 9), (9, 0), (3, 3), (20, 20))]
+    found, _ = match_texts(model, swapped)
+    assert found[0].share > 0.3  # the other text fits better
+    assert not any(one.suspect for one in found)
+
+
+def test_what_cannot_be_matched_fails_alone(spoken, tmp_path):
+    model, rows = spoken
+    broken = [Utterance(tmp_path / "no.wav", rows[0].text), Utterance(rows[0].audio, "größe 3")]
+    found, failed = match_texts(model, [*broken, *rows[:2]])
+    assert len(found) == 2
+    assert [failure.item for failure in failed] == [str(tmp_path / "no.wav"), str(rows[0].audio)]
+    alone, _ = match_texts(model, rows[:1])
+    assert (alone[0].others, alone[0].suspect) == (0, False)
+    assert np.isfinite(alone[0].margin)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from asradapt.errors import ManifestError
+from asradapt.scoring import score
+from asradapt.scoring.hypotheses import ctm_lines, read_hypotheses, trn_lines
+
+SCLITE = Path("/usr/lib/sctk/bin/sclite")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.jsonl", '{"id": "u1", "text": "one two"}\n\n{"id": "u2", "text": ""}\n', {"u1": "one two", "u2": ""}),
+        ("a.jsonl", '{"audio_filepath": "x/u1.wav", "text": "said", "pred_text": "heard"}', {"x/u1.wav": "heard"}),
+        ("a.json", '{"results": [{"audio": "u1.wav", "text": "one"}], "failed": []}', {"u1.wav": "one"}),
+        ("a.json", '[{"file": "u1", "hypothesis": "one"}]', {"u1": "one"}),
+        ("a.trn", ";; note\none  two (ann-u1)\n(ann-u2)\n", {"ann-u1": "one two", "ann-u2": ""}),
+        (
+            "a.ctm",
+            "u1 1 0.5 0.1 two 0.9\nu1 1 0.1 0.2 one\n;; x\nu2 A 0 1 three",
+            {"u1": "one two", "u2": "three"},
+        ),
+    ],
+)
+def test_what_others_write_is_read(tmp_path, name, content, expected):
+    path = tmp_path / name
+    path.write_text(content)
+    assert read_hypotheses(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "a.jsonl",
+            '{"id": "u1"}\n{"text": "x"}\nno\n',
+            "line 1 needs one of .*; line 2 needs .*; line 3 is not JSON",
+        ),
+        ("a.trn", "one two\n", "line 1 does not end with the utterance's name"),
+        ("a.ctm", "u1 1 x 0.1 two\nu1 1", "line 1 is not: file .*; line 2 is not"),
+        ("a.jsonl", '{"id": "u1", "text": "a"}\n{"id": "u1", "text": "b"}', "line 2 names u1 again"),
+        ("a.trn", "\n", "holds no hypothesis"),
+    ],
+)
+def test_what_is_wrong_is_named_all_at_once(tmp_path, name, content, said):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ManifestError, match=said):
+        read_hypotheses(tmp_path / name)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(ManifestError, match="cannot be read"):
+        read_hypotheses(tmp_path / "no.trn")
+
+
+def test_what_is_written_can_be_read_again(tmp_path):
+    texts = {"u 1": "one two", "u(2)": "", "u3": "three"}
+    (tmp_path / "a.trn").write_text("\n".join(trn_lines(texts, {"u 1": "an-n", "u3": "bob"})))
+    assert read_hypotheses(tmp_path / "a.trn") == {"an_n-u_1": "one two", "nobody-u_2_": "", "bob-u3": "three"}
+    (tmp_path / "a.ctm").write_text("\n".join(ctm_lines(texts, {"u3": 2.0, "u 1": 3.0})))
+    assert read_hypotheses(tmp_path / "a.ctm") == {"u_1": "one two", "u3": "three"}
+    lines = (tmp_path / "a.ctm").read_text().splitlines()
+    assert "u_1 1 1.500 1.500 two" in lines
+    assert json.dumps(lines[0]).startswith('";;')
+
+
+@pytest.mark.skipif(not SCLITE.exists(), reason="needs sctk: apt-get install sctk")
+def test_sclite_counts_the_same_words_and_errors(tmp_path):
+    said = {"u1": "the cat sat on the mat", "u2": "hello there", "u3": "go"}
+    heard = {"u1": "the bat sat on mat", "u2": "hello there you", "u3": ""}
+    speakers = {"u1": "ann", "u2": "bob", "u3": "bob"}
+    for name, texts in (("ref", said), ("hyp", heard)):
+        (tmp_path / f"{name}.trn").write_text("".join(f"{line}\n" for line in trn_lines(texts, speakers)))
+    command = [
+        SCLITE,
+        "-r",
+        tmp_path / "ref.trn",
+        "trn",
+        "-h",
+        tmp_path / "hyp.trn",
+        "trn",
+        "-i",
+        "rm",
+        "-o",
+        "rsum",
+    ]
+    printed = subprocess.run([*command, "stdout"], check=True, capture_output=True, text=True).stdout
+    table = [[cell.split() for cell in line.split("|")] for line in printed.splitlines()]
+    rows = {
+        cells[1][0]: [int(n) for n in cells[3][1:4]]
+        for cells in table
+        if len(cells) > 3 and cells[1] in (["ann"], ["bob"])
+    }
+    for speaker in ("ann", "bob"):
+        counts = [score(said[u], heard[u]) for u in said if speakers[u] == speaker]
+        ours = [sum(getattr(c, k) for c in counts) for k in ("substitutions", "deletions", "insertions")]
+        assert rows[speaker] == ours

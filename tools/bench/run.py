@@ -1,0 +1,86 @@
+"""All benchmarks in one command: the tables as Markdown, and JSON beside them.
+
+    python tools/bench/run.py --out docs/benchmarks/cpu [--device cpu] [--quick]
+
+Each benchmark is a process of its own; one that fails is named at the end, and the others are still run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from measuring import Table, machine
+
+HERE = Path(__file__).parent
+
+
+def suite(device: str, quick: bool, manifest: Path | None) -> dict[str, list[str]]:
+    """The benchmarks and their arguments."""
+    rounds = ["--rounds", "2" if quick else "5"]
+    data = ["--manifest", str(manifest), "--where", "part=test"] if manifest else []
+    every = {
+        "features": ["features.py", "--clips", "100" if quick else "1000", "--device", device, *rounds],
+        "speakers": ["speakers.py", "--device", device, *rounds],
+        "end_to_end": ["end_to_end.py", "--device", device, *rounds, *data],
+        "enrolment": [
+            "enrolment_throughput.py",
+            "--device",
+            device,
+            "--speakers",
+            "1",
+            "8",
+            *([] if quick else ["64"]),
+        ],
+        "precision": ["precision.py", *rounds, *data],
+        "memory": ["memory.py", "--files", "200" if quick else "10000", "--hours", "0.05" if quick else "1"],
+    }
+    if device != "cpu":
+        every.pop("precision")
+        every.pop("memory")
+    return every
+
+
+def main() -> None:
+    """Run the suite."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="files OUT.md and OUT.json are written")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--manifest", type=Path, help="real recordings for the end-to-end run; else the demo's")
+    parser.add_argument("--only", nargs="*", help="names of benchmarks")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter that also has the peers")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything runs")
+    args = parser.parse_args()
+    parts, failed = {}, []
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "TOKENIZERS_PARALLELISM": "false"}
+    for name, (script, *options) in suite(args.device, args.quick, args.manifest).items():
+        if args.only and name not in args.only:
+            continue
+        print(f"== {name}", file=sys.stderr, flush=True)
+        part = args.out.with_name(f".{args.out.name}.{name}.json")
+        command = [args.python, str(HERE / script), *options, "--json", str(part)]
+        if subprocess.run(command, env=environment, check=False).returncode:
+            failed.append(name)
+            continue
+        parts[name] = json.loads(part.read_text())
+        part.unlink()
+    text = [f"Machine: {machine()}.", ""]
+    for part in parts.values():
+        for table in part["tables"]:
+            columns = list(table["rows"][0]) if table["rows"] else []
+            rows = [list(row.values()) for row in table["rows"]]
+            notes = [f"Seconds are {part['clock']} time.", *table["notes"]]
+            text.append(Table(table["title"], columns, rows, notes).markdown())
+    args.out.with_suffix(".md").write_text("\n".join(text), encoding="utf-8")
+    args.out.with_suffix(".json").write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
