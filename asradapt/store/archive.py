@@ -16,8 +16,10 @@ from asradapt.store.files import replace_file, unique
 from asradapt.store.names import validate_speaker
 from asradapt.store.record import RECORD_FILE, SpeakerRecord
 from asradapt.store.tensors import TENSORS_FILE
+from asradapt.store.vocabulary import VOCABULARY_FILE, decode
 
 _MAX_BYTES = {RECORD_FILE: 16 * 1024**2, TENSORS_FILE: 2 * 1024**3}
+_OPTIONAL_BYTES = {VOCABULARY_FILE: 1024**2}
 _MAX_RATIO = 100  # trained tensors hardly compress at all
 _RATIO_MATTERS_FROM = 1024**2
 _MALFORMED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
@@ -25,11 +27,12 @@ _NEVER = (1980, 1, 1, 0, 0, 0)  # the same speaker gives the same bytes
 
 
 def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path:
-    """Writes the two files of a speaker as one zip, complete or not at all.
+    """Writes the files of a speaker as one zip, complete or not at all.
 
     Args:
         path: The zip to write.
-        members: Contents of `speaker.json` and `adaptation.safetensors`.
+        members: Contents of `speaker.json`, `adaptation.safetensors` and, where there are phrases,
+            `vocabulary.json`.
         force: Whether to replace a file that exists.
 
     Returns:
@@ -47,24 +50,25 @@ def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path
     return path
 
 
-def read_archive(path: Path, *, name: str | None = None) -> tuple[SpeakerRecord, bytes]:
-    """Reads and checks the two files of a zip without writing either to the disk.
+def read_archive(path: Path, *, name: str | None = None) -> tuple[SpeakerRecord, bytes, tuple[str, ...]]:
+    """Reads and checks the files of a zip without writing any to the disk.
 
     Args:
         path: The zip, from anywhere.
         name: The name to give the speaker; by default the name in the archive.
 
     Returns:
-        The record, and the contents of `adaptation.safetensors`.
+        The record, the contents of `adaptation.safetensors`, and the speaker's phrases.
 
     Raises:
         InvalidSpeakerName: `name` cannot be a folder name.
-        StoreError: Not a zip, other members than the two, too large, or damaged; all problems are named.
+        StoreError: Not a zip, other members than these, too large, or damaged; all problems are named.
     """
     members = _members(path)
     try:
         record = SpeakerRecord.from_json(members[RECORD_FILE])
         tensors.decode(members[TENSORS_FILE], decision=record.decision, sha256=record.sha256)
+        phrases = decode(members[VOCABULARY_FILE]) if VOCABULARY_FILE in members else ()
         speaker = validate_speaker(record.speaker if name is None else name)
     except StoreError as error:
         raise type(error)(f"{path} is not imported: {error}") from error
@@ -72,16 +76,16 @@ def read_archive(path: Path, *, name: str | None = None) -> tuple[SpeakerRecord,
         if name is not None:
             raise
         raise StoreError(f"{path} is not imported: {error}; give another name") from error
-    return replace(record, speaker=speaker), members[TENSORS_FILE]
+    return replace(record, speaker=speaker), members[TENSORS_FILE], phrases
 
 
 def _members(path: Path) -> dict[str, bytes]:
-    """The contents of the two files of a zip."""
+    """The contents of the files of a zip."""
     try:
         with zipfile.ZipFile(path) as archive:
             if problems := _problems(archive.infolist()):
                 raise StoreError(f"{path} is not an exported speaker: {'; '.join(problems)}")
-            return {name: _read(archive, name) for name in _MAX_BYTES}
+            return {name: _read(archive, name) for name in archive.namelist()}
     except _MALFORMED as error:
         raise StoreError(f"{path} is not a zip, or a damaged one: {error}") from error
     except OSError as error:
@@ -102,12 +106,12 @@ def _zipped(members: dict[str, bytes]) -> bytes:
 def _problems(members: list[zipfile.ZipInfo]) -> list[str]:
     """Everything that is wrong with the members of a zip, judged before any is read."""
     names = sorted(member.filename for member in members)
-    if names != sorted(_MAX_BYTES):
+    if sorted(set(names) - _OPTIONAL_BYTES.keys()) != sorted(_MAX_BYTES) or len(set(names)) != len(names):
         shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
         return [f"it holds {shown or 'nothing'} and must hold exactly {' and '.join(_MAX_BYTES)}"]
     problems = []
     for member in members:
-        size, limit = member.file_size, _MAX_BYTES[member.filename]
+        size, limit = member.file_size, _limit(member.filename)
         if size > limit:
             problems.append(f"{member.filename} has {size} bytes, the limit is {limit}")
         if size > _RATIO_MATTERS_FROM and size > _MAX_RATIO * member.compress_size:
@@ -121,10 +125,15 @@ def _problems(members: list[zipfile.ZipInfo]) -> list[str]:
     return problems
 
 
+def _limit(name: str) -> int:
+    return (_MAX_BYTES | _OPTIONAL_BYTES)[name]
+
+
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     """One member, bounded by its limit even if the zip lies about its size."""
+    limit = _limit(name)
     with archive.open(name) as file:
-        data = file.read(_MAX_BYTES[name] + 1)
-    if len(data) > _MAX_BYTES[name]:
-        raise StoreError(f"{name} in the archive has more than {_MAX_BYTES[name]} bytes")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise StoreError(f"{name} in the archive has more than {limit} bytes")
     return data

@@ -180,7 +180,7 @@ class SpeakerStore:
         return record
 
     def export(self, speaker: str, path: Path, *, force: bool = False) -> Path:
-        """Writes the current version of a speaker as a zip with exactly its two files.
+        """Writes the current version of a speaker, and the speaker's phrases, as a zip.
 
         Args:
             speaker: The speaker.
@@ -198,6 +198,8 @@ class SpeakerStore:
         with explained(folder):
             version = folder.version(read_adaptation(folder).record.version)
             members = {name: (version / name).read_bytes() for name in (RECORD_FILE, TENSORS_FILE)}
+            if phrases := read_vocabulary(folder.path / VOCABULARY_FILE):
+                members[VOCABULARY_FILE] = encode(phrases)
         return write_archive(Path(path), members, force=force)
 
     def import_(self, path: Path, name: str | None = None, *, force: bool = False) -> SpeakerRecord:
@@ -215,12 +217,15 @@ class SpeakerStore:
             InvalidSpeakerName: `name` cannot be a folder name.
             StoreError: The archive is not an exported speaker or is damaged, or the speaker exists.
         """
-        record, data = read_archive(Path(path), name=name)
+        record, data, phrases = read_archive(Path(path), name=name)
         if record.speaker in self and not force:
             raise StoreError(
                 f"speaker {record.speaker!r} exists; give another name, or force the import, which adds a version"
             )
-        return self._add(record, data)
+        stored = self._add(record, data)
+        if phrases:  # added to those that an existing speaker has
+            self.set_vocabulary(stored.speaker, [*self.vocabulary(stored.speaker), *phrases])
+        return stored
 
     @property
     def _speakers(self) -> Path:

@@ -66,13 +66,25 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
         DamagedSpeaker: If the file is damaged or of another format.
     """
     try:
-        content = json.loads(path.read_bytes())
+        return decode(path.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except DamagedSpeaker as error:
+        raise DamagedSpeaker(f"{path}: {error}; delete it and add the phrases again") from error
+
+
+def decode(data: bytes) -> tuple[str, ...]:
+    """The phrases in the contents of `vocabulary.json`.
+
+    Raises:
+        DamagedSpeaker: If they are damaged or of another format.
+    """
+    try:
+        content = json.loads(data)
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
         if not isinstance(content["phrases"], list):
             raise TypeError("its phrases are no list")
         return checked(content["phrases"])
-    except FileNotFoundError:
-        return ()
-    except (ValueError, KeyError, TypeError, TextError) as error:
-        raise DamagedSpeaker(f"{path} cannot be used: {error}; delete it and add the phrases again") from error
+    except (ValueError, KeyError, TypeError, TextError, RecursionError) as error:
+        raise DamagedSpeaker(f"{VOCABULARY_FILE} cannot be used: {error}") from error

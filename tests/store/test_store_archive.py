@@ -133,6 +133,25 @@ def test_recompressed_archives_are_accepted(store: SpeakerStore, exported: Path)
     assert store.import_(exported).version == 1
 
 
+def test_phrases_travel_with_the_speaker(store: SpeakerStore, exported: Path, tmp_path: Path) -> None:
+    store.import_(exported)
+    store.set_vocabulary("ann", ["Zoë Miller", "Kaliningrad"])
+    again = store.export("ann", tmp_path / "with-phrases.zip")
+    assert store.import_(again, name="anna").speaker == "anna"
+    assert store.vocabulary("anna") == store.vocabulary("ann") == ("Kaliningrad", "Zoë Miller")
+    store.set_vocabulary("anna", ["Riga"])
+    store.import_(again, name="anna", force=True)
+    assert store.vocabulary("anna") == ("Kaliningrad", "Riga", "Zoë Miller")
+
+
+@pytest.mark.parametrize(
+    "harm", [b"no json", b'{"format": 9, "phrases": []}', b'{"format": 1, "phrases": ["123"]}']
+)
+def test_damaged_phrases_are_refused_with_nothing_stored(store: SpeakerStore, exported: Path, harm: bytes) -> None:
+    rewrite(exported, {**members(exported), "vocabulary.json": harm})
+    refused(store, exported, "vocabulary.json cannot be used")
+
+
 # Harm
 
 
