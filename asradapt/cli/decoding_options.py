@@ -95,6 +95,11 @@ def open_decoder(
     return Decoder(model.tokens, model.frame_seconds, load_language(name) if name else None, options)
 
 
+def default_decoder(model: SourceModel) -> Decoder:
+    """What `transcribe` uses when no option says otherwise."""
+    return open_decoder(model, lm=None, no_lm=False, beam=None, lm_weight=None, word_score=None, vocab_file=None)
+
+
 def _phrases(file: Path | None) -> tuple[str, ...]:
     """The phrases of a file, checked."""
     if file is None:

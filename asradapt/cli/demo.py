@@ -24,13 +24,16 @@ from asradapt.cli.common import (
     seed_option,
     store_option,
 )
+from asradapt.cli.decoding_options import default_decoder
 from asradapt.errors import InputError
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
+    from asradapt.decoding import Decoder
     from asradapt.evaluation import Evaluation
     from asradapt.models.source import ConformerSource
     from asradapt.store import SpeakerStore
+    from asradapt.transcriber import Transcriber
 
 SPEAKER = "robin"
 
@@ -78,10 +81,10 @@ def _examples(result: Evaluation, count: int) -> None:
         say(f"  after   {pair.adapted_text}\n")
 
 
-def _letter(model: ConformerSource, store: SpeakerStore) -> dict[str, Any]:
-    from asradapt.transcriber import Transcriber, Transcript
+def _letter(transcriber: Transcriber) -> dict[str, Any]:
+    from asradapt.transcriber import Transcript
 
-    found = Transcriber(model, store).transcribe(_part("letter"))
+    found = transcriber.transcribe(_part("letter"))
     return next(item for item in found if isinstance(item, Transcript)).as_dict()
 
 
@@ -109,24 +112,37 @@ def demo(store_path: Path | None, model: str, device: str, seed: int, as_json: b
         test = _part("test")
         note(f"Measuring on {len(test)} other sentences ...")
         result = evaluate(Transcriber(source, store), test, seed=seed)
-        letter = _letter(source, store)
+        decoder = default_decoder(source)
+        transcriber = Transcriber(source, store, decoder=decoder)
+        searched = evaluate(transcriber, test, seed=seed) if _searches(decoder) else None
+        letter = _letter(transcriber)
     failed += result.failed
     seconds = time.monotonic() - began
     if as_json:
         measured = {"enroll": enrolled, "evaluate": result.as_dict(), "transcribe": letter, "seconds": seconds}
+        if searched:
+            measured["evaluate_with_language"] = searched.as_dict()
         print_json(measured | {"failed": [failure.as_dict() for failure in failed]})
     else:
-        _report(result, letter, seconds)
+        _report(result, searched, letter, seconds)
     report_problems(result.warnings, failed)
     return 1 if failed else 0
 
 
-def _report(result: Evaluation, letter: dict[str, Any], seconds: float) -> None:
+def _searches(decoder: Decoder) -> bool:
+    """Whether a language model takes part, so that its result is another one."""
+    return decoder.options.beams > 0
+
+
+def _report(result: Evaluation, searched: Evaluation | None, letter: dict[str, Any], seconds: float) -> None:
     before, after, difference = result.before, result.after, result.difference
     say("")
-    _examples(result, 3)
-    say(f"word error rate       before {before.wer:6.1%}   after {after.wer:6.1%}")
-    say(f"character error rate  before {before.cer:6.1%}   after {after.cer:6.1%}")
+    _examples(searched or result, 3)
+    say(f"word error rate                     before {before.wer:6.1%}   after {after.wer:6.1%}")
+    if searched:
+        rates = searched.before.wer, searched.after.wer
+        say("  the same with the language model  before {:6.1%}   after {:6.1%}".format(*rates))
+    say(f"character error rate                before {before.cer:6.1%}   after {after.cer:6.1%}")
     if difference.low is not None and difference.high is not None:
         say(
             f"difference in WER {difference.difference:+.1%}, "
