@@ -36,6 +36,17 @@ def match(utterances: Sequence[Utterance], hypotheses: Mapping[str, str]) -> dic
     return found
 
 
+def silence_in(system: str, rows: int, found: Mapping[int, str], warnings: list[str]) -> dict[int, str]:
+    """The hypotheses of a ctm with what it lacks as silence, since a ctm has no lines for empty texts.
+
+    A ctm that knows none of the utterances stays empty.
+    """
+    if not found or len(found) == rows:
+        return dict(found)
+    warnings.append(f"{system}: {rows - len(found)} of {rows} utterances are not in the ctm and count as silence")
+    return {place: found.get(place, "") for place in range(rows)}
+
+
 def only_common(
     utterances: Sequence[Utterance],
     matched: Mapping[str, dict[int, str]],

@@ -124,3 +124,20 @@ def test_wrong_usage_says_what_to_do(evaluate, arguments, code, said):
     done = evaluate(*arguments)
     assert done.code == code
     assert said in done.err
+
+
+def test_decoding_is_said_of_our_systems_only(evaluate, enrolled, other):
+    assert "decoding of source: greedy" in evaluate(*TEST, "--systems", f"source,x={other}").out
+    assert "decoding" not in evaluate(*TEST, "--systems", f"x={other}").out
+    refused = evaluate(*TEST, "--systems", f"x={other}", "--beam", "4")
+    assert refused.code == 2
+    assert "has no effect" in refused.err
+
+
+def test_what_a_ctm_lacks_is_silence_when_common(evaluate, recordings, tmp_path):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
+    first = next(row for row in rows if row["part"] == "test")
+    (tmp_path / "x.ctm").write_text(f"{first['audio_filepath']} 1 0 1 a\n")
+    done = evaluate(*TEST, "--systems", str(tmp_path / "x.ctm"), "--common", "--json").json
+    assert sum(one["utterances"] for one in done["speakers"]) == 8
+    assert "7 of 8 utterances are not in the ctm" in done["warnings"][0]
