@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -19,6 +20,7 @@ from asradapt.comparison import (
     spread,
     who_changed,
 )
+from asradapt.comparison.matching import match, unmatched
 from asradapt.errors import StoreError, UnknownName, UsageError
 from asradapt.evaluation import evaluate
 from asradapt.scoring import align, changes, confusions, holm, normalize, score, sound_alignments
@@ -321,3 +323,16 @@ def test_alignments_count_what_the_score_counts():
 def test_a_group_named_by_a_sign_that_is_no_number_is_shown():
     rows = [(f"s{n}", {"place": "²12"[n % 3]}, "a b", "a x", "a b") for n in range(6)]
     assert [group.name for group in fairness(made(*rows), "place").groups] == ["²", "1", "2"]
+
+
+def test_names_of_hypotheses_ambiguous_surplus_and_without_ending():
+    rows = [Utterance(Path(f"/data/{folder}/1.wav"), "a", folder) for folder in ("x", "y", "z")]
+    given = {"x-1": "unsure", "x/1.wav": "sure", "y/1": "short", "1": "any", "q": "none"}
+    found = match(rows, given)
+    assert found == {0: "sure", 1: "short"}
+    told = list(unmatched("other", rows, given, found))
+    assert len(told) == 4
+    assert "1 of 3 utterances have no hypothesis" in told[0]
+    assert told[1].endswith("1 names fit several utterances and so none: 1")
+    assert told[2].endswith("the surest name counts: 1")
+    assert told[3].endswith("1 hypotheses belong to no utterance here: q")
