@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.errors import UnknownName, UsageError
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, normalize, paired_bootstrap, score, total
+from asradapt.store import SpeakerRecord
 from asradapt.transcriber import Loaded, Progress, Transcriber, Window
 from asradapt.types import Failure, Utterance
 
@@ -191,15 +192,21 @@ def _heard_before(transcriber: Transcriber, entry: SpeakerScores) -> list[str]:
     """A warning where an adapted speaker is measured on sentences of their own enrolment."""
     if entry.decision != "adapted" or transcriber.store is None:
         return []
-    texts = transcriber.store.record(entry.speaker).split.get("texts")
-    known = (
-        {text for text in texts if len(str(text).split()) >= SENTENCE_WORDS} if isinstance(texts, list) else set()
-    )
-    count = sum(normalize(pair.utterance.text or "") in known for pair in entry.pairs)
+    texts = [pair.utterance.text or "" for pair in entry.pairs]
+    return heard_before(transcriber.store.record(entry.speaker), texts)
+
+
+def heard_before(record: SpeakerRecord, texts: Sequence[str]) -> list[str]:
+    """A warning where texts that a speaker is measured on were read for the enrolment of an adaptation too."""
+    enrolled = record.split.get("texts")
+    if record.decision != "adapted" or not isinstance(enrolled, list):
+        return []
+    known = {text for text in enrolled if len(str(text).split()) >= SENTENCE_WORDS}
+    count = sum(normalize(text) in known for text in texts)
     if not count:
         return []
     return [
-        f"{entry.speaker}: {count} of {len(entry.pairs)} texts were also read for the enrolment, so the error "
+        f"{record.speaker}: {count} of {len(texts)} texts were also read for the enrolment, so the error "
         "after adaptation is flattered; measure on other sentences"
     ]
 

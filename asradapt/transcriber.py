@@ -251,7 +251,7 @@ class Transcriber:
             for batch in self._batches([pieces[number][1] for number in lane]):
                 numbers = [lane[place] for place in batch]
                 speakers = [members[pieces[number][0]] for number in numbers]
-                phrases = [loaded[pieces[number][0]].phrases for number in numbers]
+                phrases = [() if source_only else loaded[pieces[number][0]].phrases for number in numbers]
                 rows = list(zip([pieces[number][1] for number in numbers], speakers, phrases, strict=True))
                 found = in_halves(self._decode, rows)
                 for number, part in zip(numbers, found, strict=True):

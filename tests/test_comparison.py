@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -19,9 +20,10 @@ from asradapt.comparison import (
     spread,
     who_changed,
 )
+from asradapt.comparison.matching import match, unmatched
 from asradapt.errors import StoreError, UnknownName, UsageError
 from asradapt.evaluation import evaluate
-from asradapt.scoring import align, changes, confusions, normalize, score, sound_alignments
+from asradapt.scoring import align, changes, confusions, holm, normalize, score, sound_alignments
 from asradapt.scoring.groups import UNKNOWN, age_band, gap, gap_by_chance, group_of
 from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
@@ -171,7 +173,8 @@ def test_every_two_systems_are_compared_and_corrected():
     tests = compare_pairs(made(*rows, systems=("one", "two", "three")))
     assert [(t.first, t.second) for t in tests] == [("one", "two"), ("one", "three"), ("two", "three")]
     assert tests[0].p > 0.05 > tests[1].p
-    assert tests[1].corrected == pytest.approx(min(2 * max(tests[1].p, tests[2].p), 3 * tests[1].p), rel=1)
+    assert tests[1].corrected == pytest.approx(holm([t.p for t in tests])[1], abs=0)
+    assert tests[1].corrected > 1.9 * tests[1].p
     assert all(t.corrected >= t.p for t in tests)
     assert tests[1].over_speakers.high < 0
     assert all(t.words is None for t in tests)
@@ -315,3 +318,21 @@ def test_alignments_count_what_the_score_counts():
         assert kinds == [counts.substitutions, counts.deletions, counts.insertions]
         assert " ".join(s.said for s in steps if s.said) == normalize(said)
         assert " ".join(s.heard for s in steps if s.heard) == normalize(heard)
+
+
+def test_a_group_named_by_a_sign_that_is_no_number_is_shown():
+    rows = [(f"s{n}", {"place": "²12"[n % 3]}, "a b", "a x", "a b") for n in range(6)]
+    assert [group.name for group in fairness(made(*rows), "place").groups] == ["²", "1", "2"]
+
+
+def test_names_of_hypotheses_ambiguous_surplus_and_without_ending():
+    rows = [Utterance(Path(f"/data/{folder}/1.wav"), "a", folder) for folder in ("x", "y", "z")]
+    given = {"x-1": "unsure", "x/1.wav": "sure", "y/1": "short", "1": "any", "q": "none"}
+    found = match(rows, given)
+    assert found == {0: "sure", 1: "short"}
+    told = list(unmatched("other", rows, given, found))
+    assert len(told) == 4
+    assert "1 of 3 utterances have no hypothesis" in told[0]
+    assert told[1].endswith("1 names fit several utterances and so none: 1")
+    assert told[2].endswith("the surest name counts: 1")
+    assert told[3].endswith("1 hypotheses belong to no utterance here: q")

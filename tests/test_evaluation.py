@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from samples import store_speaker
 
+from asradapt.comparison import compare_systems, parse_systems
 from asradapt.errors import UnknownName
 from asradapt.evaluation import UNNAMED, evaluate
 from asradapt.scoring import NORMALIZER, score, total
@@ -173,5 +174,8 @@ def test_measuring_on_sentences_of_the_enrolment_is_warned_of(tiny, store, utter
     own = [utterance for utterance in utterances if utterance.speaker == "ann"]
     found = evaluate(Transcriber(tiny, known), own).warnings
     assert [warning for warning in found if "also read for the enrolment" in warning and "1 of 4" in warning]
+    systems = parse_systems("source,adapted,ann@v1")
+    told = [w for w in compare_systems(systems, own, model=tiny, store=known).warnings if "also read" in w]
+    assert [w.split(":")[0] for w in told] == ["adapted", "ann@v1"]
     others = [utterance for utterance in own if not utterance.text.startswith("one")]
     assert not [w for w in evaluate(Transcriber(tiny, known), others).warnings if "also read" in w]

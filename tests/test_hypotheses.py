@@ -101,3 +101,9 @@ def test_sclite_counts_the_same_words_and_errors(tmp_path):
         counts = [score(said[u], heard[u]) for u in said if speakers[u] == speaker]
         ours = [sum(getattr(c, k) for c in counts) for k in ("substitutions", "deletions", "insertions")]
         assert rows[speaker] == ours
+
+
+def test_zero_is_a_name(tmp_path):
+    path = tmp_path / "numbered.jsonl"
+    path.write_text('{"id": 0, "text": "a"}\n{"id": 1, "text": "b"}\n')
+    assert read_hypotheses(path) == {"0": "a", "1": "b"}

@@ -76,6 +76,29 @@ def test_the_rate_of_one_system_is_never_below_zero():
     assert rate_interval([words(2)]).low is None
 
 
+def test_equal_changes_are_not_certainty_and_no_change_at_all_is():
+    people = [f"s{n}" for n in range(8)]
+    for who in (None, people):
+        found = paired_bootstrap([words(5)] * 8, [words(4)] * 8, speakers=who)
+        assert (found.low, found.high) == (None, None)
+        same = paired_bootstrap([words(5)] * 8, [words(5)] * 8, speakers=who)
+        assert (same.low, same.high) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("changed", "given"), [(1, False), (4, False), (5, True)])
+def test_few_changed_people_among_unchanged_ones_have_no_interval(changed, given):
+    after = [words(3)] * changed + [words(5)] * (20 - changed)
+    found = paired_bootstrap([words(5)] * 20, after, speakers=[f"s{n}" for n in range(20)])
+    assert (found.low is not None, found.high is not None) == (given, given)
+    assert paired_bootstrap([words(5)] * 20, after).low is not None
+
+
+def test_a_person_whose_errors_cancel_out_has_changed():
+    before, after = [words(5)] * 8, [words(4), words(6)] * 2 + [words(4)] * 4
+    found = paired_bootstrap(before, after, speakers=["a", "a", "b", "b", "c", "c", "d", "d"])
+    assert found.low is not None
+
+
 # MAPSSWE
 
 
@@ -104,7 +127,9 @@ def test_mapsswe_by_hand():
     # Differences 2, -1, -1, 1: mean 1/4, variance (3.0625 + 1.5625 + 1.5625 + 0.5625) / 3 = 2.25.
     assert (found.segments, found.mean, found.deviation) == (4, 0.25, 1.5)
     assert found.statistic == pytest.approx(0.25 / (1.5 / 2))
-    assert found.p == pytest.approx(0.7389, abs=1e-4)
+    # t = 1/3 with 3 degrees of freedom: p = 1 - 2/pi * (arctan(u) + u / (1 + u^2)) with u = t / sqrt(3).
+    u = 1 / 3 / math.sqrt(3)
+    assert found.p == pytest.approx(1 - 2 / math.pi * (math.atan(u) + u / (1 + u * u)))
 
 
 def test_mapsswe_is_symmetric_and_sees_what_is_worse():
@@ -115,8 +140,14 @@ def test_mapsswe_is_symmetric_and_sees_what_is_worse():
     assert there.p == back.p < 0.01
 
 
-@pytest.mark.parametrize(("count", "p"), [(0, None), (1, None), (5, None)])
-def test_too_few_segments_or_no_spread_give_no_p(count, p):
+def test_two_segments_are_no_proof():
+    pairs = [(align("a b", "x y"), align("a b", "a b")), (align("a b", "x b"), align("a b", "a b"))]
+    # Differences 2 and 1: t = 3 with one degree of freedom, the Cauchy distribution.
+    assert mapsswe(pairs).p == pytest.approx(1 - 2 / math.pi * math.atan(3))
+
+
+@pytest.mark.parametrize(("count", "p"), [(0, None), (1, None), (2, 0.5), (5, 2 / 32), (200, 2.0**-199)])
+def test_too_few_segments_give_no_p_and_without_spread_signs_are_flipped(count, p):
     found = mapsswe([(align("a b", "x b"), align("a b", "a b"))] * count)
     assert (found.segments, found.p) == (count, p)
 
@@ -168,8 +199,8 @@ def test_mapsswe_is_that_of_sclite(tmp_path, seed):
     subprocess.run(command, input=both.encode(), check=True, capture_output=True)
     printed = (tmp_path / "x.stats.unified").read_text()
     theirs = re.search(r"MP .*?(<?[01]\.\d{3})", printed).group(1)
-    # sclite looks the normal distribution up in a table of two digits, and prints three digits of p.
-    assert ours.p == pytest.approx(float(theirs.strip("<")), abs=0.009)
+    # sclite takes the normal distribution, from a table of two digits, and prints three digits of p.
+    assert math.erfc(abs(ours.statistic) / math.sqrt(2)) == pytest.approx(float(theirs.strip("<")), abs=0.009)
 
 
 # McNemar, Holm

@@ -1,12 +1,12 @@
 """How often the intervals hold the truth and the tests cry wolf, in simulated experiments with a known truth.
 
-    python tools/simulated_statistics.py [--experiments 1000] [--seed 0] [--others]
+    python tools/simulated_statistics.py [--experiments 1000] [--seed 0] [--others | --gated]
 
 prints the tables of docs/measurement.md; false alarms are rare, so they are counted in four times as many
 experiments. In an experiment people with error rates of their own say utterances of 4 to 12 words (isolated words:
 of one); every word is misheard by chance; a second system changes everybody's rate by their own amount. What is
 simulated is known, so it can be counted how often an interval holds it. With --others the intervals that asradapt
-does not use, in 500 experiments.
+does not use, in 500 experiments; with --gated those over speakers where most people keep the source.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class World:
         words: Fewest and most words of an utterance.
         rate: Mean error rate of the first system.
         difference: Standard deviation of the error rate between people.
+        kept: Share of the people for whom the second system is the first, as where the gate keeps the source.
     """
 
     speakers: int
@@ -41,6 +42,7 @@ class World:
     words: tuple[int, int] = (4, 12)
     rate: float = 0.5
     difference: float = 0.1
+    kept: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,11 @@ def experiment(world: World, generator: np.random.Generator) -> Experiment:
     for speaker in range(world.speakers):
         first = float(np.clip(generator.normal(world.rate, world.difference), 0.15, 0.85))
         change = float(np.clip(generator.normal(world.change, world.spread), -0.14, 0.14))
+        kept = world.kept > 0 and generator.random() < world.kept
         for _ in range(world.utterances):
             words = int(generator.integers(low, high + 1))
             wrong = [(generator.random(words) < rate).tolist() for rate in (first, first + change)]
+            wrong[1] = wrong[0] if kept else wrong[1]
             found.before.append(ErrorCounts(sum(wrong[0]), 0, 0, words, 0, words))
             found.after.append(ErrorCounts(sum(wrong[1]), 0, 0, words, 0, words))
             found.speakers.append(str(speaker))
@@ -73,20 +77,27 @@ def experiment(world: World, generator: np.random.Generator) -> Experiment:
 def true_change(world: World) -> float:
     """The change of the error rate of everybody there could be; clipping moves the mean a little."""
     generator = np.random.default_rng(12345)
-    return float(np.clip(generator.normal(world.change, world.spread, 2_000_000), -0.14, 0.14).mean())
+    changes = np.clip(generator.normal(world.change, world.spread, 2_000_000), -0.14, 0.14)
+    return (1 - world.kept) * float(changes.mean())
 
 
 def coverage(world: World, experiments: int, seed: int, *, over_speakers: bool) -> float:
-    """Share of the experiments whose 95% interval holds the truth."""
-    generator, truth, held = np.random.default_rng(seed), true_change(world), 0
+    """Share of the 95% intervals that hold the truth."""
+    held, given = intervals(world, experiments, seed, over_speakers=over_speakers)
+    return held / given
+
+
+def intervals(world: World, experiments: int, seed: int, *, over_speakers: bool) -> tuple[int, int]:
+    """In how many experiments the 95% interval holds the truth, and in how many there is one."""
+    generator, truth, held, given = np.random.default_rng(seed), true_change(world), 0, 0
     for number in range(experiments):
         one = experiment(world, generator)
         who = one.speakers if over_speakers else None
         found = paired_bootstrap(one.before, one.after, speakers=who, samples=1000, seed=number)
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= truth <= found.high
-    return held / experiments
+        if found.low is not None and found.high is not None:
+            given += 1
+            held += found.low <= truth <= found.high
+    return held, given
 
 
 def percentiles(one: Experiment, seed: int, *, doubled: bool) -> tuple[float, float]:
@@ -171,6 +182,7 @@ COVERED = (
     (World(1, 41, difference=0.0), False),
     (World(1, 300, difference=0.0), False),
 )
+GATED = (World(20, 10, change=-0.1, kept=0.86), World(63, 10, change=-0.1, kept=0.86))
 OTHERS = (World(4, 40, spread=0.05), World(10, 10, spread=0.05), World(20, 10), World(20, 10, spread=0.05))
 ALARMS = (
     ("interval over speakers", World(20, 10, change=0.0)),
@@ -195,13 +207,27 @@ def print_others(seed: int) -> None:
         print(f"| {world.speakers} | {world.utterances} | {world.spread:.0%} | {cells} |", flush=True)
 
 
+def print_gated(experiments: int, seed: int) -> None:
+    """Print how far intervals over speakers are right where most people keep the source."""
+    print("| speakers | utterances each | people who keep the source | intervals given | of them hold the truth |")
+    print("|--:|--:|--:|--:|--:|")
+    for world in GATED:
+        held, given = intervals(world, experiments, seed, over_speakers=True)
+        shares = f"{given / experiments:.1%} | {held / given:.1%}"
+        print(f"| {world.speakers} | {world.utterances} | {world.kept:.0%} | {shares} |", flush=True)
+
+
 def main() -> None:
-    """Print both tables in Markdown, or that of the others."""
+    """Print both tables in Markdown, or that of the others, or that of people who keep the source."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--experiments", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--others", action="store_true")
+    parser.add_argument("--gated", action="store_true")
     args = parser.parse_args()
+    if args.gated:
+        print_gated(args.experiments, args.seed)
+        return
     if args.others:
         print_others(args.seed)
         return

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 SHOWN = 10  # rows of a finding that are listed
 
 
-def _matches(rows: list[Utterance], model: str, device: str, seed: int) -> list[Match]:
+def _matches(rows: list[Utterance], model: str, device: str, seed: int) -> tuple[list[Match], list[Failure]]:
     from asradapt.checks import match_texts
 
     source = open_model(model, device)
     with progress() as bar:
-        found, _ = match_texts(source, rows, seed=seed, progress=lambda share: bar("listening", share))
-    return sorted(found, key=lambda one: (-one.share, one.margin))
+        found, failed = match_texts(source, rows, seed=seed, progress=lambda share: bar("listening", share))
+    note(f"{len(found)} of {len(rows)} recordings were compared with their texts")
+    return sorted(found, key=lambda one: (-one.share, one.margin)), failed
 
 
 def _mismatch(matches: list[Match]) -> Finding:
@@ -101,10 +102,12 @@ def check(
     read = read_manifest(manifest, where=parse_where(where))
     with progress() as bar:
         checked = check_utterances(read.utterances, progress=lambda share: bar("reading", share))
-    findings = list(checked.findings)
+    findings, warnings = list(checked.findings), list(read.warnings)
     if match_text:
         good = [row.utterance for row in checked.rows if row.seconds is not None]
-        mismatch = _mismatch(_matches(good, model, device, seed))
+        matches, not_compared = _matches(good, model, device, seed)
+        warnings += [f"{one.item}: not compared with its text, {one.reason}" for one in not_compared]
+        mismatch = _mismatch(matches)
         findings += [mismatch] if mismatch.items else []
     unreadable = [Failure(str(row.utterance.audio), row.problem) for row in checked.rows if row.problem]
     if as_json:
@@ -113,10 +116,10 @@ def check(
                 "summary": checked.summary(),
                 "findings": [finding.as_dict() for finding in findings],
                 "failed": [failure.as_dict() for failure in (*read.failed, *unreadable)],
-                "warnings": list(read.warnings),
+                "warnings": warnings,
             }
         )
     else:
         _print(checked, findings)
-    report_problems(read.warnings, read.failed)
+    report_problems(warnings, read.failed)
     return 1 if checked.errors or read.failed else 0

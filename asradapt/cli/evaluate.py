@@ -36,6 +36,8 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
     from asradapt.comparison import require_columns
 
     require_columns(rows, wanted.by)
+    if wanted.decoding and not wanted.ours():
+        raise UsageError(f"{wanted.decoded} has no effect: --systems names only files of other recognisers")
     if wanted.report:
         from asradapt.report import check_report
 

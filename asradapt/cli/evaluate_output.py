@@ -42,7 +42,7 @@ def evaluation_table(result: Evaluation) -> None:
 def interval(found: Interval) -> str:
     """The ends of an interval with what was drawn, or why there is none."""
     if found.low is None or found.high is None:
-        return f"no interval for fewer than two {found.over}"
+        return f"no interval: too few {found.over}, too few of them changed, or all changed alike"
     return f"{found.level:.0%} interval {found.low:+.1%} to {found.high:+.1%} (paired bootstrap over {found.over})"
 
 
@@ -79,13 +79,14 @@ def pairs_table(tests: list[PairTest]) -> None:
     if not tests:
         return
     name = "McNemar p" if all(test.words for test in tests) else "MAPSSWE p"
-    rows = [["second - first", "WER", "other people", "other utterances", name, "after Holm"]]
+    rows = [["second - first", "WER", "other people", "other utterances", "segments", name, "after Holm"]]
     rows += [
         [
             f"{test.second} - {test.first}",
             f"{test.over_utterances.difference:+.1%}",
             _ends(test.over_speakers),
             _ends(test.over_utterances),
+            "-" if test.words else str(test.segments.segments),
             _p(test.p),
             _p(test.corrected),
         ]
@@ -114,11 +115,11 @@ def fairness_table(found: Fairness) -> None:
     say("")
     for line in aligned(rows):
         say(line)
-    by_chance = [_p(found.chance_before), _p(found.chance_after)]
-    say(
-        f"gap of best and worst group: {found.gap_before:.1%} before, {found.gap_after:.1%} after (chance alone "
-        f"makes as great a gap with probability {by_chance[0]} and {by_chance[1]})"
-    )
+    by_chance = "whether that is more than chance cannot be said: too few people, or people in several groups"
+    if found.chance_before is not None:
+        chances = f"{_p(found.chance_before)} and {_p(found.chance_after)}"
+        by_chance = f"chance alone makes as great a gap with probability {chances}"
+    say(f"gap of best and worst group: {found.gap_before:.1%} before, {found.gap_after:.1%} after ({by_chance})")
 
 
 def people_summary(spread: dict[str, dict[str, float]], changed: list[SpeakerChange]) -> None:

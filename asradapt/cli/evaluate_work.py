@@ -61,6 +61,14 @@ class Wanted:
         given = [f"--{name.replace('_', '-')} {value}" for name, value in self.decoding.items()]
         return " ".join(given).replace(" True", "") or "greedy"
 
+    def ours(self) -> list[str]:
+        """The names of the systems that asradapt decodes; `decoded` says nothing about other recognisers."""
+        from asradapt.comparison import parse_systems
+
+        if self.systems is None:
+            return ["source", "adapted"]
+        return [system.name for system in parse_systems(self.systems) if system.kind != "file"]
+
     def decoder(self, source: SourceModel) -> Decoder | None:
         """The decoder that is asked for; None for greedy decoding."""
         if not self.decoding:
@@ -116,12 +124,14 @@ def systems(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     from asradapt.scoring import NORMALIZER
 
     comparison = _comparison(rows, wanted)
-    content = comparison.as_dict() | {"decoding": wanted.decoded}
+    ours = wanted.ours()
+    content = comparison.as_dict() | {"decoding": wanted.decoded if ours else None}
     if comparison.utterances:
         tests = compare_pairs(comparison, seed=wanted.seed)
         content["pairs"] = [test.as_dict() for test in tests]
         if wanted.show:
-            output.systems_table(comparison, f"{NORMALIZER}, decoding {wanted.decoded}")
+            decoded = f", decoding of {', '.join(ours)}: {wanted.decoded}" if ours else ""
+            output.systems_table(comparison, NORMALIZER + decoded)
             output.pairs_table(tests)
         content |= _more(comparison, wanted)
     return Outcome(content, comparison.failed, comparison.warnings, not comparison.utterances)
@@ -207,7 +217,7 @@ def _report(comparison: Comparison, path: Path, wanted: Wanted) -> None:
         dictionary=wanted.dictionary,
         seed=wanted.seed,
         command=command_line(),
-        settings={"Decoding": wanted.decoded},
+        settings={"Decoding": f"{', '.join(ours)}: {wanted.decoded}"} if (ours := wanted.ours()) else {},
     )
     write_report(comparison, path, options)
     note(f"wrote {path}")

@@ -153,7 +153,7 @@ def _fields(one: Scored) -> dict[str, str]:
 def _order(name: str) -> tuple[bool, float, str]:
     """Bands by their first number, other names by alphabet, the unknown last."""
     digits = name.split("-")[0].rstrip("+")
-    return UNKNOWN in name, float(digits) if digits.isdigit() else 0.0, name
+    return UNKNOWN in name, float(digits) if digits.isdecimal() else 0.0, name
 
 
 def _group(name: str, own: list[Scored], seed: int) -> Group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from asradapt.comparison.scored import utterance_name
@@ -17,23 +18,52 @@ def keys(utterance: Utterance) -> list[str]:
     audio, name = utterance.audio, utterance_name(utterance)
     parts = audio.parts
     tails = ["/".join(parts[-count:]) for count in range(len(parts), 0, -1)]
+    tails += [tail.removesuffix(audio.suffix) for tail in tails if audio.suffix]
     speaker = utterance.speaker or ""
     trn = [trn_name(name, utterance.speaker), f"{speaker}-{name}", f"{speaker}_{name}"]
     return list(dict.fromkeys([utterance.fields.get("id", ""), str(audio), *tails, name, audio.stem, *trn]))
 
 
-def match(utterances: Sequence[Utterance], hypotheses: Mapping[str, str]) -> dict[int, str]:
-    """The hypotheses by the place of the utterance; a name that fits several utterances fits none."""
-    owners: dict[str, list[int]] = {}
+Owners = dict[str, dict[int, int]]  # by name: the utterances it fits, by place, and how sure (0 is surest)
+
+
+def _owners(utterances: Sequence[Utterance]) -> Owners:
+    owners: Owners = {}
     for place, utterance in enumerate(utterances):
-        for key in keys(utterance):
-            owners.setdefault(key, []).append(place)
-    found: dict[int, str] = {}
+        for rank, key in enumerate(keys(utterance)):
+            owners.setdefault(key, {})[place] = rank
+    return owners
+
+
+def _fitting(name: str, owners: Owners) -> dict[int, int]:
+    return owners.get(name) or owners.get(name.removeprefix("./")) or {}
+
+
+def match(utterances: Sequence[Utterance], hypotheses: Mapping[str, str]) -> dict[int, str]:
+    """The hypotheses by the place of the utterance.
+
+    A name that fits several utterances fits none; of several names for one utterance the surest counts.
+    """
+    owners = _owners(utterances)
+    found: dict[int, tuple[int, str]] = {}
     for name, text in hypotheses.items():
-        places = owners.get(name) or owners.get(name.removeprefix("./")) or []
-        if len(places) == 1:
-            found.setdefault(places[0], text)
-    return found
+        fitting = _fitting(name, owners)
+        if len(fitting) == 1:
+            ((place, rank),) = fitting.items()
+            if place not in found or rank < found[place][0]:
+                found[place] = rank, text
+    return {place: text for place, (_, text) in found.items()}
+
+
+def silence_in(system: str, rows: int, found: Mapping[int, str], warnings: list[str]) -> dict[int, str]:
+    """The hypotheses of a ctm with what it lacks as silence, since a ctm has no lines for empty texts.
+
+    A ctm that knows none of the utterances stays empty.
+    """
+    if not found or len(found) == rows:
+        return dict(found)
+    warnings.append(f"{system}: {rows - len(found)} of {rows} utterances are not in the ctm and count as silence")
+    return {place: found.get(place, "") for place in range(rows)}
 
 
 def only_common(
@@ -66,8 +96,16 @@ def unmatched(
             f"{system}: {len(missing)} of {len(utterances)} utterances have no hypothesis and count as all words "
             f"deleted: {_listed(missing)}"
         )
-    known = {key for one in utterances for key in keys(one)}
-    extra = [name for name in hypotheses if name.removeprefix("./") not in known and name not in known]
+    owners = _owners(utterances)
+    fits = {name: _fitting(name, owners) for name in hypotheses}
+    ambiguous = [name for name, places in fits.items() if len(places) > 1]
+    if ambiguous:
+        yield f"{system}: {len(ambiguous)} names fit several utterances and so none: {_listed(ambiguous)}"
+    named = Counter(place for places in fits.values() if len(places) == 1 for place in places)
+    surplus = [utterance_name(utterances[place]) for place, count in sorted(named.items()) if count > 1]
+    if surplus:
+        yield f"{system}: several hypotheses for one utterance, the surest name counts: {_listed(surplus)}"
+    extra = [name for name, places in fits.items() if not places]
     if extra:
         yield f"{system}: {len(extra)} hypotheses belong to no utterance here: {_listed(extra)}"
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from asradapt.comparison.matching import match, only_common, unmatched
+from asradapt.comparison.matching import match, only_common, silence_in, unmatched
 from asradapt.comparison.scored import Comparison, Scored
 from asradapt.decoding import Decoder
-from asradapt.errors import UsageError
+from asradapt.errors import AsradaptError, UsageError
+from asradapt.evaluation import heard_before
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize, score
 from asradapt.scoring.hypotheses import SUFFIXES, read_hypotheses
@@ -131,6 +132,8 @@ def compare_systems(
     warnings: list[str] = []
     matched = {name: match(usable, hypotheses) for name, hypotheses in files.items()}
     if common:
+        silent = [s.name for s in systems if s.path and s.path.suffix.lower() == ".ctm"]
+        matched |= {name: silence_in(name, len(usable), matched[name], warnings) for name in silent}
         usable, matched = only_common(usable, matched, files, warnings)
     for name, texts in matched.items():
         warnings += unmatched(name, usable, files[name], texts)
@@ -146,6 +149,7 @@ def compare_systems(
             heard.append({index: matched[system.name].get(index, "") for index in range(len(usable))})
         else:
             heard.append(_hear(system, transcribers[system.name], usable, failed, warnings, tell))
+            warnings += _flattered(system, store, usable)
         tell(1.0)
     scored = [_scored(one, [texts.get(index) for texts in heard]) for index, one in enumerate(usable)]
     kept = tuple(one for one in scored if one)
@@ -153,6 +157,24 @@ def compare_systems(
     return Comparison(
         names, kept, model.name if model else "", tuple(dict.fromkeys(failed)), tuple(dict.fromkeys(warnings))
     )
+
+
+def _flattered(system: System, store: SpeakerStore | None, utterances: Sequence[Utterance]) -> list[str]:
+    """Warnings where a system of ours is measured on sentences of its own enrolment."""
+    if store is None or system.kind not in ("adapted", "speaker"):
+        return []
+    texts: dict[str, list[str]] = {}
+    for one in utterances:
+        who = system.speaker or one.speaker
+        if who and one.speaker in (None, who):
+            texts.setdefault(who, []).append(one.text or "")
+    found = []
+    for who, own in texts.items():
+        try:
+            found += heard_before(store.record(who, system.version), own)
+        except AsradaptError:
+            continue  # not enrolled, or damaged: the transcriber has said so
+    return [f"{system.name}: {warning}" for warning in found]
 
 
 def _no_text(utterance: Utterance) -> Failure:

@@ -104,8 +104,10 @@ def _lines(
     places = range(len(names))
     for place, b, a in zip(places, before, after, strict=True):
         axes.plot([b, a], [place, place], color=ORANGE if a > b else GREY, linewidth=1.5, zorder=1)
-    axes.scatter(before, places, marker="o", facecolors="white", edgecolors=GREY, label=labels[0], zorder=2)
-    axes.scatter(after, places, marker="D", color=BLUE, label=labels[1], zorder=3)
+    axes.scatter(
+        before, places, marker="o", facecolors="white", edgecolors=GREY, label=_plain(labels[0]), zorder=2
+    )
+    axes.scatter(after, places, marker="D", color=BLUE, label=_plain(labels[1]), zorder=3)
     axes.set_yticks(list(places), [_plain(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)

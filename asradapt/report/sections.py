@@ -124,7 +124,9 @@ def _how_sure(test: PairTest, better: bool) -> list[str]:
         (test.over_speakers, "other people"),
     ):
         if interval.low is None or interval.high is None:
-            sentences.append(f"For {whom}, {interval.over} are too few to say how sure that is.")
+            sentences.append(
+                f"For {whom}, the {interval.over} are too few, or too few changed, to say how sure that is."
+            )
         elif interval.low <= 0 <= interval.high:
             sentences.append(f"For {whom} this may be chance ({interval.low:+.1%} to {interval.high:+.1%}).")
         else:

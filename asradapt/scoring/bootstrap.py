@@ -28,6 +28,12 @@ Level = Literal["speakers", "utterances"]
 _Counts = npt.NDArray[np.int64]
 _Rates = npt.NDArray[np.float64]
 
+NO_SPREAD = 1e-12
+"""Rates that differ by less differ by rounding only."""
+
+FEWEST_CHANGED = 5
+"""With fewer speakers who changed, among others who did not at all, an interval holds the truth too seldom."""
+
 _DRAWN_AT_ONCE = 1_000_000  # units drawn together, which bounds the memory to about 32 MB
 
 
@@ -37,8 +43,9 @@ class Interval:
 
     Attributes:
         difference: Rate after minus rate before, a fraction; negative is better.
-        low: Lower end of the interval; None with fewer than two units, which allow no interval.
-        high: Upper end of the interval; None with fewer than two units.
+        low: Lower end of the interval; None where the units allow none: fewer than two, all with the same
+            difference that is not 0, or fewer than `FEWEST_CHANGED` changed speakers beside unchanged ones.
+        high: Upper end of the interval; None where `low` is.
         level: How often such intervals hold the truth, such as 0.95.
         probability_better: Share of the resamples with a negative difference, ties counted half; None
             with fewer than two units.
@@ -94,7 +101,9 @@ def paired_bootstrap(
     _check(*table, speakers=speakers, samples=samples, level=level)
     over: Level = "utterances" if speakers is None else "speakers"
     counts = np.column_stack([table[0][:, 0], table[1]])  # (N, 3): errors before, errors after, length
+    few_changed = False
     if speakers is not None:
+        few_changed = _few_changed(counts, speakers)
         counts = _by_speaker(counts, speakers)
     difference = float(_differences(counts.sum(axis=0)))
     units = len(counts)
@@ -102,8 +111,14 @@ def paired_bootstrap(
         return Interval(difference, None, None, level, None, unit, over)
     drawn = _resampled(counts, samples, np.random.default_rng(seed))
     error = float(drawn.std()) * math.sqrt(units / (units - 1))  # the bootstrap divides by N, not N - 1
-    reach = -float(stdtrit(units - 1, (1 - level) / 2)) * error
     better = float(np.mean(drawn < 0) + np.mean(drawn == 0) / 2)
+    if np.ptp(drawn) < NO_SPREAD and abs(difference) > NO_SPREAD:
+        # All units changed alike: that shows no spread, not that there is none.
+        return Interval(difference, None, None, level, better, unit, over)
+    if few_changed:
+        # Mostly people who kept the source: the few others do not tell how many more there would be.
+        return Interval(difference, None, None, level, better, unit, over)
+    reach = -float(stdtrit(units - 1, (1 - level) / 2)) * error
     return Interval(difference, difference - reach, difference + reach, level, better, unit, over)
 
 
@@ -131,6 +146,13 @@ def _by_speaker(counts: _Counts, speakers: Sequence[str]) -> _Counts:
     sums = np.zeros((len(names), counts.shape[1]), dtype=np.int64)
     np.add.at(sums, places, counts)
     return sums
+
+
+def _few_changed(counts: _Counts, speakers: Sequence[str]) -> bool:
+    """Whether fewer than `FEWEST_CHANGED` speakers, but not all, have an utterance (N, 3) whose errors changed."""
+    differ = counts[:, 0] != counts[:, 1]
+    changed = {who for who, one in zip(speakers, differ, strict=True) if one}
+    return 0 < len(changed) < min(FEWEST_CHANGED, len(set(speakers)))
 
 
 def _table(counts: Sequence[ErrorCounts], unit: Unit) -> _Counts:

@@ -64,7 +64,7 @@ def _json(text: str, problems: list[str]) -> Rows:
         rows = _json_lines(text, problems)
     for line, row in rows:
         content = row if isinstance(row, dict) else {}
-        name = next((str(content[key]) for key in ID_KEYS if content.get(key)), "")
+        name = next((str(content[key]) for key in ID_KEYS if content.get(key) not in (None, "")), "")
         heard = next((content[key] for key in TEXT_KEYS if isinstance(content.get(key), str)), None)
         if not name or heard is None:
             problems.append(f"line {line} needs one of {', '.join(ID_KEYS)} and one of {', '.join(TEXT_KEYS)}")

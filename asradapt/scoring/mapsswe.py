@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
+
+from scipy.special import stdtr
 
 from asradapt.errors import UsageError
 from asradapt.scoring.alignment import Step
@@ -29,9 +31,10 @@ class SegmentTest:
         segments: Number of segments in which at least one system makes an error.
         mean: Mean over the segments of errors of the first system minus errors of the second.
         deviation: Their standard deviation (divided by segments - 1).
-        statistic: Mean over its standard error, standard normal if the systems are equally good; None where
-            there are fewer than two segments, or all differ by the same.
-        p: Two-sided p value; None where there is no statistic.
+        statistic: Mean over its standard error, the z of NIST; None where there are fewer than two segments, or
+            all differ by the same.
+        p: Two-sided p value, by Student's t with segments - 1 degrees of freedom, by the exact sign flip where
+            all segments differ by the same; None with fewer than two segments.
     """
 
     segments: int
@@ -52,7 +55,7 @@ def mapsswe(pairs: Iterable[tuple[Sequence[Step], Sequence[Step]]]) -> SegmentTe
         pairs: For every utterance the alignments of the first and of the second system with the same reference.
 
     Returns:
-        The test; its normal approximation wants some fifty segments.
+        The test; with few segments its p is larger than sclite's, which takes the normal distribution.
 
     Raises:
         UsageError: Two alignments of a pair have different references.
@@ -63,10 +66,12 @@ def mapsswe(pairs: Iterable[tuple[Sequence[Step], Sequence[Step]]]) -> SegmentTe
         return SegmentTest(len(differences), fmean(differences) if differences else 0.0, None, None, None)
     mean, deviation = fmean(differences), stdev(differences)
     if deviation == 0:
-        equal = 1.0 if mean == 0 else None
-        return SegmentTest(len(differences), mean, 0.0, 0.0 if equal else None, equal)
+        # Flipping signs by chance gives so great a mean only where all or none are flipped.
+        p = 1.0 if mean == 0 else math.ldexp(1.0, 1 - len(differences))
+        return SegmentTest(len(differences), mean, 0.0, 0.0 if mean == 0 else None, p)
     statistic = mean / (deviation / math.sqrt(len(differences)))
-    p = 2 * NormalDist().cdf(-abs(statistic))
+    # The deviation is estimated too: with the normal distribution few segments seem surer than they are.
+    p = float(2 * stdtr(len(differences) - 1, -abs(statistic)))
     return SegmentTest(len(differences), mean, deviation, statistic, p)
 
 

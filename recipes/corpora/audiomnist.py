@@ -7,12 +7,14 @@ ROOT/data/audioMNIST_meta.txt    JSON by speaker: accent, age, gender, native sp
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from rows import Corpus, layout, read_text, require
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 ENROLL_TAKES = 10
+NAME = re.compile(r"([0-9])_([^_]+)_([0-9]+)")
 
 
 @layout("audiomnist")
@@ -22,10 +24,11 @@ def parse(root: Path) -> Corpus:
     table = next(iter(sorted(root.rglob("audioMNIST_meta.txt"))), None)
     people = json.loads(read_text(table) or "{}") if table else {}
     for audio in sorted(root.rglob("*_*_*.wav")):
-        digit, speaker, take = audio.stem.split("_")
-        if not (digit.isdigit() and int(digit) < 10 and take.isdigit()):
+        name = NAME.fullmatch(audio.stem)
+        if name is None:
             corpus.skipped["another name"] += 1
             continue
+        digit, speaker, take = name.groups()
         known = people.get(speaker, {})
         corpus.add(
             audio,

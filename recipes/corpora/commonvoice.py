@@ -10,8 +10,10 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+from asradapt.errors import ManifestError
 from rows import Corpus, layout, require
 
+COLUMNS = ("client_id", "path", "sentence")
 LEAST_CLIPS = 20
 """Clients with fewer have too little to enrol and to test."""
 NAME_LENGTH = 16
@@ -25,7 +27,13 @@ def parse(root: Path) -> Corpus:
     if not table.is_file():
         return require(corpus, root, "validated.tsv with clips")
     with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ManifestError(
+                f"{table} lacks the columns {', '.join(missing)}: give Common Voice's validated.tsv"
+            )
+        rows = list(reader)
     clips = Counter(row["client_id"] for row in rows)
     for row in rows:
         if clips[row["client_id"]] < LEAST_CLIPS:

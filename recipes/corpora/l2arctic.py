@@ -32,6 +32,8 @@ def parse(root: Path) -> Corpus:
     """The read sentences; the spontaneous `suitcase_corpus` is left out."""
     corpus = Corpus()
     for folder in sorted(path.parent for path in root.rglob("wav") if path.is_dir()):
+        if folder.name == "suitcase_corpus":
+            continue
         accent, gender = KNOWN.get(folder.name, ("", ""))
         for audio in sorted((folder / "wav").glob("*.wav")):
             text = read_text(folder / "transcript" / f"{audio.stem}.txt")

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,8 @@ def measure(recipe: Recipe, data: Path, work: Path, *, curve: bool, model: str, 
     for finding in checked["findings"]:
         print(f"{finding['severity']}: {finding['kind']}, {len(finding['items'])}", file=sys.stderr)
     store = ["--store", str(work / "store")]
+    # An adaptation of a run before, with another seed or model, would stand and be measured as if of this run.
+    shutil.rmtree(work / "store", ignore_errors=True)
     if recipe.adapt:
         wanted = ["--where", "part=enroll", *recipe.enroll]
         run(["enroll", "--every-speaker", *common, *store, *wanted], work / "enroll.json")

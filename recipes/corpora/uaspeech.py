@@ -27,7 +27,7 @@ def words(root: Path) -> dict[str, str]:
             if line.startswith('"'):
                 name = line.strip('"').split("/")[-1].rsplit(".", 1)[0]
             elif name and line not in (".", "#!MLF!#") and line.strip():
-                found[name] = line.split()[-1 if len(line.split()) == 1 else 2]
+                found[name] = line.split()[2 if len(line.split()) > 2 else -1]
     return found
 
 
@@ -52,7 +52,7 @@ def parse(root: Path) -> Corpus:
             gender=speaker.removeprefix("C")[0].lower(),
             group="control" if control else "dysarthria",
             block=block,
-            kind=re.sub(r"\d", "", word),
+            kind="L" if re.fullmatch("L[A-Z]", word) else re.sub(r"\d", "", word),
             part=part,
         )
     return require(corpus, root, f"files audio/M04/M04_B1_CW12_{MICROPHONE}.wav with mlf/M04/M04_word.mlf")

@@ -50,3 +50,14 @@ def test_a_missing_manifest_is_told(asradapt):
     done = asradapt("check", "no.jsonl")
     assert done.code == 1
     assert "no.jsonl does not exist" in done.err
+
+
+def test_texts_that_cannot_be_compared_are_told(asradapt, recordings, model_path, tmp_path):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()[:3]]
+    rows[1]["text"] = "größer"
+    full = [row | {"audio_filepath": str(recordings / row["audio_filepath"])} for row in rows]
+    manifest = write_rows(tmp_path / "m.jsonl", full)
+    done = asradapt("check", manifest, "--match-text", "--model", model_path, "--json")
+    assert "2 of 3 recordings were compared with their texts" in done.err
+    (told,) = [one for one in done.json["warnings"] if "not compared with its text" in one]
+    assert rows[1]["audio_filepath"] in told

@@ -85,7 +85,8 @@ def test_groups_of_the_plain_evaluation(evaluate, enrolled):
     assert [entry["group"] for entry in content["groups"][1]["groups"]] == ["ann", "bob"]
     assert content["groups"][0]["chance"]["before"] is None  # everybody is in both parts
     assert {one["speaker"] for one in content["changes"]} == {"ann", "bob"}
-    assert content["difference_over_speakers"]["low"] <= content["pooled"]["difference"]["wer"]
+    assert content["pooled"]["difference"]["low"] <= content["pooled"]["difference"]["wer"]
+    assert content["difference_over_speakers"]["low"] is None  # only one of the two people changed
 
 
 def test_export_for_sclite_and_back(evaluate, enrolled, tmp_path):
@@ -123,3 +124,20 @@ def test_wrong_usage_says_what_to_do(evaluate, arguments, code, said):
     done = evaluate(*arguments)
     assert done.code == code
     assert said in done.err
+
+
+def test_decoding_is_said_of_our_systems_only(evaluate, enrolled, other):
+    assert "decoding of source: greedy" in evaluate(*TEST, "--systems", f"source,x={other}").out
+    assert "decoding" not in evaluate(*TEST, "--systems", f"x={other}").out
+    refused = evaluate(*TEST, "--systems", f"x={other}", "--beam", "4")
+    assert refused.code == 2
+    assert "has no effect" in refused.err
+
+
+def test_what_a_ctm_lacks_is_silence_when_common(evaluate, recordings, tmp_path):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
+    first = next(row for row in rows if row["part"] == "test")
+    (tmp_path / "x.ctm").write_text(f"{first['audio_filepath']} 1 0 1 a\n")
+    done = evaluate(*TEST, "--systems", str(tmp_path / "x.ctm"), "--common", "--json").json
+    assert sum(one["utterances"] for one in done["speakers"]) == 8
+    assert "7 of 8 utterances are not in the ctm" in done["warnings"][0]

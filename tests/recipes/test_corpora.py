@@ -43,7 +43,8 @@ def l2arctic(tmp_path):
                 f"Sentence number {number}, read.\n",
             )
     sound(tmp_path / "ABA" / "wav" / "arctic_b0001.wav")  # no transcript
-    sound(tmp_path / "suitcase_corpus" / "aba.wav")
+    sound(tmp_path / "suitcase_corpus" / "wav" / "aba.wav")
+    text(tmp_path / "suitcase_corpus" / "transcript" / "aba.txt", "A boy lost his suitcase.\n")
     return tmp_path
 
 
@@ -160,6 +161,25 @@ def test_uaspeech(uaspeech):
     assert {row.fields["kind"] for row in test} == {"D", "CW", "UW"}
     assert not of(corpus.rows, part="train", block="B2")
     assert corpus.skipped == {"another microphone or name": 18}
+
+
+def test_uaspeech_letters_are_one_kind_and_short_lines_are_read(tmp_path):
+    sound(tmp_path / "audio" / "M04" / "M04_B1_LA_M5.wav")
+    text(tmp_path / "mlf" / "M04" / "M04_word.mlf", '#!MLF!#\n"*/M04_B1_LA_M5.lab"\n0 ALPHA\n.\n')
+    (row,) = LAYOUTS["uaspeech"](tmp_path).rows
+    assert (row.text, row.fields["kind"]) == ("ALPHA", "L")
+
+
+def test_commonvoice_with_another_header_is_refused(tmp_path):
+    text(tmp_path / "validated.tsv", "client\tpath\tsentence\na\tb.mp3\tc\n")
+    with pytest.raises(ManifestError, match="lacks the columns client_id"):
+        LAYOUTS["commonvoice"](tmp_path)
+
+
+def test_audiomnist_leaves_out_other_names(audiomnist):
+    sound(audiomnist / "data" / "01" / "0_01_0_x.wav")
+    corpus = LAYOUTS["audiomnist"](audiomnist)
+    assert (len(corpus.rows), corpus.skipped) == (16, {"another name": 1})
 
 
 def test_commonvoice(commonvoice):
@@ -339,3 +359,12 @@ def test_a_recipe_runs_and_gives_the_same_numbers_again(tmp_path, babble, tiny_m
         "curve.html",
         "store",
     }
+    # Another seed in a folder that was used: nothing of the run before stands.
+    (tmp_path / "b" / "set" / "store" / "left-over").mkdir()
+    model_path = str(tmp_path / "tiny.safetensors")
+    used, fresh = (
+        measure.measure(recipe, tmp_path / "data", tmp_path / work, curve=False, model=model_path, seed=4)
+        for work in ("b", "c")
+    )
+    assert used == fresh
+    assert not (tmp_path / "b" / "set" / "store" / "left-over").exists()
