@@ -39,8 +39,11 @@ docs: setup
 	$(RUN)/python tools/make_cli_docs.py
 
 # The tables of docs/results.md; SPEECH is a folder laid out like speechocean762/manifest.jsonl and so on.
+WORK ?= .scratch/recipes
 results: setup
-	$(RUN)/python tools/results.py $(SPEECH)
+	for corpus in speechocean762 philipp_lj fsdd; do \
+	    $(RUN)/python recipes/corpora/measure.py recipes/$$corpus/config.toml $(SPEECH) --work $(WORK) || exit 1; \
+	done
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -26,7 +26,7 @@ def suite(device: str, quick: bool, manifest: Path | None) -> dict[str, list[str
     every = {
         "features": ["features.py", "--clips", "100" if quick else "1000", "--device", device, *rounds],
         "speakers": ["speakers.py", "--device", device, *rounds],
-        "end_to_end": ["end_to_end.py", "--device", device, *rounds, *data],
+        "end_to_end": ["end_to_end.py", "--device", device, "--rounds", "2", "--most", "20", *data],
         "enrolment": [
             "enrolment_throughput.py",
             "--device",
