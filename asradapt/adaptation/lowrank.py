@@ -51,6 +51,6 @@ class LowRank(Method):
 def _add(y: Tensor, narrow: Tensor, up: Tensor) -> Tensor:
     """`y + narrow @ up` in one pass; without gradients in place: the output of a linear layer is nobody else's."""
     add = torch.addmm if y.dim() == 2 else torch.baddbmm
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or not y.dtype == narrow.dtype == up.dtype:
         return add(y, narrow, up)
     return add(y, narrow, up, out=y)
