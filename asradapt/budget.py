@@ -46,7 +46,8 @@ def batch_seconds(model: SourceModel) -> float:
 
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether a device or the machine had too little memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    told = ("not enough memory", "can't allocate memory")  # CPU allocators of Windows and Linux
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in told)
 
 
 def in_halves(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:

@@ -6,11 +6,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Generic, TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Inbox: TypeAlias = "SimpleQueue[tuple[int, Item, Future[tuple[Result, float]]] | None]"
 
 
 def reading_threads() -> int:
@@ -55,10 +57,16 @@ class Ahead(Generic[Item, Result]):
     def __iter__(self) -> Iterator[tuple[Item, Callable[[], Result]]]:
         """Pairs of an item and a function that gives its result or raises what its computation raised."""
         queue: deque[tuple[Item, Future[tuple[Result, float]]]] = deque()
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ahead")
+        inbox: Inbox[Item, Result] = SimpleQueue()
+        for _ in range(self._threads):
+            # Daemons, not a pool: an error can leave this iterator alive and unclosed, and a pool's threads,
+            # waiting for room, would then keep the program from ending.
+            threading.Thread(target=self._serve, args=(inbox,), name="ahead", daemon=True).start()
         try:
             for number, item in enumerate(self._items):
-                queue.append((item, pool.submit(self._work, number, item)))
+                future: Future[tuple[Result, float]] = Future()
+                queue.append((item, future))
+                inbox.put((number, item, future))
                 if len(queue) >= self._count:
                     yield self._take(*queue.popleft())
             while queue:
@@ -67,7 +75,17 @@ class Ahead(Generic[Item, Result]):
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
-            pool.shutdown(wait=False, cancel_futures=True)
+            for _ in range(self._threads):
+                inbox.put(None)
+
+    def _serve(self, inbox: Inbox[Item, Result]) -> None:
+        """What a thread does: one piece of work after the other, until there is none."""
+        while (work := inbox.get()) is not None:
+            number, item, future = work
+            try:
+                future.set_result(self._work(number, item))
+            except BaseException as error:  # whatever it is belongs to whoever takes the result
+                future.set_exception(error)
 
     def _work(self, number: int, item: Item) -> tuple[Result, float]:
         with self._changed:
@@ -82,14 +100,9 @@ class Ahead(Generic[Item, Result]):
         return result, size
 
     def _take(self, item: Item, future: Future[tuple[Result, float]]) -> tuple[Item, Callable[[], Result]]:
-        def result() -> Result:
-            found, size = future.result()
-            with self._changed:
-                self._held -= size
-            return found
-
-        future.exception()  # waits
+        failed = future.exception() is not None  # waits
         with self._changed:
             self._next += 1
+            self._held -= 0.0 if failed else future.result()[1]  # whether or not the result is then asked for
             self._changed.notify_all()
-        return item, result
+        return item, lambda: future.result()[0]

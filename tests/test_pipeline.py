@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -105,3 +107,25 @@ def test_endless_items_are_taken_as_needed():
 
 def test_the_number_of_reading_threads_is_sensible():
     assert 1 <= reading_threads() <= 8
+
+
+def test_results_that_nobody_asks_for_do_not_fill_the_bound():
+    taken = 0
+    for item, result in Ahead(lambda item: item, range(50), weight=lambda _: 1.0, most=3.0, threads=2):
+        if item >= 10:  # the first ten are skipped, as those of a speaker who cannot be used
+            result()
+        taken += 1
+    assert taken == 50
+
+
+def test_an_error_of_the_user_lets_the_program_end():
+    """The traceback keeps the iterator alive; the waiting threads must notice the end by themselves."""
+    program = """
+from asradapt.pipeline import Ahead
+found = iter(Ahead(lambda item: item, range(1000), weight=lambda _: 1.0, most=2.0, threads=2))
+next(found)
+raise RuntimeError("of the user")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "of the user" in done.stderr

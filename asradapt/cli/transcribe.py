@@ -112,6 +112,7 @@ def transcribe(
         alone = len(utterances) + len(failed) == 1
         files = targets(utterances, output_dir, style) if output_dir else None
         if files is not None:
+            files |= {(Path("-"), who): path for (name, who), path in files.items() if name == stdin}
             utterances = without_existing(utterances, files, force=force, warn=warnings.append)
         as_json = as_json or (style == "json" and files is None)
         output = Output(style, alone=alone, files=files, as_json=as_json)
@@ -166,7 +167,7 @@ class _Work:
                 if isinstance(item, Window):
                     inside = len(item.loaded)
                     self.failed += map(self._named, item.failed)
-                    self.warnings += item.warnings
+                    self.warnings += [warning.replace(str(self._stdin), "stdin") for warning in item.warnings]
                     done += len(item.failed)
                     continue
                 done += 1

@@ -38,7 +38,14 @@ def stdin_as_file(audio: Sequence[str]) -> Iterator[tuple[tuple[str, ...], Path 
         yield tuple(str(path) if name == STDIN else name for name in audio), path
 
 
-def targets(utterances: Sequence[Utterance], folder: Path, style: str) -> dict[Path, Path]:
+Key = tuple[Path, str | None]  # one recording may be heard as several people
+
+
+def _key(utterance: Utterance) -> Key:
+    return utterance.audio, utterance.speaker
+
+
+def targets(utterances: Sequence[Utterance], folder: Path, style: str) -> dict[Key, Path]:
     """The file of every recording: its name with the format's ending, a number where two names are the same.
 
     Raises:
@@ -48,14 +55,15 @@ def targets(utterances: Sequence[Utterance], folder: Path, style: str) -> dict[P
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    found: dict[Path, Path] = {}
+    found: dict[Key, Path] = {}
     taken: set[str] = set()
-    for audio in dict.fromkeys(utterance.audio for utterance in utterances):
+    for key in dict.fromkeys(map(_key, utterances)):
+        audio, _ = key
         name, number = f"{audio.stem}.{style}", 2
         while name.casefold() in taken:
             name, number = f"{audio.stem}-{number}.{style}", number + 1
         taken.add(name.casefold())
-        found[audio] = folder / name
+        found[key] = folder / name
     return found
 
 
@@ -79,7 +87,7 @@ class Output:
         as_json: Whether a JSON object of everything is printed at the end.
     """
 
-    def __init__(self, style: str, *, alone: bool, files: dict[Path, Path] | None, as_json: bool) -> None:
+    def __init__(self, style: str, *, alone: bool, files: dict[Key, Path] | None, as_json: bool) -> None:
         from asradapt.formats import FORMATS, ONE_A_FILE
 
         if files is None and not alone and style in ONE_A_FILE:
@@ -93,7 +101,7 @@ class Output:
         if self._as_json:
             self._results.append(transcript.as_dict())
         if self._files is not None:
-            path = self._files[transcript.utterance.audio]
+            path = self._files[_key(transcript.utterance)]
             write_whole(path, self._write(transcript))
             if not self._as_json:
                 say(str(path))
@@ -116,12 +124,12 @@ class Output:
 
 
 def without_existing(
-    utterances: list[Utterance], files: dict[Path, Path], *, force: bool, warn: Callable[[str], None]
+    utterances: list[Utterance], files: dict[Key, Path], *, force: bool, warn: Callable[[str], None]
 ) -> list[Utterance]:
     """The recordings whose file is still to be written."""
     if force:
         return utterances
-    kept = [utterance for utterance in utterances if not files[utterance.audio].exists()]
-    for path in (files[u.audio] for u in utterances if files[u.audio].exists()):
+    kept = [utterance for utterance in utterances if not files[_key(utterance)].exists()]
+    for path in (files[_key(u)] for u in utterances if files[_key(u)].exists()):
         warn(f"{path} exists and is kept; --force replaces it")
     return kept

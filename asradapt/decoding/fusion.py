@@ -138,7 +138,7 @@ class Fusion:
             size = table.children.shape[1]
             onward = table.children.take(phrase * size + self.boundary)
             if value is not None:
-                value = torch.where(ends | (onward > DEAD), value.clamp(min=self.weights.listed), value)
+                value = torch.where(ends, value.clamp(min=self.weights.listed), value)
             settled = settled + self.weights.phrase * (table.depth[phrase] * ends)
             phrase = torch.where(onward > DEAD, onward, table.roots[:, None].expand_as(onward))
         if value is not None:

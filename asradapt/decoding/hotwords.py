@@ -5,6 +5,7 @@ Letters: B batch, V tokens, N nodes of all trees.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from asradapt.language.lexicon import spell, token_numbers
+from asradapt.scoring.normalization import normalize
 
 DEAD = 0  # no phrase goes on here; its own child
 
@@ -44,7 +46,8 @@ class Hotwords:
 def make_hotwords(phrases: Sequence[Sequence[str]], tokens: Sequence[str]) -> Hotwords | None:
     """The trees of the phrases of every row; None if no row has any.
 
-    Upper and lower case are alike. Phrases with characters that the model cannot write are left out.
+    Upper and lower case, hyphens and spaces are alike, accents are left out where the model writes none. Phrases
+    that it cannot write even so are left out.
 
     Args:
         phrases: For each row its phrases, words between spaces. Rows with the same phrases share a tree.
@@ -73,11 +76,18 @@ def make_hotwords(phrases: Sequence[Sequence[str]], tokens: Sequence[str]) -> Ho
 
 
 def _spelled(phrase: str, tokens: Sequence[str], boundary: int) -> list[int]:
-    """Token numbers of a phrase; none if a word of it cannot be written."""
-    words = [[int(number) for number in row if number] for row in spell(phrase.split(), tokens)]
-    if not words or not all(words):
-        return []
-    return [number for word in words for number in (boundary, *word)][1:]
+    """Token numbers of a phrase as it is scored, or else without its accents; none if it cannot be written."""
+    said = normalize(phrase)
+    for form in (said, _without_accents(said)):
+        words = [[int(number) for number in row if number] for row in spell(form.split(), tokens)]
+        if words and all(words):
+            return [number for word in words for number in (boundary, *word)][1:]
+    return []
+
+
+def _without_accents(text: str) -> str:
+    apart = unicodedata.normalize("NFKD", text)
+    return normalize("".join(letter for letter in apart if unicodedata.category(letter) != "Mn"))
 
 
 def _insert(numbers: list[int], root: int, table: list[list[int]], ends: list[bool]) -> None:

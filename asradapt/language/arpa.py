@@ -37,7 +37,12 @@ def read_arpa(path: Path) -> NgramModel:
         raise InputError(f"language model {path} is no ARPA file that can be used: {str(error)[:300]}") from error
     if "<s>" not in numbers or "</s>" not in numbers:
         raise InputError(f"language model {path} has no <s> and </s>; build it with sentence marks")
-    return _model(levels, numbers)
+    if len(numbers) < 3:
+        raise InputError(f"language model {path} knows no word; build it from sentences")
+    try:
+        return _model(levels, numbers)
+    except (ValueError, IndexError, KeyError) as error:
+        raise InputError(f"language model {path} cannot be used: {str(error)[:300]}") from error
 
 
 def _sections(lines: Iterable[str]) -> Iterator[tuple[int, int, list[str]]]:
@@ -71,7 +76,10 @@ def _read(lines: Iterable[str]) -> tuple[list[Entries], dict[str, int]]:
         if any(word not in numbers for word in words):
             raise ValueError(f"line {line_number}: a word that has no 1-gram: {' '.join(words)}")
         gram = tuple(numbers[word] for word in words)
-        value = float(cells[0]) * LN10, float(cells[-1]) * LN10 if len(cells) == length + 2 else 0.0
+        logprob, backoff = float(cells[0]), float(cells[-1]) if len(cells) == length + 2 else 0.0
+        if math.isnan(logprob + backoff) or logprob > 0 or backoff == math.inf:
+            raise ValueError(f"line {line_number}: {cells[0]} is no logarithm of a probability")
+        value = max(logprob, RAREST) * LN10, max(backoff, RAREST) * LN10  # some tools write -inf
         if gram not in levels[-1] or levels[-1][gram][0] < value[0]:
             levels[-1][gram] = value
     return levels, numbers

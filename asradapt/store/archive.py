@@ -108,7 +108,10 @@ def _problems(members: list[zipfile.ZipInfo]) -> list[str]:
     names = sorted(member.filename for member in members)
     if sorted(set(names) - _OPTIONAL_BYTES.keys()) != sorted(_MAX_BYTES) or len(set(names)) != len(names):
         shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-        return [f"it holds {shown or 'nothing'} and must hold exactly {' and '.join(_MAX_BYTES)}"]
+        return [
+            f"it holds {shown or 'nothing'} and must hold exactly {' and '.join(_MAX_BYTES)}, besides "
+            f"{VOCABULARY_FILE} where there are phrases"
+        ]
     problems = []
     for member in members:
         size, limit = member.file_size, _limit(member.filename)

@@ -222,9 +222,11 @@ class SpeakerStore:
             raise StoreError(
                 f"speaker {record.speaker!r} exists; give another name, or force the import, which adds a version"
             )
+        held = self.vocabulary(record.speaker) if phrases and record.speaker in self else ()
+        joined = checked([*held, *phrases])  # before anything is stored: too many refuse the whole
         stored = self._add(record, data)
-        if phrases:  # added to those that an existing speaker has
-            self.set_vocabulary(stored.speaker, [*self.vocabulary(stored.speaker), *phrases])
+        if phrases:
+            self.set_vocabulary(stored.speaker, joined)
         return stored
 
     @property

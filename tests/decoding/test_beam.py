@@ -165,3 +165,19 @@ def test_options_that_make_no_sense_are_refused():
     for bad in ({"beams": 0}, {"best": 33}, {"tokens": 0}, {"floor": 0.0}, {"skip": -1.0}):
         with pytest.raises(UsageError):
             BeamOptions(**bad)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "written"),
+    [("Anne-Marie", "anne marie"), ("Dr. Smith", "dr smith"), ("O\N{RIGHT SINGLE QUOTATION MARK}Brien", "o'brien"),
+     ("José", "jose"), ("St. Mary's", "st mary's")],
+)  # fmt: skip
+def test_phrases_are_spelled_as_they_are_scored(phrase: str, written: str) -> None:
+    tokens = ("", " ", "'", *"abcdefghijklmnopqrstuvwxyz")
+    trees = make_hotwords([[phrase]], tokens)
+    assert trees is not None
+    node = int(trees.roots[0])
+    for letter in written:
+        node = int(trees.children[node, tokens.index(letter)])
+        assert node > 0, f"{phrase!r} is not spelled {written!r}"
+    assert bool(trees.ends[node])
