@@ -8,6 +8,7 @@ import soundfile
 import torch
 
 from asradapt.checks import check_utterances, match_texts
+from asradapt.checks.duplicates import same_sounds
 from asradapt.transcriber import Transcriber, Transcript
 from asradapt.types import Utterance
 
@@ -157,3 +158,7 @@ def test_what_cannot_be_matched_fails_alone(spoken, tmp_path):
     alone, _ = match_texts(model, rows[:1])
     assert (alone[0].others, alone[0].suspect) == (0, False)
     assert np.isfinite(alone[0].margin)
+
+
+def test_no_recording_has_no_duplicate() -> None:
+    assert same_sounds([], [], lambda place: np.zeros(1, np.float32)) == []

@@ -199,3 +199,15 @@ def test_what_cannot_be_written_is_told_before_the_work(tmp_path):
         check_report(tmp_path / "no" / "r.html")
     with pytest.raises(UsageError, match="-1"):
         ReportOptions(worst=-1)
+
+
+@pytest.mark.parametrize("content", ['{"audio_filepath": "a.wav"}\n', "RIFF"])
+def test_a_report_replaces_no_other_kind_of_file(tmp_path, content):
+    other = tmp_path / "manifest.jsonl"
+    other.write_text(content)
+    with pytest.raises(UsageError, match="is no HTML file"):
+        check_report(other)
+    assert other.read_text() == content
+    page = tmp_path / "old.html"
+    page.write_text("<!doctype html>\n<title>old</title>")
+    check_report(page)

@@ -59,6 +59,8 @@ def same_sounds(
     Returns:
         The groups of two or more, each in rising order.
     """
+    if not seconds:
+        return []
     order = sorted(range(len(seconds)), key=lambda place: seconds[place])
     table = np.array([spectra[place] for place in order]).reshape(len(order), -1)
     lengths = np.array([seconds[place] for place in order])

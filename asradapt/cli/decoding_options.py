@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,9 @@ def open_decoder(
     from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Weights
     from asradapt.language import load_language
 
+    for option, value in (("--lm-weight", lm_weight), ("--word-score", word_score)):
+        if value is not None and math.isnan(value):  # which passes every comparison with the ends of a range
+            raise UsageError(f"{option} must be a number, got nan")
     name = language_of(model.name, lm, no_lm)
     search = bool(name or no_lm or vocab_file)
     beams = beam if beam is not None else DEFAULT_BEAMS if search else GREEDY

@@ -184,7 +184,7 @@ def _utterance(name: str, one: Scored, systems: Sequence[str]) -> str:
         }
         for place, system in enumerate(systems)
     }
-    return json.dumps(content | {"text": one.utterance.text, "systems": heard}, ensure_ascii=False)
+    return json.dumps(content | {"reference": one.utterance.text, "systems": heard}, ensure_ascii=False)
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -23,15 +23,25 @@ if TYPE_CHECKING:
 PACKAGES = ("asradapt", "torch", "numpy", "scipy", "jiwer", "soundfile", "matplotlib")
 
 
+def _is_page(path: Path) -> bool:
+    """Whether a file may be replaced by a report: an earlier one, and no manifest, recording or device."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(100).lstrip()[:15].lower() in (b"<!doctype html>", b"")
+
+
 def check_report(path: Path) -> None:
     """Find out before the work that a report can be made and written.
 
     Raises:
-        UsageError: A library is missing, or the path is a folder.
+        UsageError: A library is missing, or the path is a folder or what no report is.
         InputError: The folder does not exist or cannot be written.
     """
     require_matplotlib()
     _jinja()
+    if path.exists() and not path.is_dir() and not _is_page(path):
+        raise UsageError(f"{path} exists and is no HTML file: it is left as it is; choose another --report")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: give the report a file name, such as report.html")
     folder = path.parent

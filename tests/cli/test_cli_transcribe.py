@@ -292,3 +292,10 @@ def test_decoding_options_that_contradict_each_other_are_refused(asradapt, recor
     ):
         done = asradapt("transcribe", clip, *arguments)
         assert (done.code, reason in done.err) == (code, True), done.err
+
+
+@pytest.mark.parametrize("option", ["--lm-weight", "--word-score"])
+def test_a_weight_that_is_no_number_is_refused(asradapt, option):
+    done = asradapt("transcribe", "mixed.jsonl", "--beam", "4", option, "nan")
+    assert done.code == 2
+    assert "must be a number" in done.err
