@@ -171,7 +171,7 @@ def test_the_difference_is_pooled() -> None:
 def test_characters() -> None:
     before, after = [ErrorCounts(0, 0, 0, 2, 4, 10)] * 3, [ErrorCounts(0, 0, 0, 2, 1, 10)] * 3
     interval = paired_bootstrap(before, after, unit="characters")
-    assert interval.as_dict() == pytest.approx({"cer": -0.3, "low": -0.3, "high": -0.3})
+    assert interval.as_dict() == {"cer": pytest.approx(-0.3), "low": None, "high": None}
 
 
 @pytest.mark.parametrize("utterances", [0, 1])
@@ -183,7 +183,8 @@ def test_too_few_utterances_have_no_interval(utterances: int) -> None:
 
 def test_empty_references_do_not_divide_by_zero() -> None:
     interval = paired_bootstrap([score("", "a")] * 2, [score("", "")] * 2)
-    assert (interval.difference, interval.low, interval.high) == (-1.0, -1.0, -1.0)
+    assert interval.difference == -1.0
+    assert (interval.low, interval.high) == (None, None)  # all resamples agree, which is no proof of anything
 
 
 def test_many_utterances_are_drawn_in_bounded_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
