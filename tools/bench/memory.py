@@ -31,11 +31,9 @@ from asradapt.manifests import read_manifest
 CHILD = """
 import resource, sys, time
 began = time.perf_counter()
-from asradapt.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit:
-    pass
+from asradapt.cli import run
+if code := run(sys.argv[1:]):
+    sys.exit(code)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(f"{peak} {time.perf_counter() - began}", file=sys.stderr)
 """
