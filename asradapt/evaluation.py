@@ -9,7 +9,8 @@ from asradapt.adaptation.mixed import IDENTITY
 from asradapt.errors import UnknownName, UsageError
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, normalize, paired_bootstrap, score, total
 from asradapt.store import SpeakerRecord
-from asradapt.transcriber import Loaded, Progress, Transcriber, Window
+from asradapt.transcriber import Progress, Transcriber
+from asradapt.transcript import Loaded, Window
 from asradapt.types import Failure, Utterance
 
 UNNAMED = "(unnamed)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asradapt.subtitles import Cue, cues
 
 if TYPE_CHECKING:
-    from asradapt.transcriber import Transcript
+    from asradapt.transcript import Transcript
 
 CHANNEL = "1"  # of CTM; files are mixed down
 

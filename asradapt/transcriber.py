@@ -9,7 +9,6 @@ Letters: B batch, T samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -20,90 +19,17 @@ from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.budget import batch_seconds, in_halves
-from asradapt.decoding import Decoder, Heard, Word, joined
+from asradapt.decoding import Decoder, Heard, joined
 from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
+from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
 from asradapt.voice import Piece, VoiceOptions, everywhere
 from asradapt.voice import pieces as voiced_pieces
 
 Progress = Callable[[float], None]  # the share that is done
-
-
-@dataclass(frozen=True)
-class TranscriberOptions:
-    """Sizes of the work.
-
-    Attributes:
-        batch_seconds: Audio in one forward pass, padding included; bounds the memory; 0 finds what suits.
-        batch_size: Most segments in one forward pass; 0 for any number.
-        window_seconds: Audio that is read before it is batched; bounds the memory of many files; 0 finds it too.
-        segment_seconds: Longer recordings are cut where nobody speaks into pieces of at most this length.
-        detect_voice: Whether silences of longer recordings are left out.
-    """
-
-    batch_seconds: float = 0.0
-    batch_size: int = 0
-    window_seconds: float = 0.0
-    segment_seconds: float = 20.0
-    detect_voice: bool = True
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """The text of one file.
-
-    Attributes:
-        utterance: What was transcribed.
-        text: What was heard; empty for silence.
-        seconds: Length of the audio.
-        adapted: Whether an adaptation of the speaker was applied.
-        words: The words of the text with their times and confidence.
-        confidence: The share of the words that is expected to be right.
-    """
-
-    utterance: Utterance
-    text: str
-    seconds: float
-    adapted: bool
-    words: tuple[Word, ...] = ()
-    confidence: float = 1.0
-
-    def as_dict(self) -> dict[str, object]:
-        """The transcript as an entry of `transcribe --json`."""
-        return {
-            "audio": str(self.utterance.audio),
-            "speaker": self.utterance.speaker,
-            "text": self.text,
-            "seconds": round(self.seconds, 3),
-            "adapted": self.adapted,
-            "confidence": round(self.confidence, 4),
-            "words": [word.as_dict() for word in self.words],
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """One file that was read: its segments, who speaks, where the segments begin, and the speaker's phrases."""
-
-    utterance: Utterance
-    pieces: list[npt.NDArray[np.float32]]
-    seconds: float
-    member: Member
-    starts: tuple[float, ...] = ()
-    phrases: tuple[str, ...] = ()
-
-
-@dataclass
-class Window:
-    """A stretch of the work: files that were read, failures and warnings met on the way."""
-
-    loaded: list[Loaded] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    inputs: int = 0
 
 
 Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
@@ -182,7 +108,7 @@ class Transcriber:
 
         Args:
             utterances: What to transcribe; `speaker` says whose adaptation applies, if enrolled.
-            source_only: Ignore all adaptations.
+            source_only: Ignore all adaptations and vocabularies.
             progress: Called after every batch with the share of the current window that is done.
 
         Yields:
@@ -214,7 +140,7 @@ class Transcriber:
             window.inputs += 1
             try:
                 member = NOBODY if source_only else self._member_or_nobody(utterance.speaker, window, strangers)
-                loaded, notes = self._load(utterance, member, recording())
+                loaded, notes = self._load(utterance, member, recording(), with_phrases=not source_only)
             except InputError as error:
                 window.failed.append(Failure(str(utterance.audio), str(error)))
             else:
@@ -261,8 +187,8 @@ class Transcriber:
                     progress(done / audio)
         places = [(one, start) for one in loaded for start in one.starts or (0.0,) * len(one.pieces)]
         whole: list[list[Heard]] = [[] for _ in loaded]
-        for (index, _), (one, start), part in zip(pieces, places, parts, strict=True):
-            whole[index].append(part.shifted(start, one.seconds))
+        for (index, piece), (one, start), part in zip(pieces, places, parts, strict=True):
+            whole[index].append(part.shifted(start, min(one.seconds, start + len(piece) / self.model.sample_rate)))
         return [joined(parts) for parts in whole]
 
     def _member_or_nobody(self, speaker: str | None, window: Window, strangers: set[str]) -> Member:
@@ -279,14 +205,17 @@ class Transcriber:
     def _read(self, utterance: Utterance) -> Recording:
         return load_audio(utterance.audio, self.model.sample_rate)
 
-    def _load(self, utterance: Utterance, member: Member, recording: Recording) -> tuple[Loaded, tuple[str, ...]]:
+    def _load(
+        self, utterance: Utterance, member: Member, recording: Recording, *, with_phrases: bool
+    ) -> tuple[Loaded, tuple[str, ...]]:
         found: list[Piece] = []
         if not recording.silent:
             options = VoiceOptions(longest=self.options.segment_seconds)
             detector = None if self.options.detect_voice else everywhere
             found = voiced_pieces(recording.samples, recording.sample_rate, options, detector)
         starts = tuple(piece.start / recording.sample_rate for piece in found)
-        samples, phrases = [piece.samples for piece in found], self.phrases(utterance.speaker)
+        phrases = self.phrases(utterance.speaker) if with_phrases else ()
+        samples = [piece.samples for piece in found]
         return Loaded(utterance, samples, recording.seconds, member, starts, phrases), recording.warnings
 
     def phrases(self, speaker: str | None) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import torch
 
 from asradapt.checks import check_utterances, match_texts
 from asradapt.checks.duplicates import same_sounds
-from asradapt.transcriber import Transcriber, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import Transcript
 from asradapt.types import Utterance
 
 RATE = 16_000

@@ -13,7 +13,8 @@ from asradapt.errors import UnknownName
 from asradapt.evaluation import UNNAMED, evaluate
 from asradapt.scoring import NORMALIZER, score, total
 from asradapt.store import SpeakerStore
-from asradapt.transcriber import Transcriber, TranscriberOptions
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions
 from asradapt.types import Utterance
 
 SAID = ("red", "the blue hats", "one two three four five six seven", "go")

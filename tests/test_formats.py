@@ -8,7 +8,7 @@ import pytest
 from asradapt.decoding import Word
 from asradapt.formats import FORMATS, clock
 from asradapt.subtitles import LINE, LONGEST, SHORTEST, cues, lines_of
-from asradapt.transcriber import Transcript
+from asradapt.transcript import Transcript
 from asradapt.types import Utterance
 
 

@@ -15,7 +15,8 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.store import SpeakerStore
-from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 pytestmark = [

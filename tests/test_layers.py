@@ -28,6 +28,7 @@ LAYERS = (
     {"enrolment", "store"},
     {
         "budget",
+        "transcript",
         "transcriber",
         "evaluation",
         "comparison",

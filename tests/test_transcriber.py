@@ -16,7 +16,8 @@ from asradapt.decoding import Decoder, Heard, Word
 from asradapt.errors import DamagedSpeaker, SourceMismatch, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore
-from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript, Window
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript, Window
 from asradapt.types import Utterance
 
 # Names that begin alike, two speakers of one method, two that change all weights, one with the source.

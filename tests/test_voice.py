@@ -6,7 +6,8 @@ import soundfile
 
 from asradapt.batching import segments
 from asradapt.decoding import Decoder, Heard, Word
-from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 from asradapt.voice import RATE, VoiceOptions, detector_installed, everywhere, loud, pieces
 

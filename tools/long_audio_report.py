@@ -24,7 +24,8 @@ from asradapt.language import load_language
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.scoring import ErrorCounts, score
-from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 CORPORA = ("philipp_lj", "speechocean762")

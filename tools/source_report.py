@@ -23,7 +23,8 @@ import torch
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.scoring import ErrorCounts, score, total
-from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 SETS = (

@@ -8,7 +8,6 @@ Letters: B batch.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -80,7 +79,7 @@ class _Group:
 
 
 class MixedBank:
-    """The adaptations of any number of speakers to one model, of any mix of methods.
+    """The adaptations of any number of speakers to one model, of any mix of methods; for one thread.
 
     Args:
         model: The source model.
@@ -90,7 +89,6 @@ class MixedBank:
     def __init__(self, model: SourceModel, *, most_bytes: int = MOST_BYTES) -> None:
         self._model, self._most_bytes = model, most_bytes
         self._groups: dict[str, _Group] = {}
-        self._lock = threading.Lock()  # files are read, and their speakers checked, beside the computation
 
     def check(self, member: Member) -> None:
         """Refuse a member that cannot be applied to the model.
@@ -100,8 +98,7 @@ class MixedBank:
             AsradaptError: If its method or options are not known here.
         """
         if member.method != IDENTITY:
-            with self._lock:
-                self._group(member).bank.check(member.state)
+            self._group(member).bank.check(member.state)
 
     def resident(self) -> int:
         """Number of speakers whose tensors are on the device."""
@@ -137,11 +134,10 @@ class MixedBank:
             if member.method != IDENTITY:
                 crowds.setdefault(member.group, {})[member] = None
         placed = []
-        with self._lock:
-            for crowd in crowds.values():
-                different = list(crowd)
-                group = self._group(different[0])
-                rows = group.place(different)
-                index = torch.tensor([rows.get(member, 0) for member in members], device=self._model.device)
-                placed.append((group.bank, index))
+        for crowd in crowds.values():
+            different = list(crowd)
+            group = self._group(different[0])
+            rows = group.place(different)
+            index = torch.tensor([rows.get(member, 0) for member in members], device=self._model.device)
+            placed.append((group.bank, index))
         return placed

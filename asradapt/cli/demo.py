@@ -82,7 +82,7 @@ def _examples(result: Evaluation, count: int) -> None:
 
 
 def _letter(transcriber: Transcriber) -> dict[str, Any]:
-    from asradapt.transcriber import Transcript
+    from asradapt.transcript import Transcript
 
     found = transcriber.transcribe(_part("letter"))
     return next(item for item in found if isinstance(item, Transcript)).as_dict()

@@ -116,7 +116,8 @@ def transcribe(
             utterances = without_existing(utterances, files, force=force, warn=warnings.append)
         as_json = as_json or (style == "json" and files is None)
         output = Output(style, alone=alone, files=files, as_json=as_json)
-        from asradapt.transcriber import Transcriber, TranscriberOptions
+        from asradapt.transcriber import Transcriber
+        from asradapt.transcript import TranscriberOptions
 
         source = open_model(model, device)
         options = TranscriberOptions(batch_size=batch_size, detect_voice=not no_vad)
@@ -153,7 +154,7 @@ class _Work:
 
     def run(self, output: Output, *, show: bool) -> None:
         """Transcribe everything into `output`; `show` a bar (on a terminal the texts are the progress)."""
-        from asradapt.transcriber import Window
+        from asradapt.transcript import Window
 
         done = inside = 0  # of all inputs, and of the window that is being computed
         with progress() as bar:

@@ -15,7 +15,7 @@ from asradapt.errors import InputError, UsageError
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
-    from asradapt.transcriber import Transcript
+    from asradapt.transcript import Transcript
 
 STDIN = "-"
 

@@ -18,7 +18,8 @@ from asradapt.scoring import normalize, score
 from asradapt.scoring.hypotheses import SUFFIXES, read_hypotheses
 from asradapt.store import SpeakerStore
 from asradapt.store.reading import Adaptation
-from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript, Window
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
 
 SOURCE, ADAPTED = "source", "adapted"

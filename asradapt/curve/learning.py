@@ -16,7 +16,8 @@ from asradapt.errors import ManifestError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize, score, total
 from asradapt.store import SpeakerStore
-from asradapt.transcriber import Transcriber, Transcript, Window
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import Transcript, Window
 from asradapt.types import Failure, Utterance
 
 Progress = Callable[[str, float], None]

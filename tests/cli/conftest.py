@@ -16,7 +16,8 @@ from samples import write_rows
 
 from asradapt.cli import run
 from asradapt.models.source import ConformerSource, load_source, save_source
-from asradapt.transcriber import Transcriber, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import Transcript
 from asradapt.types import Utterance
 
 RATE = 16_000

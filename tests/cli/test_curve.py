@@ -8,7 +8,8 @@ from asradapt.curve import CurveOptions, draw, forecast, learning_curve
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.errors import ManifestError, UsageError
 from asradapt.scoring import score
-from asradapt.transcriber import Transcriber, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import Transcript
 from asradapt.types import Utterance
 
 

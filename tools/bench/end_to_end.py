@@ -22,7 +22,8 @@ from asradapt.audio import load_audio
 from asradapt.cli.demo import demo_folder
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
-from asradapt.transcriber import Transcriber, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import Transcript
 from asradapt.types import Utterance
 
 

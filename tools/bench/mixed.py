@@ -18,7 +18,8 @@ from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource
 from asradapt.store import SpeakerStore
-from asradapt.transcriber import Transcriber, TranscriberOptions, Transcript
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 Texts = dict[str, str]

@@ -1,0 +1,89 @@
+"""What a transcription is told, what it reads, and what it gives.
+
+Letters: T samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from asradapt.adaptation.mixed import Member
+from asradapt.decoding import Word
+from asradapt.types import Failure, Utterance
+
+
+@dataclass(frozen=True)
+class TranscriberOptions:
+    """Sizes of the work.
+
+    Attributes:
+        batch_seconds: Audio in one forward pass, padding included; bounds the memory; 0 finds what suits.
+        batch_size: Most segments in one forward pass; 0 for any number.
+        window_seconds: Audio that is read before it is batched; bounds the memory of many files; 0 finds it too.
+        segment_seconds: Longer recordings are cut where nobody speaks into pieces of at most this length.
+        detect_voice: Whether silences of longer recordings are left out.
+    """
+
+    batch_seconds: float = 0.0
+    batch_size: int = 0
+    window_seconds: float = 0.0
+    segment_seconds: float = 20.0
+    detect_voice: bool = True
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The text of one file.
+
+    Attributes:
+        utterance: What was transcribed.
+        text: What was heard; empty for silence.
+        seconds: Length of the audio.
+        adapted: Whether an adaptation of the speaker was applied.
+        words: The words of the text with their times and confidence.
+        confidence: The share of the words that is expected to be right.
+    """
+
+    utterance: Utterance
+    text: str
+    seconds: float
+    adapted: bool
+    words: tuple[Word, ...] = ()
+    confidence: float = 1.0
+
+    def as_dict(self) -> dict[str, object]:
+        """The transcript as an entry of `transcribe --json`."""
+        return {
+            "audio": str(self.utterance.audio),
+            "speaker": self.utterance.speaker,
+            "text": self.text,
+            "seconds": round(self.seconds, 3),
+            "adapted": self.adapted,
+            "confidence": round(self.confidence, 4),
+            "words": [word.as_dict() for word in self.words],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """One file that was read: its segments, who speaks, where the segments begin, and the speaker's phrases."""
+
+    utterance: Utterance
+    pieces: list[npt.NDArray[np.float32]]
+    seconds: float
+    member: Member
+    starts: tuple[float, ...] = ()
+    phrases: tuple[str, ...] = ()
+
+
+@dataclass
+class Window:
+    """A stretch of the work: files that were read, failures and warnings met on the way."""
+
+    loaded: list[Loaded] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    inputs: int = 0
