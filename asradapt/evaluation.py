@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from asradapt.adaptation.mixed import IDENTITY
+from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.errors import UnknownName, UsageError
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, normalize, paired_bootstrap, score, total
 from asradapt.store import SpeakerRecord
@@ -14,7 +15,6 @@ from asradapt.transcript import Loaded, Window
 from asradapt.types import Failure, Utterance
 
 UNNAMED = "(unnamed)"
-SENTENCE_WORDS = 4  # shorter texts (commands, digits) repeat by nature
 
 
 @dataclass(frozen=True)

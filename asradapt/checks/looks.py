@@ -12,18 +12,16 @@ import numpy as np
 from asradapt.audio import load_audio
 from asradapt.checks.duplicates import Samples, same_sounds
 from asradapt.checks.measured import RATE, Finding, Measured
+from asradapt.enrolment.examples import LONGEST_SECONDS
+from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.scoring import normalize
 
-LONG_SECONDS = 40.0
-"""Longer recordings are not taken for enrolment."""
 DURATION_SLACK = 0.1
 """Seconds by which a stated duration may be wrong."""
 CHARACTERS_A_SECOND = (2.0, 30.0)
 """Outside, text and audio hardly belong together: slow reading has 8, fast speech 20."""
 QUIET_RMS = 0.003
 """Root mean square below which a recording is quiet (-50 dBFS)."""
-SENTENCE_WORDS = 4
-"""Shorter texts (commands, digits) repeat by nature."""
 TRAINING, HELD_OUT = frozenset({"train"}), frozenset({"test", "validation", "dev", "enroll"})
 
 
@@ -67,8 +65,8 @@ def _durations(rows: Sequence[Measured]) -> Iterator[Finding]:
     yield Finding(
         "long",
         "warning",
-        f"longer than {LONG_SECONDS:g} s: enrolment does not take them, cut them",
-        tuple(_label(row, f"{row.seconds:.1f} s") for row in good if (row.seconds or 0) > LONG_SECONDS),
+        f"longer than {LONGEST_SECONDS:g} s: enrolment does not take them, cut them",
+        tuple(_label(row, f"{row.seconds:.1f} s") for row in good if (row.seconds or 0) > LONGEST_SECONDS),
     )
     rates = {row.rate for row in good}
     if len(rates) > 1:

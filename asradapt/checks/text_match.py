@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
+from asradapt.enrolment.examples import LONGEST_SECONDS
 from asradapt.errors import InputError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize
@@ -31,7 +32,6 @@ SUSPECT = 0.05
 LEAST_OTHERS = 12
 """With fewer other texts (digits, a few commands) a misheard word would already be suspect."""
 BATCH_SECONDS = 60.0
-LONGEST_SECONDS = 40.0
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
     require_columns(rows, wanted.by)
     if wanted.decoding and not wanted.ours():
         raise UsageError(f"{wanted.decoded} has no effect: --systems names only files of other recognisers")
+    if wanted.export and wanted.export.exists() and not wanted.export.is_dir():
+        raise UsageError(f"{wanted.export} is a file: give --export a folder")
     if wanted.report:
         from asradapt.report import check_report
 

@@ -59,7 +59,7 @@ def _gather(
 @manifest_option
 @where_option
 @click.option("--speaker", help="Whose adaptation to use; a manifest names the speaker of each row itself.")
-@click.option("--source-only", is_flag=True, help="Ignore all adaptations.")
+@click.option("--source-only", is_flag=True, help="Ignore all adaptations and vocabularies.")
 @click.option(
     "--format",
     "style",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from asradapt.adaptation.mixed import IDENTITY
@@ -13,6 +14,7 @@ from asradapt.curve.points import Curve, CurveOptions, Point, Run
 from asradapt.enrolment import enroll
 from asradapt.enrolment.folds import speaker_seed
 from asradapt.errors import ManifestError
+from asradapt.evaluation import heard_before
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize, score, total
 from asradapt.store import SpeakerStore
@@ -62,8 +64,9 @@ def learning_curve(
         done = enroll(
             model, parts, options=enrolment, store=store, progress=lambda stage, share: tell(stage, 0.85 * share)
         )
-        failed, warnings = list(done.failed), warnings + list(done.warnings)
+        failed, warnings = _told(names, done.failed), warnings + list(done.warnings)
         adapted = {one.record.speaker for one in done.speakers if one.record.method != IDENTITY}
+        warnings += _read_before(store, names, tests, adapted)
         heard = _hear(
             model,
             store,
@@ -115,9 +118,29 @@ Names = dict[tuple[str, float, int], str]  # speaker, minutes, repeat: the name 
 
 
 def _names(people: Sequence[str], minutes: Sequence[float], repeats: int) -> Names:
-    """A short name for every point; the order is that of the jobs, so that long points do not meet late."""
+    """A name for every point; the order is that of the jobs, so that long points do not meet late.
+
+    A name says what the point is, not its place: it seeds the folds, and a point must come out the same whichever
+    others are asked for. People have names of any length, so it is a digest.
+    """
     keys = [(who, length, r) for length in reversed(minutes) for who in people for r in range(1, repeats + 1)]
-    return {key: f"point-{number}" for number, key in enumerate(keys)}
+    return {key: f"point-{sha256(repr(key).encode()).hexdigest()[:16]}" for key in keys}
+
+
+def _told(names: Names, failed: Sequence[Failure]) -> list[Failure]:
+    """Failures of points under the names of their people."""
+    shown = {name: f"{who}, {length:g} minutes, repeat {repeat}" for (who, length, repeat), name in names.items()}
+    return [replace(one, item=shown.get(one.item, one.item)) for one in failed]
+
+
+def _read_before(store: SpeakerStore, names: Names, tests: People, adapted: set[str]) -> list[str]:
+    """Warnings where people are measured on sentences that they were enrolled with."""
+    found = []
+    for (who, _, _), name in names.items():
+        if name in adapted:
+            record = replace(store.record(name), speaker=who)
+            found += heard_before(record, [one.text or "" for one in tests[who]])
+    return found
 
 
 Heard = dict[tuple[int, str], str]  # identity of the utterance, name of the point (empty: source): the text

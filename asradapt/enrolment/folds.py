@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 
 SENTENCE_WORDS = 4
+"""Shorter texts (commands, digits) repeat by nature."""
 
 
 def speaker_seed(seed: int, speaker: str) -> int:

@@ -15,6 +15,7 @@ from asradapt.report.options import ReportOptions
 from asradapt.report.plots import require_matplotlib
 from asradapt.report.sections import build_sections
 from asradapt.scoring import NORMALIZER
+from asradapt.scoring.bootstrap import RESAMPLES
 
 if TYPE_CHECKING:
     from asradapt.comparison import Comparison
@@ -70,6 +71,7 @@ def write_report(
         c=comparison,
         curve=_curve(curve),
         options=options,
+        resamples=f"{RESAMPLES:,}",
         settings=_settings(comparison, options),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

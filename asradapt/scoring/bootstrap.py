@@ -34,6 +34,7 @@ NO_SPREAD = 1e-12
 FEWEST_CHANGED = 5
 """With fewer speakers who changed, among others who did not at all, an interval holds the truth too seldom."""
 
+RESAMPLES = 2000
 _DRAWN_AT_ONCE = 1_000_000  # units drawn together, which bounds the memory to about 32 MB
 
 
@@ -73,7 +74,7 @@ def paired_bootstrap(
     after: Sequence[ErrorCounts],
     *,
     speakers: Sequence[str] | None = None,
-    samples: int = 2000,
+    samples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
     unit: Unit = "words",
@@ -126,7 +127,7 @@ def rate_interval(
     counts: Sequence[ErrorCounts],
     *,
     speakers: Sequence[str] | None = None,
-    samples: int = 2000,
+    samples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
     unit: Unit = "words",

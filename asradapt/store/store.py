@@ -269,5 +269,5 @@ def _writing(task: str, root: Path) -> Iterator[None]:
         reason = error.strerror or error
         raise StoreError(
             f"cannot {task} in {error.filename or root}: {reason}; the store is unchanged. "
-            "Free some space or choose a folder that you may write to with ASRADAPT_HOME"
+            "Free some space or choose a folder that you may write to with --store or ASRADAPT_HOME"
         ) from error

@@ -141,3 +141,22 @@ def test_what_a_ctm_lacks_is_silence_when_common(evaluate, recordings, tmp_path)
     done = evaluate(*TEST, "--systems", str(tmp_path / "x.ctm"), "--common", "--json").json
     assert sum(one["utterances"] for one in done["speakers"]) == 8
     assert "7 of 8 utterances are not in the ctm" in done["warnings"][0]
+
+
+def test_an_export_over_a_file_is_refused_before_the_work(evaluate, enrolled, tmp_path):
+    file = tmp_path / "texts.wav"
+    file.write_text("sound")
+    done = evaluate(*TEST, "--systems", "source", "--export", file)
+    assert done.code == 2
+    assert "is a file" in done.err
+    assert not done.out
+    assert file.read_text() == "sound"
+
+
+def test_the_source_alone_knows_no_vocabulary(evaluate, enrolled, asradapt, recordings):
+    """Also a damaged vocabulary is nothing to it."""
+    rows = ("--manifest", recordings / "manifest.jsonl", *TEST)
+    before = asradapt("transcribe", *rows, "--source-only", "--beam", 4).out
+    assert asradapt("vocab", "add", "ann", "zoe miller").code == 0
+    with_list = asradapt("transcribe", *rows, "--source-only", "--beam", 4)
+    assert (with_list.code, with_list.out) == (0, before)

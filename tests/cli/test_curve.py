@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from samples import random_state, store_speaker
 
 from asradapt.curve import CurveOptions, draw, forecast, learning_curve
+from asradapt.curve.learning import _names, _read_before, _told
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.errors import ManifestError, UsageError
 from asradapt.scoring import score
+from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import Transcript
-from asradapt.types import Utterance
+from asradapt.types import Failure, Utterance
 
 
 def rows(seconds):
@@ -118,3 +122,27 @@ def test_too_little_audio_is_an_error(tiny, people):
         learning_curve(tiny, own, {"bob": []})
     with pytest.raises(ManifestError, match="1 rows have no duration"):
         learning_curve(tiny, {"ann": [Utterance(own["ann"][0].audio, "x", "ann")]}, people["test"])
+
+
+def test_a_point_has_the_same_name_whichever_others_are_asked_for() -> None:
+    alone, among = _names(["ann"], [1.0], 1), _names(["bob", "ann"], [0.5, 1.0, 2.0], 2)
+    assert among["ann", 1.0, 1] == alone["ann", 1.0, 1]
+    assert len(set(among.values())) == len(among) == 12
+
+
+def test_failures_of_points_are_told_under_the_names_of_their_people() -> None:
+    names = _names(["ann"], [1.0], 2)
+    failed = [Failure(names["ann", 1.0, 2], "no usable recording"), Failure("a.wav", "damaged")]
+    assert [one.item for one in _told(names, failed)] == ["ann, 1 minutes, repeat 2", "a.wav"]
+
+
+def test_sentences_of_the_enrolment_are_warned_of_under_the_name_of_the_person(tiny, tmp_path) -> None:
+    store, names = SpeakerStore(tmp_path), _names(["ann"], [1.0], 1)
+    (point,) = names.values()
+    record = store_speaker(store, tiny, point, "affine")
+    read = replace(record, split={"texts": ["the blue hats are here", "go"]})
+    store.save(read, random_state(tiny, "affine"))
+    tests = {"ann": [Utterance("a.wav", text) for text in ("The blue hats are here.", "go", "nothing of this")]}
+    (warning,) = _read_before(store, names, tests, {point})
+    assert warning.startswith("ann: 1 of 3 texts were also read")
+    assert _read_before(store, names, tests, set()) == []

@@ -1,24 +1,22 @@
-"""Enrol many speakers in one job against one after the other: time, and whether the results agree.
+"""Speakers enrolled per minute, all in one job against one after the other, and whether both come to the same.
 
-    python tools/bench/enrolment.py --manifest M [--where part=enroll] [--speakers 16] [--method affine]
+    python tools/bench/enrolment.py [--speakers 1 8 64] [--method lowrank] [--json OUT]
+    python tools/bench/enrolment.py --manifest M --where part=enroll --speakers 16 [--utterances 10]
 
-Without a manifest the demo recordings are used, dealt out to 6 pretended speakers. Both ways run in this
-process, in turn, `--repeats` times; the table and `--json` give medians.
+Without a manifest the demo recordings are dealt out to pretended speakers, four to each. Nothing is stored. For
+every number of speakers both ways run in turn, `--rounds` times, after one person to warm up.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
+from measuring import Table, write
 
 from asradapt.cli.demo import demo_folder
 from asradapt.enrolment import Enrolled, EnrolmentOptions, enroll
@@ -28,6 +26,7 @@ from asradapt.models.source import ConformerSource
 from asradapt.types import Utterance
 
 People = Mapping[str, Sequence[Utterance]]
+Results = dict[str, Enrolled]
 
 
 def people_of(manifest: Path, where: Sequence[str], count: int, each: int) -> dict[str, list[Utterance]]:
@@ -38,90 +37,81 @@ def people_of(manifest: Path, where: Sequence[str], count: int, each: int) -> di
     return {name: found[:each] for name, found in list(people.items())[:count]}
 
 
-def pretended(count: int = 6) -> dict[str, list[Utterance]]:
-    """The demo recordings dealt out to `count` pretended speakers."""
+def pretended(count: int, each: int) -> dict[str, list[Utterance]]:
+    """The demo recordings dealt out to `count` pretended speakers, some to several."""
     found = read_manifest(demo_folder() / "manifest.jsonl", where=[("part", "enroll")]).utterances
-    return {f"demo{i}": [replace(u, speaker=f"demo{i}") for u in found[i::count]] for i in range(count)}
+    people: dict[str, list[Utterance]] = {}
+    for number in range(count):
+        chosen = [found[(number + each * i) % len(found)] for i in range(each)]
+        people[f"s{number}"] = [replace(u, speaker=f"s{number}") for u in chosen]
+    return people
 
 
-def together(
-    model: ConformerSource, people: People, options: EnrolmentOptions
-) -> tuple[float, dict[str, Enrolled]]:
+def together(model: ConformerSource, people: People, options: EnrolmentOptions) -> tuple[float, Results]:
     """Seconds and results of one job."""
     began = time.perf_counter()
     result = enroll(model, people, options=replace(options, speakers_at_once=len(people)))
     return time.perf_counter() - began, {one.record.speaker: one for one in result.speakers}
 
 
-def in_turn(
-    model: ConformerSource, people: People, options: EnrolmentOptions
-) -> tuple[float, dict[str, Enrolled]]:
-    """Seconds and results of one call a speaker."""
+def in_turn(model: ConformerSource, people: People, options: EnrolmentOptions) -> tuple[float, Results]:
+    """Seconds and results of one job a person."""
     began, results = time.perf_counter(), {}
     for name, utterances in people.items():
         results[name] = enroll(model, {name: utterances}, options=options).speakers[0]
     return time.perf_counter() - began, results
 
 
-def agreement(one: Mapping[str, Enrolled], other: Mapping[str, Enrolled]) -> dict[str, Any]:
-    """How far two sets of results are from each other."""
-    same = sum(one[n].record.decision == other[n].record.decision for n in one)
-    worst = largest = 0.0
+def difference(one: Results, other: Results) -> tuple[int, int, float]:
+    """How many decisions differ, how many people are adapted, and the largest difference of a tensor's value."""
+    decisions = sum(one[name].record.decision != other[name].record.decision for name in one)
+    adapted = sum(result.record.decision == "adapted" for result in one.values())
+    worst = 0.0
     for name, result in one.items():
-        if result.state.keys() != other[name].state.keys():
-            continue
-        for key, tensor in result.state.items():
-            worst = max(worst, float((tensor - other[name].state[key]).abs().max()))
-            largest = max(largest, float(tensor.abs().max()))
-    chosen = sum(one[n].record.gate["tried"] == other[n].record.gate["tried"] for n in one)
-    adapted = sum(one[n].record.decision == "adapted" for n in one)
-    return {
-        "speakers": len(one),
-        "adapted": adapted,
-        "same_decision": same,
-        "same_setting": chosen,
-        "largest_difference": worst,
-        "largest_value": largest,
-    }
+        for key in result.state.keys() & other[name].state.keys():
+            worst = max(worst, float((result.state[key] - other[name].state[key]).abs().max()))
+    return decisions, adapted, worst
+
+
+def measure(model: ConformerSource, people: People, options: EnrolmentOptions, rounds: int) -> list[object]:
+    """A row of the table."""
+    ratios, speeds = [], []
+    for _ in range(rounds):
+        joint, results = together(model, people, options)
+        apart, others = in_turn(model, people, options)
+        ratios.append(apart / joint)
+        speeds.append(60 * len(people) / joint)
+    decisions, adapted, worst = difference(results, others)
+    return [len(people), statistics.median(speeds), statistics.median(ratios), decisions, adapted, worst]
 
 
 def main() -> None:
-    """Run both ways and print the table."""
+    """A row for every number of speakers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--manifest", type=Path)
     parser.add_argument("--where", action="append", default=[])
-    parser.add_argument("--speakers", type=int, default=16)
-    parser.add_argument("--utterances", type=int, default=1000, help="of each speaker, at most")
-    parser.add_argument("--method", default="affine")
+    parser.add_argument("--speakers", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--utterances", type=int, default=4, help="of each speaker, at most")
+    parser.add_argument("--method", default="lowrank")
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    model = load_model(args.model, device=args.device)
+    model, options = load_model(args.model, device=args.device), EnrolmentOptions(method=args.method)
+    most = max(args.speakers)
     people: People = (
-        people_of(args.manifest, args.where, args.speakers, args.utterances) if args.manifest else pretended()
+        people_of(args.manifest, args.where, most, args.utterances)
+        if args.manifest
+        else pretended(most, args.utterances)
     )
-    options = EnrolmentOptions(method=args.method)
-    times: dict[str, list[float]] = {"together": [], "in_turn": []}
-    for _ in range(args.repeats):
-        joint_seconds, joint = together(model, people, options)
-        turn_seconds, turn = in_turn(model, people, options)
-        times["together"].append(joint_seconds)
-        times["in_turn"].append(turn_seconds)
-    ratios = [b / a for a, b in zip(times["together"], times["in_turn"], strict=True)]
-    result = {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-        "method": args.method,
-        "seconds_together": statistics.median(times["together"]),
-        "seconds_in_turn": statistics.median(times["in_turn"]),
-        "ratio": statistics.median(ratios),
-        "ratios": ratios,
-    } | agreement(joint, turn)
-    for key, value in result.items():
-        print(f"{key:20} {value}")
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    together(model, dict(list(people.items())[:1]), options)
+    columns = ["speakers", "per minute in one job", "times one after the other", "decisions that differ"]
+    title = f"Enrolment by {args.method}, {args.utterances} recordings each"
+    table = Table(title, [*columns, "adapted", "largest difference"])
+    for count in args.speakers:
+        table.rows.append(measure(model, dict(list(people.items())[:count]), options, args.rounds))
+    write([table], args.json)
 
 
 if __name__ == "__main__":

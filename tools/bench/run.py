@@ -28,7 +28,7 @@ def suite(device: str, quick: bool, manifest: Path | None) -> dict[str, list[str
         "speakers": ["speakers.py", "--device", device, *rounds],
         "end_to_end": ["end_to_end.py", "--device", device, "--rounds", "2", "--most", "20", *data],
         "enrolment": [
-            "enrolment_throughput.py",
+            "enrolment.py",
             "--device",
             device,
             "--speakers",
