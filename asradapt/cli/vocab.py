@@ -71,10 +71,9 @@ def add(speaker: str, phrases: tuple[str, ...], file: Path | None, store_path: P
 
     A phrase is one or more words; upper and lower case are alike.
     """
-    store = open_store(store_path)
-    return _tell(
-        speaker, store.set_vocabulary(speaker, [*store.vocabulary(speaker), *_given(phrases, file)]), as_json
-    )
+    more = _given(phrases, file)
+    kept = open_store(store_path).change_vocabulary(speaker, lambda stored: [*stored, *more])
+    return _tell(speaker, kept, as_json)
 
 
 @vocab.command()
@@ -100,13 +99,16 @@ def remove(
         raise UsageError("give phrases or --all, not both")
     if everything:
         return _tell(speaker, store.set_vocabulary(speaker, []), as_json)
-    known = {normalize(phrase): phrase for phrase in store.vocabulary(speaker)}
     unwanted = {normalize(phrase): phrase for phrase in _given(phrases, file)}
-    if strange := sorted(phrase for key, phrase in unwanted.items() if key not in known):
-        listed = ", ".join(known.values()) or "none"
-        raise InputError(f"{speaker} has no phrase {', '.join(map(repr, strange))}; known: {listed}")
-    left = [phrase for key, phrase in known.items() if key not in unwanted]
-    return _tell(speaker, store.set_vocabulary(speaker, left), as_json)
+
+    def without(stored: tuple[str, ...]) -> list[str]:
+        known = {normalize(phrase): phrase for phrase in stored}
+        if strange := sorted(phrase for key, phrase in unwanted.items() if key not in known):
+            listed = ", ".join(known.values()) or "none"
+            raise InputError(f"{speaker} has no phrase {', '.join(map(repr, strange))}; known: {listed}")
+        return [phrase for key, phrase in known.items() if key not in unwanted]
+
+    return _tell(speaker, store.change_vocabulary(speaker, without), as_json)
 
 
 @vocab.command("list")

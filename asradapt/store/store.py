@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from asradapt.errors import InvalidSpeakerName, StoreError, UnknownName
 from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
 from asradapt.store.files import replace_file, sweep, take_out, unique
+from asradapt.store.lock import one_writer
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
 from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
@@ -125,22 +126,33 @@ class SpeakerStore:
         with reading(folder.path):
             return read_vocabulary(folder.path / VOCABULARY_FILE)
 
-    def set_vocabulary(self, speaker: str, phrases: Iterable[str]) -> tuple[str, ...]:
-        """Replaces the phrases of a speaker in one step.
+    def change_vocabulary(
+        self, speaker: str, change: Callable[[tuple[str, ...]], Iterable[str]]
+    ) -> tuple[str, ...]:
+        """Replaces the phrases of a speaker in one step that no other writer comes between.
+
+        Args:
+            speaker: The speaker.
+            change: From the phrases that are stored to those that are to be.
 
         Returns:
             The phrases as they are stored: each once, in alphabetical order.
 
         Raises:
             TextError: With all phrases that cannot be used.
+            DamagedSpeaker: The file is damaged.
             StoreError: The disk refused.
         """
         folder = self._known(speaker)
-        kept = checked(phrases)
-        with _writing(f"store the vocabulary of speaker {speaker!r}", self.root):
+        with self._alone(f"store the vocabulary of speaker {speaker!r}"):
+            kept = checked(change(read_vocabulary(folder.path / VOCABULARY_FILE)))
             folder.temporary.mkdir(parents=True, exist_ok=True)
             replace_file(folder.path / VOCABULARY_FILE, encode(kept), temporary=unique(folder.temporary))
         return kept
+
+    def set_vocabulary(self, speaker: str, phrases: Iterable[str]) -> tuple[str, ...]:
+        """Replaces the phrases of a speaker, whatever they were; otherwise as `change_vocabulary`."""
+        return self.change_vocabulary(speaker, lambda stored: phrases)
 
     def remove(self, speaker: str) -> None:
         """Deletes a speaker with all versions.
@@ -149,7 +161,7 @@ class SpeakerStore:
             StoreError: The disk refused; the message says what is left.
         """
         folder = self._known(speaker, damaged=True)
-        with _writing(f"remove speaker {speaker!r}", self.root):
+        with self._alone(f"remove speaker {speaker!r}"):
             taken = take_out(folder.path, folder.temporary)
         try:
             shutil.rmtree(taken)
@@ -175,7 +187,7 @@ class SpeakerStore:
         folder = self._known(speaker, damaged=True)
         with explained(folder):
             record = read_adaptation(folder, folder.before_current() if to is None else to).record
-        with _writing(f"roll back speaker {speaker!r}", self.root):
+        with self._alone(f"roll back speaker {speaker!r}"):
             folder.make_current(record.version)
         return record
 
@@ -223,15 +235,21 @@ class SpeakerStore:
                 f"speaker {record.speaker!r} exists; give another name, or force the import, which adds a version"
             )
         held = self.vocabulary(record.speaker) if phrases and record.speaker in self else ()
-        joined = checked([*held, *phrases])  # before anything is stored: too many refuse the whole
+        checked([*held, *phrases])  # before anything is stored: too many refuse the whole
         stored = self._add(record, data)
         if phrases:
-            self.set_vocabulary(stored.speaker, joined)
+            self.change_vocabulary(stored.speaker, lambda known: [*known, *phrases])
         return stored
 
     @property
     def _speakers(self) -> Path:
         return self.root / "speakers"
+
+    @contextlib.contextmanager
+    def _alone(self, task: str) -> Iterator[None]:
+        """Writes without other writers, and turns what the disk refuses into a StoreError."""
+        with _writing(task, self.root), one_writer(self.root):
+            yield
 
     def _folder(self, name: str) -> SpeakerFolder:
         return SpeakerFolder(self._speakers / name, self.root / ".tmp")
@@ -256,7 +274,7 @@ class SpeakerStore:
         record = SpeakerRecord.from_json(record.to_json())
         folder = self._folder(record.speaker)
         sweep(folder.temporary)
-        with _writing(f"save speaker {record.speaker!r}", self.root):
+        with self._alone(f"save speaker {record.speaker!r}"):
             return folder.add(record, data)
 
 

@@ -5,7 +5,8 @@
     <folder>/versions/000001/adaptation.safetensors
 
 A version is written completely elsewhere, renamed into its place, and only then becomes current. So a
-kill or a full disk at any instant leaves the previous version current, and readers need no lock.
+kill or a full disk at any instant leaves the previous version current, and readers need no lock. Writers
+hold the store's (`lock.py`): whether a number is the newest cannot be asked and acted on in one step.
 """
 
 from __future__ import annotations

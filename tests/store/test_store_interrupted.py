@@ -16,13 +16,15 @@ import torch
 
 from asradapt.errors import StoreError
 from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.store.lock import one_writer
+from asradapt.store.versions import SpeakerFolder
 
 SYSTEM_CALLS = ("mkdir", "rename", "replace", "fsync", "unlink", "rmdir")
 
 
 def files_of(root: Path) -> dict[str, bytes]:
-    """The files of a store that count; those in `.tmp` are swept later."""
-    paths = [path for path in root.rglob("*") if path.is_file() and ".tmp" not in path.parts]
+    """The files of a store that count; those in `.tmp` are swept later, and the writers' lock is empty."""
+    paths = [path for path in root.rglob("*") if path.is_file() and not {".tmp", ".lock"} & set(path.parts)]
     return {str(path.relative_to(root)): path.read_bytes() for path in paths}
 
 
@@ -185,6 +187,52 @@ def test_concurrent_saves_of_one_speaker_lose_nothing(store: SpeakerStore, recor
     for version in saved:
         loaded = store.load("ann", version)
         assert loaded.tensors["a"].item() == loaded.record.seed
+
+
+def test_concurrent_changes_of_a_vocabulary_lose_no_phrase(store: SpeakerStore, record: SpeakerRecord) -> None:
+    store.save(record, {"a": torch.ones(1)})
+    words = ["alder", "birch", "cedar", "elm", "fir", "hazel", "maple", "oak"]
+
+    def add(word: str) -> None:
+        store.change_vocabulary("ann", lambda known: [*known, word])
+
+    threads = [threading.Thread(target=add, args=(word,)) for word in words]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.vocabulary("ann") == tuple(words)
+
+
+def test_a_newer_version_stays_current_when_an_older_save_ends_later(
+    store: SpeakerStore, record: SpeakerRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, first = SpeakerFolder.make_current, threading.Event()
+
+    def slow(folder: SpeakerFolder, number: int) -> None:
+        if number == 1:  # has found that 1 is the newest, and is overtaken here where nobody keeps others out
+            first.set()
+            time.sleep(0.3)
+        plain(folder, number)
+
+    monkeypatch.setattr(SpeakerFolder, "make_current", slow)
+    early = threading.Thread(target=store.save, args=(record, {"a": torch.ones(1)}))
+    early.start()
+    assert first.wait(10)
+    store.save(record, {"a": torch.ones(1)})
+    early.join()
+    assert store.current("ann") == 2
+
+
+def test_a_writer_that_does_not_end_is_told(tmp_path: Path) -> None:
+    with (
+        one_writer(tmp_path),
+        pytest.raises(StoreError, match="another process has been writing"),
+        one_writer(tmp_path, wait=0.05),
+    ):
+        pass
+    with one_writer(tmp_path, wait=0.05):
+        pass
 
 
 def test_a_file_system_that_ignores_case_is_noticed(
