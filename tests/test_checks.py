@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from asradapt.checks import check_utterances, match_texts
-from asradapt.checks.duplicates import same_sounds
+from asradapt.recordings.duplicates import same_sounds
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import Transcript
 from asradapt.types import Utterance

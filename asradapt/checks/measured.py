@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from asradapt.audio import load_audio
-from asradapt.checks.duplicates import Bands, spectrum
+from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.errors import AudioError
 from asradapt.types import Utterance
 

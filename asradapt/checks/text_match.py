@@ -10,18 +10,20 @@ Letters: F frames, V tokens, K texts.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.enrolment.examples import LONGEST_SECONDS
 from asradapt.errors import InputError
 from asradapt.models.base import SourceModel
+from asradapt.recordings.fits import fit_texts, log_scores, token_index, writable
 from asradapt.scoring import normalize
 from asradapt.types import Failure, Utterance
 
@@ -32,6 +34,10 @@ SUSPECT = 0.05
 LEAST_OTHERS = 12
 """With fewer other texts (digits, a few commands) a misheard word would already be suspect."""
 BATCH_SECONDS = 60.0
+WINDOW_SECONDS = 600.0
+"""So much audio is read at a time; bounds the memory."""
+
+Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -83,38 +89,49 @@ def match_texts(
     Returns:
         A match for every recording that could be used, and what could not.
     """
-    index = {token: number for number, token in enumerate(model.tokens)}
-    texts = sorted({text for one in utterances if (text := _writable(one.text, index))})
+    index = token_index(model.tokens)
+    texts = sorted({text for one in utterances if (text := writable(one.text, index))})
     failed: list[Failure] = []
-    usable, waveforms = [], []
-    for one in utterances:
+    found: dict[int, Match] = {}
+    for window in _windows(model, utterances, index, failed):
+        for batch, scores in _listened(model, window):
+            for place, score in zip(batch, scores, strict=True):
+                found[place] = _match(utterances[place], score, texts, index, seed)
+            if progress:
+                progress(min(1.0, (len(found) + len(failed)) / len(utterances)))
+    return [found[place] for place in sorted(found)], failed
+
+
+def _windows(
+    model: SourceModel, utterances: Sequence[Utterance], index: dict[str, int], failed: list[Failure]
+) -> Iterator[dict[int, Samples]]:
+    """The recordings by number, so many at a time as fit into a window; what cannot be used goes to `failed`."""
+    window: dict[int, Samples] = {}
+    for place, one in enumerate(utterances):
         try:
-            if not _writable(one.text, index):
+            if not writable(one.text, index):
                 raise InputError("the model cannot write its text")
-            waveforms.append(load_audio(one.audio, model.sample_rate, max_seconds=LONGEST_SECONDS).samples)
-            usable.append(one)
+            window[place] = load_audio(one.audio, model.sample_rate, max_seconds=LONGEST_SECONDS).samples
         except InputError as error:
             failed.append(Failure(str(one.audio), str(error)))
-    found: dict[int, Match] = {}
+        if sum(map(len, window.values())) >= WINDOW_SECONDS * model.sample_rate:
+            yield window
+            window = {}
+    if window:
+        yield window
+
+
+@torch.no_grad()
+def _listened(model: SourceModel, window: dict[int, Samples]) -> Iterator[tuple[list[int], list[Tensor]]]:
+    """Numbers and log probabilities (F, V) of the recordings of a window, a batch at a time."""
+    places = list(window)
     budget = round(BATCH_SECONDS * model.sample_rate)
-    for batch in length_batches([len(waveform) for waveform in waveforms], budget=budget):
-        padded, lengths = pad([waveforms[place] for place in batch])
-        with torch.no_grad():
-            logits, frames = model.forward(
-                torch.from_numpy(padded).to(model.device), torch.tensor(lengths, device=model.device)
-            )
-        scores = functional.log_softmax(logits.float(), dim=-1).cpu()
-        for row, place in enumerate(batch):
-            found[place] = _match(usable[place], scores[row, : int(frames[row])], texts, index, seed)
-        if progress:
-            progress(len(found) / len(waveforms))
-    return [found[place] for place in range(len(usable))], failed
-
-
-def _writable(text: str | None, index: dict[str, int]) -> str:
-    """The normalised text, empty where the model cannot write it."""
-    normal = normalize(text or "")
-    return normal if set(normal) <= index.keys() else ""
+    for batch in length_batches([len(window[place]) for place in places], budget=budget):
+        chosen = [places[row] for row in batch]
+        padded, lengths = pad([window[place] for place in chosen])
+        waveforms = torch.from_numpy(padded).to(model.device)
+        logits, frames = model.forward(waveforms, torch.tensor(lengths, device=model.device))
+        yield chosen, log_scores(logits, frames)
 
 
 def _match(utterance: Utterance, scores: Tensor, texts: Sequence[str], index: dict[str, int], seed: int) -> Match:
@@ -123,18 +140,8 @@ def _match(utterance: Utterance, scores: Tensor, texts: Sequence[str], index: di
     generator = random.Random(f"{seed}/{own}")
     others = [text for text in texts if text != own]
     nearest = sorted(others, key=lambda text: (abs(len(text) - len(own)), generator.random()))[:OTHERS]
-    fits = _fits(scores, [own, *nearest], index)
+    fits = fit_texts(scores, [own, *nearest], index)
     if not nearest:
         return Match(utterance, 0.0, 0.0, 0)
     share = float((fits[1:] >= fits[0]).float().mean())
     return Match(utterance, share, float(fits[0] - fits[1:].max()), len(nearest))
-
-
-def _fits(scores: Tensor, texts: Sequence[str], index: dict[str, int]) -> Tensor:
-    """Log probability per character (K,) of texts on the scores (F, V) of one recording."""
-    targets = [torch.tensor([index[c] for c in text]) for text in texts]
-    sizes = torch.tensor([len(target) for target in targets])
-    repeated = scores[:, None].expand(-1, len(texts), -1)  # (F, V) -> (F, K, V)
-    frames = torch.full((len(texts),), len(scores))
-    losses = functional.ctc_loss(repeated, torch.cat(targets), frames, sizes, reduction="none")
-    return -losses.nan_to_num(posinf=1e4) / sizes

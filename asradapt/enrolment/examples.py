@@ -17,6 +17,8 @@ from torch import Tensor
 from asradapt.audio import load_audio
 from asradapt.errors import AudioError, InputError, TextError
 from asradapt.models.base import SourceModel
+from asradapt.recordings.duplicates import Bands, spectrum
+from asradapt.recordings.quality import Quality, measure_quality
 from asradapt.scoring import normalize
 from asradapt.types import Failure, Utterance
 
@@ -35,6 +37,8 @@ class Example:
         target: (U,) token indices of the text.
         seconds: Length of the recording.
         digest: Hash of its samples, by which the same recording is known under another name.
+        quality: Its level, noise and ends.
+        bands: Its long-term spectrum, by which the same sound in another form is looked for.
     """
 
     utterance: Utterance
@@ -43,6 +47,8 @@ class Example:
     target: Tensor
     seconds: float
     digest: str = ""
+    quality: Quality | None = None
+    bands: Bands | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,9 @@ def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, 
         )
     digest = hashlib.sha256(recording.samples.tobytes()).hexdigest()
     kept = features[0, : int(frames[0])]
-    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, digest)
+    quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
+    bands = spectrum(recording.samples, model.sample_rate)
+    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, digest, quality, bands)
     return example, recording.warnings
 
 

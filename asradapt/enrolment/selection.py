@@ -57,6 +57,7 @@ class Choice:
         strength: Interpolation towards the identity.
         counts: Held-out error counts, one an utterance, in the person's order.
         loss: Held-out CTC loss per token.
+        texts: What was heard in each held-out utterance, in the person's order.
     """
 
     setting: Setting
@@ -65,6 +66,7 @@ class Choice:
     strength: float
     counts: tuple[ErrorCounts, ...]
     loss: float
+    texts: tuple[str, ...] = ()
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -110,7 +112,9 @@ class Trial:
         counts = {key: value for row in self.rows for key, value in scores[row].counts.items()}
         ordered = tuple(counts[id(example)] for example in self.person.examples)
         loss = sum(scores[row].loss for row in self.rows) / len(self.rows)
-        return Choice(self.setting, steps, steps / self.portions, strength, ordered, loss)
+        heard = {key: text for row in self.rows for key, text in scores[row].texts.items()}
+        texts = tuple(heard[id(example)] for example in self.person.examples)
+        return Choice(self.setting, steps, steps / self.portions, strength, ordered, loss, texts)
 
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:

@@ -60,10 +60,11 @@ class TrainingOptions:
 
 @dataclass
 class Scores:
-    """Result of one row on some utterances: CTC loss per token and error counts of each."""
+    """Result of one row on some utterances: CTC loss per token, and of each its error counts and what was heard."""
 
     loss: float = 0.0
     counts: dict[int, ErrorCounts] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
 
 
 def pair_batches(pairs: Sequence[Pair], seconds: float, *, by_row: bool = False) -> Iterator[list[Pair]]:
@@ -143,6 +144,7 @@ def evaluate_pairs(
             entry = scores.setdefault(row, Scores())
             entry.loss += loss
             entry.counts[id(example)] = score(example.text, text)
+            entry.texts[id(example)] = text
             tokens[row] = tokens.get(row, 0) + len(example.target)
     for row, entry in scores.items():
         entry.loss /= max(1, tokens[row])

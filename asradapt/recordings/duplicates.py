@@ -1,7 +1,8 @@
 """The same sound under several names: found by what it sounds like, whatever its format, level or delay.
 
-Candidates have nearly the same length and the same long-term spectrum; each is proved by the peak of the
-normalised cross-correlation, which is 1 for the same sound and near 0 for another one, also of the same sentence.
+Candidates have about the same length and the same long-term spectrum; each is proved by the peak of the phase
+correlation (PHAT; Knapp and Carter 1976) over the band of speech. All frequencies count alike there, so the hum of
+a room, which fills a few of them, and a DC offset, which lies below the band, make nothing alike.
 
 Letters: T samples, N recordings, B bands.
 """
@@ -16,34 +17,56 @@ import numpy.typing as npt
 Samples = npt.NDArray[np.float32]
 Bands = npt.NDArray[np.float64]
 
+RATE = 16_000
+"""Samples per second of what is compared."""
 BANDS = 32
+LOW_HERTZ = 250.0
+"""Below are DC offsets and the strongest hum."""
 TOP_HERTZ = 3_500.0
 """Above, telephone and lossy formats change the sound."""
-LENGTH_SLACK = 0.15
-"""Seconds by which formats change the length."""
+LENGTH_SLACK = 0.5
+"""Seconds by which formats, and silence put in front or behind, change the length."""
 SPECTRUM_SLACK = 1.5
 """Decibels, root mean square over the bands, by which formats change the spectrum."""
-SAME = 0.9
-"""Correlation from which two recordings are the same sound."""
+SAME = 0.4
+"""Correlation from which two recordings are the same sound; docs/recordings.md has what was measured."""
+TAPER_SECONDS = 0.05
+"""Both ends are faded over this time, or what a hum leaks from its cut ends would lie in the band."""
+
+
+def _faded(samples: Samples, rate: int) -> Samples:
+    """The recording without its DC offset and with soft ends (T,)."""
+    size = min(len(samples) // 4, round(TAPER_SECONDS * rate))
+    if not size:
+        return samples
+    ramp = np.sin(0.5 * np.pi * np.arange(size, dtype=np.float32) / size) ** 2
+    faded = np.asarray(samples - samples.mean(), dtype=np.float32)
+    faded[:size] *= ramp
+    faded[-size:] *= ramp[::-1]
+    return faded
 
 
 def spectrum(samples: Samples, rate: int) -> Bands:
-    """The long-term spectrum (B,) in decibels, without the level."""
-    power = np.square(np.abs(np.fft.rfft(samples))).astype(np.float64)
-    top = max(BANDS, min(len(power), round(TOP_HERTZ * len(samples) / rate)))
-    edges = np.linspace(0, top, BANDS + 1).astype(int)
+    """The long-term spectrum (B,) between 250 and 3500 Hz in decibels, without the level."""
+    power = np.square(np.abs(np.fft.rfft(_faded(samples, rate)))).astype(np.float64)
+    low, top = (min(len(power), round(hertz * len(samples) / rate)) for hertz in (LOW_HERTZ, TOP_HERTZ))
+    edges = np.linspace(low, max(low + BANDS, top), BANDS + 1).astype(int)
     bands = 10 * np.log10(np.add.reduceat(np.append(power, 0.0), np.minimum(edges[:-1], len(power))) + 1e-12)
     return np.asarray(bands - bands.mean(), dtype=np.float64)
 
 
-def correlation(first: Samples, second: Samples) -> float:
-    """Peak (0 to 1) of the normalised cross-correlation of two recordings over all delays."""
-    energy = float(np.sqrt(np.dot(first, first) * np.dot(second, second)))
-    if energy == 0:
-        return 0.0
+def correlation(first: Samples, second: Samples, rate: int = RATE) -> float:
+    """Peak (0 to 1) of the phase correlation of two recordings over all delays."""
     size = 2 ** (len(first) + len(second)).bit_length()
-    product = np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size))
-    return float(np.abs(np.fft.irfft(product, size)).max()) / energy
+    hertz = np.fft.rfftfreq(size, 1 / rate)
+    band = (hertz >= LOW_HERTZ) & (hertz <= TOP_HERTZ)
+    product = np.fft.rfft(_faded(first, rate), size) * np.conj(np.fft.rfft(_faded(second, rate), size))
+    strength = np.abs(product)
+    heard = band & (strength > 1e-12 * strength.max())
+    if not heard.any():
+        return 0.0
+    product = np.where(heard, product / np.maximum(strength, 1e-30), 0)
+    return float(np.abs(np.fft.irfft(product, size)).max()) * size / (2 * int(heard.sum()))
 
 
 def same_sounds(

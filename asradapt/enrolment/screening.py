@@ -1,0 +1,157 @@
+"""Which recordings of a person are left out of the training, and why; and what could be recorded better.
+
+Nothing is left out for what is the matter with most recordings of a person: that is their microphone, their room or
+their way of speaking, which is what an adaptation is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+import torch
+
+from asradapt.audio import load_audio
+from asradapt.decoding import greedy_decode
+from asradapt.enrolment.examples import Example
+from asradapt.enrolment.training import TrainingOptions, encode_pairs, pair_batches
+from asradapt.models.base import SourceModel
+from asradapt.recordings.duplicates import RATE, Samples, same_sounds
+from asradapt.recordings.fits import log_scores, token_index
+from asradapt.recordings.mismatch import Judged, judge_texts
+
+MOST_BAD = 0.5
+"""Where more of the recordings have bad levels or noise, it is the microphone or the room."""
+ADVICE = {
+    "clipped": "are clipped in places: lower the input level",
+    "noisy": "are noisy: a quieter place, or nearer to the microphone, would help",
+    "cut off": "begin or end in the middle of a sound: leave half a second of silence before and after",
+    "long silence": "have seconds of silence at an end: cut it off",
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A recording that is not trained on.
+
+    Attributes:
+        audio: The file.
+        text: Its text, to be read again.
+        kind: `text-mismatch`, `quality` or `duplicate`.
+        reason: Why, in words.
+    """
+
+    audio: str
+    text: str
+    kind: str
+    reason: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The recording for `--json` outputs."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Screening:
+    """A person's recordings after the checks.
+
+    Attributes:
+        kept: What is trained on.
+        left_out: What is not, in the order given.
+        remarks: What else the person should know, in sentences.
+        heard: What the source hears in each kept recording.
+    """
+
+    kept: tuple[Example, ...]
+    left_out: tuple[LeftOut, ...]
+    remarks: tuple[str, ...]
+    heard: tuple[str, ...]
+
+
+def screen(model: SourceModel, examples: Sequence[Example], options: TrainingOptions) -> Screening:
+    """Checks a person's recordings: texts that are not said, bad levels and noise, the same sound twice.
+
+    Args:
+        model: The source model, which compares texts with what it hears.
+        examples: The usable recordings of one person.
+        options: Sizes of batches.
+    """
+    judged, heard = _listen(model, examples, options)
+    reasons: dict[int, tuple[str, str]] = {number: _mismatch(judged, number) for number in judged.suspects}
+    remarks = [] if judged.told or not any(fit.judged for fit in judged.fits) else [_cannot_tell(len(examples))]
+    bad = {n: e.quality.problem for n, e in enumerate(examples) if e.quality and e.quality.problem}
+    if len(bad) <= MOST_BAD * len(examples):
+        reasons |= {number: ("quality", problem) for number, problem in bad.items() if number not in reasons}
+    else:
+        remarks.append(_most_bad(len(bad), len(examples), list(bad.values())))
+    reasons |= _copies(examples, reasons)
+    remarks += _advice([example for number, example in enumerate(examples) if number not in reasons])
+    left_out = tuple(
+        LeftOut(str(examples[n].utterance.audio), examples[n].utterance.text or "", *reasons[n])
+        for n in sorted(reasons)
+    )
+    kept = [number for number in range(len(examples)) if number not in reasons]
+    return Screening(
+        tuple(examples[n] for n in kept), left_out, tuple(remarks), tuple(heard[n] for n in kept)
+    )
+
+
+@torch.no_grad()
+def _listen(
+    model: SourceModel, examples: Sequence[Example], options: TrainingOptions
+) -> tuple[Judged, list[str]]:
+    """The texts judged on what the source hears, and what that is."""
+    scores, heard = {}, {}
+    for batch in pair_batches([(0, example) for example in examples], options.batch_seconds):
+        logits, frames = encode_pairs(model, None, batch)
+        texts = greedy_decode(logits, frames, model.tokens)
+        for (_, example), score, text in zip(batch, log_scores(logits, frames), texts, strict=True):
+            scores[id(example)], heard[id(example)] = score, text
+    ordered = [scores[id(example)] for example in examples]
+    judged = judge_texts([example.text for example in examples], ordered, token_index(model.tokens))
+    return judged, [heard[id(example)] for example in examples]
+
+
+def _mismatch(judged: Judged, number: int) -> tuple[str, str]:
+    fit = judged.fits[number]
+    other = f"; {fit.other!r} fits better" if fit.margin < 0 else ""
+    return "text-mismatch", f"the audio hardly says its text{other}"
+
+
+def _cannot_tell(count: int) -> str:
+    return (
+        f"the source model understands these {count} recordings too badly to tell whether they say their texts, or "
+        "most texts belong to other recordings: nothing is left out for that; listen to a few"
+    )
+
+
+def _most_bad(bad: int, count: int, problems: Sequence[str]) -> str:
+    usual = max(problems, key=lambda one: sum(one.split(":")[0] == other.split(":")[0] for other in problems))
+    return f"{bad} of {count} recordings are bad, so none is left out for that. The usual: {usual}"
+
+
+def _copies(examples: Sequence[Example], reasons: Mapping[int, object]) -> dict[int, tuple[str, str]]:
+    """All but the first of the recordings that hold the same sound."""
+    left = [number for number, example in enumerate(examples) if example.bands is not None and number not in reasons]
+
+    @lru_cache(maxsize=16)
+    def load(place: int) -> Samples:
+        return load_audio(examples[left[place]].utterance.audio, RATE).samples
+
+    spectra = [bands for number in left if (bands := examples[number].bands) is not None]
+    found = {}
+    for first, *others in same_sounds([examples[number].seconds for number in left], spectra, load):
+        original = examples[left[first]]
+        for number in (left[other] for other in others):
+            wrong = "" if examples[number].text == original.text else " with another text; one of them is wrong"
+            found[number] = ("duplicate", f"the same sound as {original.utterance.audio}{wrong}")
+    return found
+
+
+def _advice(examples: Sequence[Example]) -> list[str]:
+    """A sentence for every kind of thing that could be better."""
+    notes = [note for example in examples if example.quality for note in example.quality.notes]
+    return [
+        f"{notes.count(kind)} of {len(examples)} recordings {what}" for kind, what in ADVICE.items() if kind in notes
+    ]
