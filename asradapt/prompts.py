@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,12 +41,19 @@ class Prompt:
         level: `easy` (short, simple words; for children and tired readers) or `plain`.
         text: As shown to the reader, with capitals and punctuation.
         phones: ARPAbet without stress.
+        sounds: The same, word by word.
     """
 
     id: str
     level: str
     text: str
     phones: tuple[str, ...]
+    sounds: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words, in lower case."""
+        return tuple(re.sub(r"[^a-z' ]", " ", self.text.lower()).split())
 
 
 @dataclass(frozen=True)
@@ -71,8 +79,14 @@ class Coverage:
 def load_prompts() -> tuple[Prompt, ...]:
     """Load all prompts, in reading order."""
     table = resources.files("asradapt").joinpath("assets/prompts.tsv").read_text(encoding="utf-8")
-    rows = (line.split("\t") for line in table.splitlines()[1:])
-    return tuple(Prompt(name, level, text, tuple(phones.split())) for name, level, text, phones in rows)
+    return tuple(_read(line) for line in table.splitlines()[1:])
+
+
+def _read(line: str) -> Prompt:
+    """A line of the table: id, level, text, phones with a bar between words."""
+    name, level, text, phones = line.split("\t")
+    sounds = tuple(tuple(word.split()) for word in phones.split("|"))
+    return Prompt(name, level, text, tuple(phone for word in sounds for phone in word), sounds)
 
 
 def choose_prompts(

@@ -34,6 +34,7 @@ LAYERS = (
         "comparison",
         "curve",
         "checks",
+        "next_prompts",
         "report",
         "formats",
         "subtitles",
@@ -41,7 +42,12 @@ LAYERS = (
     {"cli", "__main__", "__init__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
-FORBIDDEN = {("models", "adaptation"), ("store", "enrolment"), ("recordings", "enrolment"), ("recordings", "store")}  # in one layer, and still one way only
+FORBIDDEN = {
+    ("models", "adaptation"),
+    ("store", "enrolment"),
+    ("recordings", "enrolment"),
+    ("recordings", "store"),
+}  # in one layer, and still one way only
 FILES = sorted(ROOT.rglob("*.py"))
 
 

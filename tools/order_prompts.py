@@ -76,8 +76,9 @@ def _problems(sentences: list[tuple[str, str]], dictionary: dict[str, tuple[str,
 def _pronounce(sentences: list[tuple[str, str]], dictionary: dict[str, tuple[str, ...]]) -> list[Prompt]:
     prompts = []
     for number, (level, text) in enumerate(sentences, start=1):
-        phones = [phone for word in _words(text) for phone in dictionary[MEANT.get(word, word)]]
-        prompts.append(Prompt(f"p{number:03d}", level, text, tuple(phones)))
+        sounds = tuple(dictionary[MEANT.get(word, word)] for word in _words(text))
+        phones = tuple(phone for word in sounds for phone in word)
+        prompts.append(Prompt(f"p{number:03d}", level, text, phones, sounds))
     return prompts
 
 
@@ -86,7 +87,7 @@ def _write(prompts: list[Prompt], path: Path) -> None:
     if missing:
         print(f"no sentence has {' '.join(sorted(missing))}", file=sys.stderr)
     ordered = order_prompts(prompts, weights=diphone_weights(prompts))
-    rows = ["\t".join((prompt.id, prompt.level, prompt.text, " ".join(prompt.phones))) for prompt in ordered]
+    rows = ["\t".join((p.id, p.level, p.text, " | ".join(map(" ".join, p.sounds)))) for p in ordered]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(["id\tlevel\ttext\tphones", *rows]) + "\n", encoding="utf-8")
 

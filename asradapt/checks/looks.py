@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from asradapt.audio import load_audio
-from asradapt.recordings.duplicates import Samples, same_sounds
 from asradapt.checks.measured import RATE, Finding, Measured
 from asradapt.enrolment.examples import LONGEST_SECONDS
 from asradapt.enrolment.folds import SENTENCE_WORDS
+from asradapt.recordings.duplicates import Samples, same_sounds
 from asradapt.scoring import normalize
 
 DURATION_SLACK = 0.1

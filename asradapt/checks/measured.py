@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from asradapt.audio import load_audio
-from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.errors import AudioError
+from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.types import Utterance
 
 Severity = Literal["error", "warning"]

@@ -96,10 +96,16 @@ def _require_writable(store: SpeakerStore) -> None:
 def _line(one: Enrolled) -> str:
     record = one.record
     label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
-    return (
+    lines = [
         f"{record.speaker}: {record.utterances} recordings, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
-        f"to enrol [{label}]\n  {one.explanation}"
-    )
+        f"to enrol [{label}]",
+        one.explanation,
+    ]
+    lines += [str(one.forecast)] if one.forecast else []
+    if one.left_out:
+        lines.append(f"left out of the training, {len(one.left_out)} to record again or to correct:")
+        lines += [f"  {left.audio}: {left.text!r}: {left.reason}" for left in one.left_out]
+    return "\n  ".join([*lines, *(f"note: {remark}" for remark in one.remarks)])
 
 
 def _print(result: Enrolment) -> None:
@@ -125,6 +131,9 @@ def _print(result: Enrolment) -> None:
     show_default=True,
     help="auto, a method, or several joined by + (see `methods`).",
 )
+@click.option(
+    "--strict", is_flag=True, help="Enrol nobody unless every recording passes the checks; say which do not."
+)
 @click.option("--folds", default=3, show_default=True, help="Cross-validation folds, at least 2.")
 @click.option(
     "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
@@ -140,6 +149,7 @@ def enroll(
     where: tuple[str, ...],
     everybody: bool,
     method: str,
+    strict: bool,
     folds: int,
     speakers_at_once: int,
     store_path: Path | None,
@@ -152,6 +162,9 @@ def enroll(
 
     AUDIO is files and folders, with a .txt of the same name beside each file; or give a manifest.
 
+    Recordings that do not say their texts, hold the same sound as another, or are spoilt by clipping are left out
+    and named.
+
     The adaptation is kept only if recordings it was not trained on come out better; otherwise the source
     model is kept for this speaker, and that is a success too.
     """
@@ -162,10 +175,12 @@ def enroll(
 
     if method != "auto":
         create(method)  # a wrong name is told before any work
-    options = EnrolmentOptions(method=method, folds=folds, seed=seed, speakers_at_once=speakers_at_once)
+    options = EnrolmentOptions(
+        method=method, folds=folds, seed=seed, speakers_at_once=speakers_at_once, strict=strict
+    )
     store = open_store(store_path)
     result = Enrolment((), (), ())
-    if people:
+    if people and not (strict and failed):
         source = open_model(model, device)
         _require_writable(store)
         with progress() as bar:

@@ -13,8 +13,11 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed, split_folds
+from asradapt.enrolment.forecast import Accepted, foretell
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
+from asradapt.enrolment.outlook import refusals, with_outlook
+from asradapt.enrolment.screening import Screening, screen
 from asradapt.enrolment.selection import Choice, Person, cross_validate, portions
 from asradapt.enrolment.training import Task, Trainer, evaluate_pairs, train
 from asradapt.errors import StoreError
@@ -261,11 +264,20 @@ def job_size(options: EnrolmentOptions) -> int:
 
 
 def run_job(
-    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, tell: Progress, began: float
+    model: SourceModel,
+    people: Sequence[Person],
+    screened: Mapping[str, Screening],
+    options: EnrolmentOptions,
+    tell: Progress,
+    began: float,
 ) -> list[Enrolled]:
-    """Cross-validation, gate and final fit of one job."""
+    """Cross-validation, gate, forecast and final fit of one job."""
     judged = judge(model, people, options, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
-    return finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began)
+    accepted = [Accepted(j.person, j.choice, j.after) for j in judged if j.accepted and j.choice]
+    forecasts = foretell(model, accepted, options)
+    done = finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began)
+    heard = {one.person.name: one.choice.texts for one in accepted}
+    return [with_outlook(one, screened[one.record.speaker], heard, forecasts) for one in done]
 
 
 def gather(
@@ -274,14 +286,16 @@ def gather(
     options: EnrolmentOptions,
     failed: list[Failure],
     warnings: list[str],
+    screened: dict[str, Screening],
 ) -> Iterator[Person]:
-    """Read the recordings of a job's people; who has no usable one goes to `failed`."""
+    """Read and check the recordings of a job's people; who has no usable one goes to `failed`."""
     for name, utterances in speakers.items():
         examples = prepare_examples(model, utterances)
         failed += examples.failed
         warnings += examples.warnings
         if examples.usable:
-            yield make_person(name, examples.usable, options)
+            screened[name] = screen(model, examples.usable, options.training)
+            yield make_person(name, screened[name].kept, options)
         else:
             failed.append(Failure(name, "no usable recording; this person was not enrolled"))
 
@@ -306,6 +320,7 @@ def enroll(
 
     Returns:
         Everybody, with unusable recordings in `failed`; a person without any usable recording is in `failed` only.
+        With `strict`, nobody at all as soon as one recording does not pass the checks; `failed` names those.
 
     Raises:
         UnknownMethod: For an unknown method.
@@ -319,6 +334,8 @@ def enroll(
     done: list[Enrolled] = []
     failed: list[Failure] = []
     warnings: list[str] = []
+    if options.strict and (refused := refusals(model, names, options)):
+        return Enrolment((), tuple(refused), ())
     jobs = list(groups(list(names), job_size(options)))
     for number, job in enumerate(jobs):
 
@@ -328,9 +345,10 @@ def enroll(
 
         tell("reading", 0.0)
         began = time.monotonic()
-        people = list(gather(model, {name: names[name] for name in job}, options, failed, warnings))
+        screened: dict[str, Screening] = {}
+        people = list(gather(model, {name: names[name] for name in job}, options, failed, warnings, screened))
         if people:
-            finished = run_job(model, people, options, tell, began)
+            finished = run_job(model, people, screened, options, tell, began)
             done += keep(store, finished, failed) if store is not None else finished
         tell("done", 1.0)
     return Enrolment(tuple(done), tuple(failed), tuple(warnings))

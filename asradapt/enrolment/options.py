@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from torch import Tensor
 
+from asradapt.enrolment.screening import LeftOut
 from asradapt.enrolment.training import TrainingOptions
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval
@@ -46,6 +47,7 @@ class EnrolmentOptions:
         speakers_at_once: Most speakers in one job; bounds the memory.
         seed: Seed of the folds, the order and the bootstrap.
         training: Sizes of batches and steps.
+        strict: Enrol nobody unless every recording of everybody passes the checks.
     """
 
     method: str = "auto"
@@ -62,6 +64,7 @@ class EnrolmentOptions:
     speakers_at_once: int = 16
     seed: int = 0
     training: TrainingOptions = field(default_factory=TrainingOptions)
+    strict: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -79,6 +82,39 @@ class EnrolmentOptions:
             raise UsageError("; ".join(problems))
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """What more speech would bring.
+
+    Attributes:
+        more_seconds: How much more speech, in seconds.
+        now: Word error rate foretold for the adaptation to all recordings of this enrolment (fraction).
+        then: The same after that much more.
+        low: Least fall of the error rate (fraction) that is likely.
+        high: Greatest fall that is likely.
+        confidence: Probability that the fall lies between the two.
+    """
+
+    more_seconds: float
+    now: float
+    then: float
+    low: float
+    high: float
+    confidence: float
+
+    def as_dict(self) -> dict[str, float]:
+        """The forecast for `--json` outputs and the record."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
+    def __str__(self) -> str:
+        gain, rates = 100 * (self.now - self.then), f"from {self.now:.1%} to {self.then:.1%}"
+        interval = f"{self.confidence:.0%} interval {100 * self.low:.1f} to {100 * self.high:.1f} points"
+        return (
+            f"{self.more_seconds / 60:g} more minutes of speech would bring about {gain:.1f} points "
+            f"(word error rate {rates}; {interval})"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Enrolled:
     """One person after enrolment.
@@ -91,6 +127,9 @@ class Enrolled:
         interval: Paired bootstrap of after minus before, in words.
         explanation: The gate's decision in one plain sentence.
         wall_seconds: Computing time; in a job of many, the job's time divided by the speakers in it.
+        left_out: Recordings that were not trained on, and why.
+        remarks: What could be recorded better, in sentences.
+        forecast: What more speech would bring; None where there is too little to tell.
     """
 
     record: SpeakerRecord
@@ -100,6 +139,9 @@ class Enrolled:
     interval: Interval
     explanation: str
     wall_seconds: float
+    left_out: tuple[LeftOut, ...] = ()
+    remarks: tuple[str, ...] = ()
+    forecast: Forecast | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The person as an entry of `enroll --json`."""
@@ -118,6 +160,9 @@ class Enrolled:
             "wall_seconds": self.wall_seconds,
             "explanation": self.explanation,
             "version": self.record.version,
+            "left_out": [one.as_dict() for one in self.left_out],
+            "remarks": list(self.remarks),
+            "forecast": self.forecast.as_dict() if self.forecast else None,
         }
 
 

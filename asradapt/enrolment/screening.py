@@ -1,7 +1,7 @@
 """Which recordings of a person are left out of the training, and why; and what could be recorded better.
 
-Nothing is left out for what is the matter with most recordings of a person: that is their microphone, their room or
-their way of speaking, which is what an adaptation is for.
+Nothing is left out for what is the matter with most recordings of a person: that is their microphone, their room
+or their way of speaking, which is what an adaptation is for.
 """
 
 from __future__ import annotations
@@ -92,15 +92,11 @@ def screen(model: SourceModel, examples: Sequence[Example], options: TrainingOpt
         for n in sorted(reasons)
     )
     kept = [number for number in range(len(examples)) if number not in reasons]
-    return Screening(
-        tuple(examples[n] for n in kept), left_out, tuple(remarks), tuple(heard[n] for n in kept)
-    )
+    return Screening(tuple(examples[n] for n in kept), left_out, tuple(remarks), tuple(heard[n] for n in kept))
 
 
 @torch.no_grad()
-def _listen(
-    model: SourceModel, examples: Sequence[Example], options: TrainingOptions
-) -> tuple[Judged, list[str]]:
+def _listen(model: SourceModel, examples: Sequence[Example], options: TrainingOptions) -> tuple[Judged, list[str]]:
     """The texts judged on what the source hears, and what that is."""
     scores, heard = {}, {}
     for batch in pair_batches([(0, example) for example in examples], options.batch_seconds):
@@ -121,8 +117,8 @@ def _mismatch(judged: Judged, number: int) -> tuple[str, str]:
 
 def _cannot_tell(count: int) -> str:
     return (
-        f"the source model understands these {count} recordings too badly to tell whether they say their texts, or "
-        "most texts belong to other recordings: nothing is left out for that; listen to a few"
+        f"the source model understands these {count} recordings too badly to tell whether they say their texts, "
+        "or most texts belong to other recordings: nothing is left out for that; listen to a few"
     )
 
 
@@ -133,7 +129,9 @@ def _most_bad(bad: int, count: int, problems: Sequence[str]) -> str:
 
 def _copies(examples: Sequence[Example], reasons: Mapping[int, object]) -> dict[int, tuple[str, str]]:
     """All but the first of the recordings that hold the same sound."""
-    left = [number for number, example in enumerate(examples) if example.bands is not None and number not in reasons]
+    left = [
+        number for number, example in enumerate(examples) if example.bands is not None and number not in reasons
+    ]
 
     @lru_cache(maxsize=16)
     def load(place: int) -> Samples:
@@ -153,5 +151,7 @@ def _advice(examples: Sequence[Example]) -> list[str]:
     """A sentence for every kind of thing that could be better."""
     notes = [note for example in examples if example.quality for note in example.quality.notes]
     return [
-        f"{notes.count(kind)} of {len(examples)} recordings {what}" for kind, what in ADVICE.items() if kind in notes
+        f"{notes.count(kind)} of {len(examples)} recordings {what}"
+        for kind, what in ADVICE.items()
+        if kind in notes
     ]

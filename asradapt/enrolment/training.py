@@ -60,7 +60,7 @@ class TrainingOptions:
 
 @dataclass
 class Scores:
-    """Result of one row on some utterances: CTC loss per token, and of each its error counts and what was heard."""
+    """Result of one row on some utterances: CTC loss per token; error counts and text of each."""
 
     loss: float = 0.0
     counts: dict[int, ErrorCounts] = field(default_factory=dict)

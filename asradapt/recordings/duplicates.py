@@ -66,7 +66,7 @@ def correlation(first: Samples, second: Samples, rate: int = RATE) -> float:
     if not heard.any():
         return 0.0
     product = np.where(heard, product / np.maximum(strength, 1e-30), 0)
-    return float(np.abs(np.fft.irfft(product, size)).max()) * size / (2 * int(heard.sum()))
+    return float(np.abs(np.fft.irfft(product, size)).max() * size / (2 * heard.sum()))
 
 
 def same_sounds(

@@ -117,7 +117,9 @@ def judge_texts(texts: Sequence[str], scores: Sequence[Tensor], index: Mapping[s
     judged_fits = []
     for number, text in enumerate(texts):
         rest = own[:number] + own[number + 1 :]
-        judged = counts[number] >= LEAST_OTHERS and len(text) >= LEAST_CHARACTERS and len(texts) >= LEAST_RECORDINGS
+        judged = (
+            counts[number] >= LEAST_OTHERS and len(text) >= LEAST_CHARACTERS and len(texts) >= LEAST_RECORDINGS
+        )
         usual = own[number] - median(rest) if rest else 0.0
         judged_fits.append(Fit(margins[number], usual, others[number], judged))
     return Judged(tuple(judged_fits), _told([fit for fit in judged_fits if fit.judged]))

@@ -1,0 +1,189 @@
+"""What more speech would bring, foretold from the folds: the chosen setting once more on a part of the speech.
+
+The error falls about as a power of the amount of speech, log e(x) = log e(x') - b log(x / x') (Viering and Loog,
+TPAMI 2023). The exponent b of one person is uncertain: what the folds say is shrunk towards what is typical, by
+how sure each of the two is (normal prior and likelihood; the spread of what the folds say by a bootstrap over
+utterances).
+
+Letters: N utterances, R resamples.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.enrolment.examples import Example
+from asradapt.enrolment.options import EnrolmentOptions, Forecast
+from asradapt.enrolment.selection import Choice, Person, portions
+from asradapt.enrolment.training import Pair, Task, Trainer, evaluate_pairs, train
+from asradapt.models.base import SourceModel
+from asradapt.scoring import ErrorCounts, total
+
+MORE_SECONDS = 180.0
+PART = 1 / 3
+"""Share of each fold's training speech in the additional run, which is a quarter more training at most."""
+LEAST_SECONDS, LEAST_UTTERANCES = 60.0, 12
+"""With less speech nothing is foretold."""
+TYPICAL, SPREAD = 0.15, 0.1
+"""Mean and standard deviation of the exponent; where they come from: docs/recordings.md."""
+CONFIDENCE = 0.8
+RESAMPLES = 1000
+
+Counts = Sequence[ErrorCounts]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted:
+    """A person whose adaptation passed the gate: the chosen setting, and the held-out counts of the gate."""
+
+    person: Person
+    choice: Choice
+    after: tuple[ErrorCounts, ...]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is enough speech, and enough left to hear better, to foretell anything."""
+        long = self.person.seconds >= LEAST_SECONDS and len(self.person.examples) >= LEAST_UTTERANCES
+        return long and total(self.after).errors > 0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The end of a learning curve: word error rate `rate` at `seconds` of speech, falling with `exponent`.
+
+    Attributes:
+        seconds: Training speech of a fold.
+        rates: Resampled word error rates there (R).
+        exponents: Resampled exponents (R), none below 0.
+        rate: The error rate that was measured.
+        exponent: The shrunk exponent.
+    """
+
+    seconds: float
+    rates: Floats
+    exponents: Floats
+    rate: float
+    exponent: float
+
+    def at(self, seconds: float) -> float:
+        """The word error rate foretold for so much training speech."""
+        return self.rate * math.pow(seconds / self.seconds, -self.exponent)
+
+    def gains(self, start: float, end: float) -> Floats:
+        """Resampled falls (R) of the error rate between two amounts of speech."""
+        return self.rates * ((start / self.seconds) ** -self.exponents - (end / self.seconds) ** -self.exponents)
+
+
+def foretell(model: SourceModel, accepted: Sequence[Accepted], options: EnrolmentOptions) -> dict[str, Forecast]:
+    """The forecast of everybody of a job who has enough speech, by name."""
+    return {
+        one.person.name: make_forecast(curve, one.person.seconds)
+        for one, curve in curves(model, accepted, options)
+    }
+
+
+def make_forecast(curve: Curve, seconds: float, more: float = MORE_SECONDS) -> Forecast:
+    """What `more` seconds beyond the person's own would bring."""
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(curve.gains(seconds, seconds + more), (tail, 100 - tail))
+    return Forecast(more, curve.at(seconds), curve.at(seconds + more), float(low), float(high), CONFIDENCE)
+
+
+def curves(
+    model: SourceModel, accepted: Sequence[Accepted], options: EnrolmentOptions
+) -> list[tuple[Accepted, Curve]]:
+    """Train the chosen settings once more on parts of the folds, one job per method, and fit the curves."""
+    able = [one for one in accepted if one.enough]
+    found = []
+    for method in dict.fromkeys(one.choice.setting.method for one in able):
+        chosen = [one for one in able if one.choice.setting.method == method]
+        less = _less_speech(model, chosen, method, options)
+        found += [(one, fit(one, counts)) for one, counts in zip(chosen, less, strict=True)]
+    return found
+
+
+def fold_seconds(person: Person) -> float:
+    """Mean training speech of a fold."""
+    return person.seconds * (1 - 1 / len(person.folds))
+
+
+def _less_speech(
+    model: SourceModel, chosen: Sequence[Accepted], method: str, options: EnrolmentOptions
+) -> list[list[ErrorCounts]]:
+    """Held-out counts of each person's setting, trained on a part of each fold."""
+    tasks: list[Task] = []
+    steps: list[int] = []
+    strengths: list[float] = []
+    pairs: list[Pair] = []
+    for one in chosen:
+        for fold in one.person.folds:
+            part = _part(one.person, set(fold))
+            pairs += [(len(tasks), one.person.examples[index]) for index in fold]
+            tasks.append(Task(part, one.choice.setting.rate, one.person.seed))
+            passes = one.choice.share * portions(sum(e.seconds for e in part), len(part), options)
+            steps.append(max(min(one.choice.steps, options.least_steps), round(passes)))
+            strengths.append(one.choice.strength)
+    bank = SpeakerBank(model, create(method, options.method_options), speakers=len(tasks), seed=options.seed)
+    train(Trainer(model, bank, tasks, options.training), steps)
+    bank.requires_grad(False)
+    return _held_out(model, bank.scaled(torch.tensor(strengths)), pairs, chosen, options)
+
+
+def _held_out(
+    model: SourceModel,
+    bank: SpeakerBank,
+    pairs: Sequence[Pair],
+    chosen: Sequence[Accepted],
+    options: EnrolmentOptions,
+) -> list[list[ErrorCounts]]:
+    scores = evaluate_pairs(model, bank, pairs, options.training)
+    counts = {key: value for entry in scores.values() for key, value in entry.counts.items()}
+    return [[counts[id(example)] for example in one.person.examples] for one in chosen]
+
+
+def _part(person: Person, held_out: set[int]) -> tuple[Example, ...]:
+    """A random part of what a fold trains on, at least one utterance."""
+    left = [example for index, example in enumerate(person.examples) if index not in held_out]
+    wanted = PART * sum(example.seconds for example in left)
+    random.Random(person.seed).shuffle(left)
+    part: list[Example] = []
+    while left and sum(example.seconds for example in part) + left[-1].seconds / 2 < wanted:
+        part.append(left.pop())
+    return tuple(part) or (left[-1],)
+
+
+def fit(one: Accepted, less: Counts) -> Curve:
+    """The curve through the error with a part of the speech and with all of it."""
+    words, few, many, gate = (
+        np.array(column, dtype=np.float64)
+        for column in (
+            [c.words for c in less],
+            [c.errors for c in less],
+            [c.errors for c in one.choice.counts],
+            [c.errors for c in one.after],
+        )
+    )
+    generator = np.random.default_rng(one.person.seed)
+    draws = generator.integers(len(words), size=(RESAMPLES, len(words)))
+    seen = _exponent(few[draws].sum(axis=1), many[draws].sum(axis=1))
+    observed = float(_exponent(few.sum(), many.sum()))
+    weight = SPREAD**2 / (SPREAD**2 + float(seen.var()))
+    noise = generator.normal(TYPICAL, SPREAD, RESAMPLES)  # what the prior leaves open
+    exponents = np.maximum(0.0, weight * seen + (1 - weight) * noise)
+    rates = gate[draws].sum(axis=1) / words[draws].sum(axis=1)
+    exponent = max(0.0, weight * observed + (1 - weight) * TYPICAL)
+    return Curve(fold_seconds(one.person), rates, exponents, total(one.after).wer, exponent)
+
+
+def _exponent(few: Floats | float, many: Floats | float) -> Floats:
+    """Exponent from the errors with a part and with all; half an error is added to both, so that none is zero."""
+    return np.asarray((np.log(np.asarray(few) + 0.5) - np.log(np.asarray(many) + 0.5)) / -math.log(PART))

@@ -1,0 +1,110 @@
+"""How good the forecasts of enrolment are: foretold from few minutes, measured by the folds of twice as many.
+
+    python tools/forecast_report.py MANIFEST [--where part=enroll] [--speaker NAME] [--minutes 2,4] [--repeats 3]
+
+For each draw of so many minutes of a person's recordings the setting is cross-validated, a part of the speech is
+trained on as enrolment does, and the error of twice as much speech is foretold. Then twice as much is
+cross-validated; its error counts on the recordings of the first draw only, so that both are about the same words.
+The forecast is made whether or not the gate accepts. The exponent is the measured one between the two, in brackets
+that of the forecast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+
+from asradapt.curve import draw
+from asradapt.enrolment import EnrolmentOptions
+from asradapt.enrolment.enroll import judge, make_person
+from asradapt.enrolment.examples import Example, prepare_examples
+from asradapt.enrolment.folds import speaker_seed
+from asradapt.enrolment.forecast import Accepted, Curve, curves, fold_seconds
+from asradapt.enrolment.selection import Person
+from asradapt.manifests import parse_where, read_manifest
+from asradapt.models import load_model
+from asradapt.models.source import ConformerSource
+from asradapt.scoring import ErrorCounts, total
+from asradapt.types import Utterance
+
+Result = tuple[Person, dict[int, ErrorCounts], list[tuple[Accepted, Curve]]]
+
+
+class Known:
+    """Cross-validations that were made, by draw."""
+
+    def __init__(self, model: ConformerSource, options: EnrolmentOptions, everything: list[Utterance]) -> None:
+        self.model, self.options = model, options
+        self.examples = {id(u): self._example(u) for u in everything}
+        self.found: dict[tuple[str, float, int], Result] = {}
+
+    def _example(self, utterance: Utterance) -> Example | None:
+        return next(iter(prepare_examples(self.model, [utterance]).usable), None)
+
+    def get(self, name: str, rows: list[Utterance], minutes: float, repeat: int, *, curve: bool) -> Result:
+        """Folds of one draw, and the forecast's curve if asked for."""
+        key = (name, minutes, repeat)
+        drawn = draw(rows, minutes, speaker_seed(self.options.seed + repeat, name))
+        if key not in self.found:
+            examples = [e for u in drawn if (e := self.examples[id(u)])]
+            person = make_person(f"{name}-{minutes:g}-{repeat}", examples, self.options)
+            (judged,) = judge(self.model, [person], self.options, lambda share: None)
+            assert judged.choice
+            accepted = [Accepted(person, judged.choice, judged.after)]
+            fitted = curves(self.model, accepted, self.options) if curve else []
+            counts = {id(e.utterance): c for e, c in zip(person.examples, judged.after, strict=True)}
+            self.found[key] = (person, counts, fitted)
+        return self.found[key]
+
+
+def main() -> None:
+    """Draw, cross-validate, foretell, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--where", action="append", default=[])
+    parser.add_argument("--speaker")
+    parser.add_argument("--minutes", default="2,4")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--method", default="lowrank")
+    parser.add_argument("--model", default="source_en")
+    args = parser.parse_args()
+    people: dict[str, list[Utterance]] = {}
+    for row in read_manifest(args.manifest, where=parse_where(args.where)).utterances:
+        if args.speaker in (None, row.speaker):
+            people.setdefault(row.speaker or "nobody", []).append(row)
+    options = EnrolmentOptions(method=args.method)
+    known = Known(load_model(args.model, device="cpu"), options, [u for rows in people.values() for u in rows])
+    minutes = [float(part) for part in args.minutes.split(",")]
+    print("| speaker | minutes | repeat | WER | twice: foretold | fall, 80% interval | measured | exponent |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    misses, inside, still = [], [], []
+    for name, rows in people.items():
+        for repeat in range(1, args.repeats + 1):
+            for length in minutes:
+                person, counts, fitted = known.get(name, rows, length, repeat, curve=True)
+                _, more, _ = known.get(name, rows, 2 * length, repeat, curve=2 * length in minutes)
+                before, after = total(counts.values()), total(more[key] for key in counts)
+                exponent = math.log(before.wer / after.wer) / math.log(2) if after.errors else math.inf
+                for _, curve in fitted:
+                    start = fold_seconds(person)
+                    low, high = np.percentile(curve.gains(start, 2 * start), (10, 90))
+                    told = curve.at(2 * start)
+                    misses.append(told - after.wer)
+                    still.append(before.wer - after.wer)
+                    inside.append(low <= before.wer - after.wer <= high)
+                    print(
+                        f"| {name} | {length:g} | {repeat} | {before.wer:.1%} | {told:.1%} | {low:.1%} to "
+                        f"{high:.1%} | {after.wer:.1%} | {exponent:.2f} ({curve.exponent:.2f}) |",
+                        flush=True,
+                    )
+    print(
+        f"mean miss {np.mean(np.abs(misses)):.1%}, bias {np.mean(misses):+.1%}; saying no change misses by "
+        f"{np.mean(np.abs(still)):.1%}; inside the interval {sum(inside)} of {len(inside)}"
+    )
+
+
+if __name__ == "__main__":
+    main()
