@@ -1,8 +1,8 @@
 """Which sentences a person should read next: those with sounds and words that were misheard and seldom read.
 
 How often a sound is misheard is counted from the misheard words of the held-out recordings of the enrolment, every
-sound of a misheard word alike: in which of its sounds a word went wrong is not known. Over many words the sounds that
-are to blame stand out.
+sound of a misheard word alike: in which of its sounds a word went wrong is not known. Over many words the sounds
+that are to blame stand out.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def advise(
 ) -> tuple[list[Advice], Unsure]:
     """The sentences to read next, best first, without those that were read.
 
-    Greedy, for each sentence what its sounds and words are worth, with diminishing returns and per sound to be read;
-    equally good ones come by id. Without anything misheard the order is that of `choose_prompts`.
+    Greedy: what its sounds and words are worth, with diminishing returns, for each sound to be read; equally good
+    ones come by id. Without anything misheard the order is that of `choose_prompts`.
 
     Args:
         texts: What was read, normalised.
@@ -143,11 +143,14 @@ def advise(
 
 def _greedy(left: Collection[Prompt], unsure: Unsure, count: int) -> list[Advice]:
     said, words = Counter(unsure.said), Counter[str]()
-    waiting, found = sorted(left, key=lambda prompt: prompt.id), []
+    waiting = sorted(left, key=lambda prompt: prompt.id)
+    found: list[Advice] = []
+
+    def worth(prompt: Prompt) -> float:
+        return sum(_gains(prompt, unsure, said, words).values()) / len(prompt.phones)
+
     while waiting and len(found) < count:
-        best = max(
-            waiting, key=lambda prompt: sum(_gains(prompt, unsure, said, words).values()) / len(prompt.phones)
-        )
+        best = max(waiting, key=worth)
         found.append(_explained(best, unsure, said, words))
         waiting.remove(best)
         said.update(best.phones)

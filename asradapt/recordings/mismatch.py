@@ -21,7 +21,7 @@ from asradapt.prompts import load_prompts
 from asradapt.recordings.fits import fit_texts, writable
 from asradapt.scoring import normalize
 
-SUSPECT = -1.3
+SUSPECT = -1.2
 """Score, in log probability per character, below which audio and text hardly belong together."""
 POOL = 40
 """So many sentences that come with the program are tried, those of the most similar lengths."""
