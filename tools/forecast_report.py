@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.enroll import judge, make_person
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed
-from asradapt.enrolment.forecast import Accepted, Curve, curves, fold_seconds
+from asradapt.enrolment.forecast import Accepted, Curve, curves, fold_seconds, make_forecast
 from asradapt.enrolment.selection import Person
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
@@ -60,6 +62,41 @@ class Known:
         return self.found[key]
 
 
+@dataclass
+class Tally:
+    """How far forecasts, and the guess that nothing changes, are from what was measured."""
+
+    misses: list[float] = field(default_factory=list)
+    still: list[float] = field(default_factory=list)
+    exponents: list[float] = field(default_factory=list)
+    inside: int = 0
+
+    def line(self, start: float, before: float, after: float, fitted: list[tuple[Accepted, Curve]]) -> str:
+        """The last columns of the table for one draw; nothing is foretold from too little speech."""
+        self.exponents.append(math.log(before / after) / math.log(2) if after else math.inf)
+        if not fitted:
+            return f"{before:.1%} | | | {after:.1%} | {self.exponents[-1]:.2f} |"
+        curve = fitted[0][1]
+        told = make_forecast(curve, start, start)
+        self.misses.append(told.then - after)
+        self.still.append(before - after)
+        self.inside += told.low <= before - after <= told.high
+        return (
+            f"{before:.1%} | {told.then:.1%} | {told.low:.1%} to {told.high:.1%} | {after:.1%} | "
+            f"{self.exponents[-1]:.2f} ({curve.exponent:.2f}) |"
+        )
+
+    def summary(self) -> str:
+        """All draws together."""
+        text = f"measured exponents: mean {np.mean(self.exponents):.2f}, deviation {np.std(self.exponents):.2f}"
+        if self.misses:
+            text += (
+                f"; forecasts miss by {np.mean(np.abs(self.misses)):.1%} (bias {np.mean(self.misses):+.1%}), "
+                f"saying no change by {np.mean(np.abs(self.still)):.1%}; {self.inside} of {len(self.misses)} inside"
+            )
+        return text
+
+
 def main() -> None:
     """Draw, cross-validate, foretell, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -79,31 +116,15 @@ def main() -> None:
     known = Known(load_model(args.model, device="cpu"), options, [u for rows in people.values() for u in rows])
     minutes = [float(part) for part in args.minutes.split(",")]
     print("| speaker | minutes | repeat | WER | twice: foretold | fall, 80% interval | measured | exponent |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    misses, inside, still = [], [], []
-    for name, rows in people.items():
-        for repeat in range(1, args.repeats + 1):
-            for length in minutes:
-                person, counts, fitted = known.get(name, rows, length, repeat, curve=True)
-                _, more, _ = known.get(name, rows, 2 * length, repeat, curve=2 * length in minutes)
-                before, after = total(counts.values()), total(more[key] for key in counts)
-                exponent = math.log(before.wer / after.wer) / math.log(2) if after.errors else math.inf
-                for _, curve in fitted:
-                    start = fold_seconds(person)
-                    low, high = np.percentile(curve.gains(start, 2 * start), (10, 90))
-                    told = curve.at(2 * start)
-                    misses.append(told - after.wer)
-                    still.append(before.wer - after.wer)
-                    inside.append(low <= before.wer - after.wer <= high)
-                    print(
-                        f"| {name} | {length:g} | {repeat} | {before.wer:.1%} | {told:.1%} | {low:.1%} to "
-                        f"{high:.1%} | {after.wer:.1%} | {exponent:.2f} ({curve.exponent:.2f}) |",
-                        flush=True,
-                    )
-    print(
-        f"mean miss {np.mean(np.abs(misses)):.1%}, bias {np.mean(misses):+.1%}; saying no change misses by "
-        f"{np.mean(np.abs(still)):.1%}; inside the interval {sum(inside)} of {len(inside)}"
-    )
+    print("|---|--:|--:|--:|--:|--:|--:|--:|", flush=True)
+    tally = Tally()
+    for name, repeat, length in product(people, range(1, args.repeats + 1), minutes):
+        person, counts, fitted = known.get(name, people[name], length, repeat, curve=True)
+        _, more, _ = known.get(name, people[name], 2 * length, repeat, curve=2 * length in minutes)
+        before, after = total(counts.values()).wer, total(more[key] for key in counts).wer
+        start = fold_seconds(person)
+        print(f"| {name} | {length:g} | {repeat} | {tally.line(start, before, after, fitted)}", flush=True)
+    print(tally.summary())
 
 
 if __name__ == "__main__":
