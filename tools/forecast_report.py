@@ -92,7 +92,8 @@ class Tally:
         if self.misses:
             text += (
                 f"; forecasts miss by {np.mean(np.abs(self.misses)):.1%} (bias {np.mean(self.misses):+.1%}), "
-                f"saying no change by {np.mean(np.abs(self.still)):.1%}; {self.inside} of {len(self.misses)} inside"
+                f"saying no change by {np.mean(np.abs(self.still)):.1%}; "
+                f"{self.inside} of {len(self.misses)} inside"
             )
         return text
 

@@ -60,7 +60,7 @@ def learning_curve(
     }
     with tempfile.TemporaryDirectory(prefix="asradapt-curve-") as folder:
         store = SpeakerStore(Path(folder))
-        enrolment = replace(options.enrolment, seed=options.seed)
+        enrolment = replace(options.enrolment, seed=options.seed, forecast=False)
         done = enroll(
             model, parts, options=enrolment, store=store, progress=lambda stage, share: tell(stage, 0.85 * share)
         )

@@ -47,6 +47,7 @@ class EnrolmentOptions:
         speakers_at_once: Most speakers in one job; bounds the memory.
         seed: Seed of the folds, the order and the bootstrap.
         training: Sizes of batches and steps.
+        forecast: Foretell what more speech would bring, which is up to a quarter more training.
         strict: Enrol nobody unless every recording of everybody passes the checks.
     """
 
@@ -64,6 +65,7 @@ class EnrolmentOptions:
     speakers_at_once: int = 16
     seed: int = 0
     training: TrainingOptions = field(default_factory=TrainingOptions)
+    forecast: bool = True
     strict: bool = False
 
     def __post_init__(self) -> None:
