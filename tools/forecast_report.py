@@ -32,7 +32,7 @@ from asradapt.models.source import ConformerSource
 from asradapt.scoring import ErrorCounts, total
 from asradapt.types import Utterance
 
-Result = tuple[Person, dict[int, ErrorCounts], list[tuple[Accepted, Curve]]]
+Result = tuple[Person, dict[int, ErrorCounts], ErrorCounts, list[tuple[Accepted, Curve]]]
 
 
 class Known:
@@ -55,10 +55,10 @@ class Known:
             person = make_person(f"{name}-{minutes:g}-{repeat}", examples, self.options)
             (judged,) = judge(self.model, [person], self.options, lambda share: None)
             assert judged.choice
-            accepted = [Accepted(person, judged.choice, judged.after)]
+            accepted = [Accepted(person, judged.choice, judged.before, judged.after)]
             fitted = curves(self.model, accepted, self.options) if curve else []
             counts = {id(e.utterance): c for e, c in zip(person.examples, judged.after, strict=True)}
-            self.found[key] = (person, counts, fitted)
+            self.found[key] = (person, counts, total(judged.before), fitted)
         return self.found[key]
 
 
@@ -69,11 +69,15 @@ class Tally:
     misses: list[float] = field(default_factory=list)
     still: list[float] = field(default_factory=list)
     exponents: list[float] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)
     inside: int = 0
 
-    def line(self, start: float, before: float, after: float, fitted: list[tuple[Accepted, Curve]]) -> str:
+    def line(
+        self, start: float, source: float, before: float, after: float, fitted: list[tuple[Accepted, Curve]]
+    ) -> str:
         """The last columns of the table for one draw; nothing is foretold from too little speech."""
         self.exponents.append(math.log(before / after) / math.log(2) if after else math.inf)
+        self.gains.append(math.log(source / before))
         if not fitted:
             return f"{before:.1%} | | | {after:.1%} | {self.exponents[-1]:.2f} |"
         curve = fitted[0][1]
@@ -88,7 +92,9 @@ class Tally:
 
     def summary(self) -> str:
         """All draws together."""
-        text = f"measured exponents: mean {np.mean(self.exponents):.2f}, deviation {np.std(self.exponents):.2f}"
+        share = np.sum(self.exponents) / np.sum(self.gains)
+        off = np.std(np.array(self.exponents) - share * np.array(self.gains))
+        text = f"measured exponents are {share:.2f} of log(source / WER), deviation {off:.2f}"
         if self.misses:
             text += (
                 f"; forecasts miss by {np.mean(np.abs(self.misses)):.1%} (bias {np.mean(self.misses):+.1%}), "
@@ -116,15 +122,16 @@ def main() -> None:
     options = EnrolmentOptions(method=args.method)
     known = Known(load_model(args.model, device="cpu"), options, [u for rows in people.values() for u in rows])
     minutes = [float(part) for part in args.minutes.split(",")]
-    print("| speaker | minutes | repeat | WER | twice: foretold | fall, 80% interval | measured | exponent |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|", flush=True)
+    print("| speaker | minutes | repeat | source | WER | foretold | fall, 80% interval | measured | exponent |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
     tally = Tally()
     for name, repeat, length in product(people, range(1, args.repeats + 1), minutes):
-        person, counts, fitted = known.get(name, people[name], length, repeat, curve=True)
-        _, more, _ = known.get(name, people[name], 2 * length, repeat, curve=2 * length in minutes)
+        person, counts, source, fitted = known.get(name, people[name], length, repeat, curve=True)
+        _, more, _, _ = known.get(name, people[name], 2 * length, repeat, curve=2 * length in minutes)
         before, after = total(counts.values()).wer, total(more[key] for key in counts).wer
         start = fold_seconds(person)
-        print(f"| {name} | {length:g} | {repeat} | {tally.line(start, before, after, fitted)}", flush=True)
+        columns = tally.line(start, source.wer, before, after, fitted)
+        print(f"| {name} | {length:g} | {repeat} | {source.wer:.1%} | {columns}", flush=True)
     print(tally.summary())
 
 
