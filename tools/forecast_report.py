@@ -73,11 +73,17 @@ class Tally:
     inside: int = 0
 
     def line(
-        self, start: float, source: float, before: float, after: float, fitted: list[tuple[Accepted, Curve]]
+        self,
+        start: float,
+        source: ErrorCounts,
+        few: ErrorCounts,
+        more: ErrorCounts,
+        fitted: list[tuple[Accepted, Curve]],
     ) -> str:
         """The last columns of the table for one draw; nothing is foretold from too little speech."""
-        self.exponents.append(math.log(before / after) / math.log(2) if after else math.inf)
-        self.gains.append(math.log(source / before))
+        before, after = few.wer, more.wer
+        self.exponents.append(math.log((few.errors + 0.5) / (more.errors + 0.5)) / math.log(2))
+        self.gains.append(math.log((source.errors + 0.5) / (few.errors + 0.5)))
         if not fitted:
             return f"{before:.1%} | | | {after:.1%} | {self.exponents[-1]:.2f} |"
         curve = fitted[0][1]
@@ -128,9 +134,9 @@ def main() -> None:
     for name, repeat, length in product(people, range(1, args.repeats + 1), minutes):
         person, counts, source, fitted = known.get(name, people[name], length, repeat, curve=True)
         _, more, _, _ = known.get(name, people[name], 2 * length, repeat, curve=2 * length in minutes)
-        before, after = total(counts.values()).wer, total(more[key] for key in counts).wer
-        start = fold_seconds(person)
-        columns = tally.line(start, source.wer, before, after, fitted)
+        columns = tally.line(
+            fold_seconds(person), source, total(counts.values()), total(more[key] for key in counts), fitted
+        )
         print(f"| {name} | {length:g} | {repeat} | {source.wer:.1%} | {columns}", flush=True)
     print(tally.summary())
 

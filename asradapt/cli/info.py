@@ -62,7 +62,7 @@ def methods(as_json: bool) -> int:
     "--dictionary",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="With --for: pronunciations in cmudict's format, for misheard words that are in no prompt.",
+    help="With --for: a pronouncing dictionary (cmudict's format)  [default: flite, if it is there]",
 )
 @store_option
 @json_option
@@ -108,13 +108,7 @@ def _advice(
     if missed is None:
         note(f"the record of {speaker} does not say what was misheard; enrol again to have prompts chosen by it")
     sounds = known_sounds()
-    words = {word for text in texts for word in text.split()}
-    if dictionary:
-        from asradapt.simulation.phones import plain
-        from asradapt.simulation.pronunciations import read_dictionary
-
-        found = read_dictionary(dictionary)
-        sounds |= {word: tuple(map(plain, found[word])) for word in words & found.keys()}
+    sounds |= _looked_up({word for text in texts for word in text.split()} - sounds.keys(), dictionary)
     advice, unsure = advise(texts, missed or {}, sounds, count=count, level=level)
     if unsure.unknown:
         note(
@@ -125,6 +119,17 @@ def _advice(
     if worst:
         note("most misheard sounds: " + ", ".join(f"{one} ({unsure.rates[one]:.0%})" for one in worst))
     return advice, unsure
+
+
+def _looked_up(words: set[str], dictionary: Path | None) -> dict[str, tuple[str, ...]]:
+    """The sounds of words that are in no prompt: by a dictionary, or as flite says them if it is there."""
+    from asradapt.simulation.engines import find_engine
+    from asradapt.simulation.phones import plain
+    from asradapt.simulation.pronunciations import look_up
+
+    if not words or not (dictionary or find_engine("flite").installed()):
+        return {}
+    return {word: tuple(map(plain, phones)) for word, phones in look_up(words, dictionary).items()}
 
 
 def _print_prompts(

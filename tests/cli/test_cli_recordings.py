@@ -55,8 +55,9 @@ def test_strict_stores_nobody_and_names_the_recordings(asradapt, mixed_up, home)
 
 
 @pytest.fixture
-def misheard(enrolled):
+def misheard(enrolled, monkeypatch):
     """A store in which `ann` read two prompts and the source misheard words of them."""
+    monkeypatch.setenv("PATH", "")  # the same whether flite is installed or not
     store, (first, second, *_) = SpeakerStore(enrolled), load_prompts()
     current = store.load("ann")
     texts = [" ".join(prompt.words) for prompt in (first, second)]
