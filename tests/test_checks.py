@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from asradapt.checks import check_utterances, match_texts
+from asradapt.checks import check_utterances, match_texts, text_match
 from asradapt.recordings.duplicates import same_sounds
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import Transcript
@@ -140,6 +140,28 @@ def test_right_texts_are_believed_and_swapped_ones_are_found(spoken):
         swapped[b] = Utterance(rows[b].audio, rows[a].text, "ann")
     found, _ = match_texts(model, swapped)
     assert {place for place, one in enumerate(found) if one.suspect} == {0, 3, 9, 11, 20, 25}
+
+
+def test_recordings_are_read_in_windows_of_bounded_length(spoken, monkeypatch):
+    model, rows = spoken
+    whole, _ = match_texts(model, rows)
+    held, shares = [], []
+    listened = text_match._listened
+
+    def noted(model, window):
+        held.append(sum(map(len, window.values())) / RATE)
+        return listened(model, window)
+
+    monkeypatch.setattr(text_match, "_listened", noted)
+    monkeypatch.setattr(text_match, "WINDOW_SECONDS", 3.0)
+    found, _ = match_texts(model, rows, progress=shares.append)
+    assert len(held) > 5
+    assert max(held) < 3.0 + 2.0  # one recording more than the window
+    assert [one.utterance for one in found] == rows
+    assert [one.share for one in found] == [one.share for one in whole]
+    assert [one.margin for one in found] == pytest.approx([one.margin for one in whole], abs=1e-3)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
 
 
 def test_a_few_texts_are_too_few_to_suspect_any(spoken):

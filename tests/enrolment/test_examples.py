@@ -86,6 +86,8 @@ def test_a_good_recording_becomes_an_example(tiny_model, record):
     assert not example.features.requires_grad
     assert [model.tokens[index] for index in example.target] == list("good morning")
     assert len(example.digest) == 64
+    assert example.quality.level == pytest.approx(-20, abs=5)
+    assert len(example.bands) == 32
 
 
 def test_features_are_those_of_the_model(tiny_model, record):
