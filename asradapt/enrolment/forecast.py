@@ -31,7 +31,7 @@ PART = 1 / 3
 """Share of each fold's training speech in the additional run, which is a quarter more training at most."""
 LEAST_SECONDS, LEAST_UTTERANCES = 60.0, 12
 """With less speech nothing is foretold."""
-TYPICAL, SPREAD = 0.5, 0.05
+TYPICAL, SPREAD = 0.4, 0.05
 """The typical exponent as a share of log(error before / error after), and its standard deviation among people."""
 DRAWN = 0.1
 """Standard deviation of the exponent of the folds by which part was drawn; docs/recordings.md has these three."""
