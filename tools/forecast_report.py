@@ -55,7 +55,7 @@ class Known:
             person = make_person(f"{name}-{minutes:g}-{repeat}", examples, self.options)
             (judged,) = judge(self.model, [person], self.options, lambda share: None)
             assert judged.choice
-            accepted = [Accepted(person, judged.choice, judged.before, judged.after)]
+            accepted = [Accepted(person, judged.choice, judged.after)]
             fitted = curves(self.model, accepted, self.options) if curve else []
             counts = {id(e.utterance): c for e, c in zip(person.examples, judged.after, strict=True)}
             self.found[key] = (person, counts, total(judged.before), fitted)
@@ -69,13 +69,11 @@ class Tally:
     misses: list[float] = field(default_factory=list)
     still: list[float] = field(default_factory=list)
     exponents: list[float] = field(default_factory=list)
-    gains: list[float] = field(default_factory=list)
     inside: int = 0
 
     def line(
         self,
         start: float,
-        source: ErrorCounts,
         few: ErrorCounts,
         more: ErrorCounts,
         fitted: list[tuple[Accepted, Curve]],
@@ -83,7 +81,6 @@ class Tally:
         """The last columns of the table for one draw; nothing is foretold from too little speech."""
         before, after = few.wer, more.wer
         self.exponents.append(math.log((few.errors + 0.5) / (more.errors + 0.5)) / math.log(2))
-        self.gains.append(math.log((source.errors + 0.5) / (few.errors + 0.5)))
         if not fitted:
             return f"{before:.1%} | | | {after:.1%} | {self.exponents[-1]:.2f} |"
         curve = fitted[0][1]
@@ -98,9 +95,7 @@ class Tally:
 
     def summary(self) -> str:
         """All draws together."""
-        share = np.sum(self.exponents) / np.sum(self.gains)
-        off = np.std(np.array(self.exponents) - share * np.array(self.gains))
-        text = f"measured exponents are {share:.2f} of log(source / WER), deviation {off:.2f}"
+        text = f"measured exponents: mean {np.mean(self.exponents):.2f}, deviation {np.std(self.exponents):.2f}"
         if self.misses:
             text += (
                 f"; forecasts miss by {np.mean(np.abs(self.misses)):.1%} (bias {np.mean(self.misses):+.1%}), "
@@ -135,7 +130,7 @@ def main() -> None:
         person, counts, source, fitted = known.get(name, people[name], length, repeat, curve=True)
         _, more, _, _ = known.get(name, people[name], 2 * length, repeat, curve=2 * length in minutes)
         columns = tally.line(
-            fold_seconds(person), source, total(counts.values()), total(more[key] for key in counts), fitted
+            fold_seconds(person), total(counts.values()), total(more[key] for key in counts), fitted
         )
         print(f"| {name} | {length:g} | {repeat} | {source.wer:.1%} | {columns}", flush=True)
     print(tally.summary())

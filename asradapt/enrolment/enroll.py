@@ -273,7 +273,7 @@ def run_job(
 ) -> list[Enrolled]:
     """Cross-validation, gate, forecast and final fit of one job."""
     judged = judge(model, people, options, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
-    accepted = [Accepted(j.person, j.choice, j.before, j.after) for j in judged if j.accepted and j.choice]
+    accepted = [Accepted(j.person, j.choice, j.after) for j in judged if j.accepted and j.choice]
     forecasts = foretell(model, accepted, options) if options.forecast else {}
     done = finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began)
     heard = {one.person.name: one.choice.texts for one in accepted}

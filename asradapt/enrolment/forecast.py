@@ -1,8 +1,8 @@
 """What more speech would bring, foretold from the folds: the chosen setting once more on a part of the speech.
 
 The error falls about as a power of the amount of speech, log e(x) = log e(x') - b log(x / x') (Viering and Loog,
-TPAMI 2023). The exponent b of one person is uncertain: what the folds say is shrunk towards what is typical of a
-person who has gained so much so far, by how sure each of the two is (normal prior and likelihood).
+TPAMI 2023). The exponent b of one person is uncertain: what the folds say is shrunk towards what is typical, by
+how sure each of the two is (normal prior and likelihood).
 
 Letters: N utterances, R resamples.
 """
@@ -31,8 +31,8 @@ PART = 1 / 3
 """Share of each fold's training speech in the additional run, which is a quarter more training at most."""
 LEAST_SECONDS, LEAST_UTTERANCES = 60.0, 12
 """With less speech nothing is foretold."""
-TYPICAL, SPREAD = 0.4, 0.05
-"""The typical exponent as a share of log(error before / error after), and its standard deviation among people."""
+TYPICAL, SPREAD = 0.13, 0.08
+"""The typical exponent, and its standard deviation among people."""
 DRAWN = 0.1
 """Standard deviation of the exponent of the folds by which part was drawn; docs/recordings.md has these three."""
 CONFIDENCE = 0.8
@@ -44,11 +44,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Accepted:
-    """A person whose adaptation passed the gate: the chosen setting, and the gate's counts before and after."""
+    """A person whose adaptation passed the gate: the chosen setting, and the held-out counts of the gate."""
 
     person: Person
     choice: Choice
-    before: tuple[ErrorCounts, ...]
     after: tuple[ErrorCounts, ...]
 
     @property
@@ -165,7 +164,7 @@ def _part(person: Person, held_out: set[int]) -> tuple[Example, ...]:
 
 def fit(one: Accepted, less: Counts) -> Curve:
     """The curve through the error with a part of the speech and with all of it, typical where that is unsure."""
-    few, many, before, after = (_errors(counts) for counts in (less, one.choice.counts, one.before, one.after))
+    few, many, after = (_errors(counts) for counts in (less, one.choice.counts, one.after))
     words = np.array([c.words for c in less], dtype=np.float64)
     generator = np.random.default_rng(one.person.seed)
     draws = generator.integers(len(words), size=(RESAMPLES, len(words)))
@@ -173,9 +172,8 @@ def fit(one: Accepted, less: Counts) -> Curve:
     weight = SPREAD**2 / (SPREAD**2 + DRAWN**2 + float(seen.var()))
     drawn = generator.normal(0, weight * DRAWN, RESAMPLES)
     people = generator.normal(0, (1 - weight) * SPREAD, RESAMPLES)
-    typical = _typical(before[draws].sum(axis=1), after[draws].sum(axis=1))
-    exponents = np.maximum(0.0, weight * seen + (1 - weight) * typical + drawn + people)
-    exponent = weight * _exponent(few.sum(), many.sum()) + (1 - weight) * _typical(before.sum(), after.sum())
+    exponents = np.maximum(0.0, weight * seen + (1 - weight) * TYPICAL + drawn + people)
+    exponent = weight * _exponent(few.sum(), many.sum()) + (1 - weight) * TYPICAL
     rates = after[draws].sum(axis=1) / words[draws].sum(axis=1)
     return Curve(fold_seconds(one.person), rates, exponents, total(one.after).wer, max(0.0, float(exponent)))
 
@@ -184,16 +182,6 @@ def _errors(counts: Counts) -> Floats:
     return np.array([c.errors for c in counts], dtype=np.float64)
 
 
-def _log_ratio(first: Floats | float, second: Floats | float) -> Floats:
-    """Logarithm of a ratio of errors; half an error is added to both, so that none is zero."""
-    return np.asarray(np.log(np.asarray(first) + 0.5) - np.log(np.asarray(second) + 0.5))
-
-
-def _typical(before: Floats | float, after: Floats | float) -> Floats:
-    """The exponent that is typical of who has gained so much so far."""
-    return TYPICAL * np.maximum(0.0, _log_ratio(before, after))
-
-
 def _exponent(few: Floats | float, many: Floats | float) -> Floats:
-    """The exponent between a part of the speech and all of it."""
-    return _log_ratio(few, many) / -math.log(PART)
+    """The exponent between a part of the speech and all of it; half an error more, so that none is zero."""
+    return np.asarray((np.log(np.asarray(few) + 0.5) - np.log(np.asarray(many) + 0.5)) / -math.log(PART))

@@ -33,25 +33,24 @@ def counts(rate, utterances, words=100, seed=0):
 
 @pytest.fixture
 def accepted(examples):
-    """A person whose error was 0.5 before and is `rate` after adaptation."""
+    """A person whose error is `rate` after adaptation."""
 
     def make(rate, utterances=40, words=100, seconds=6.0):
         spoken = tuple(replace(one, seconds=seconds) for one in examples(utterances))
         person = make_person("ann", spoken, EnrolmentOptions())
         after = counts(rate, utterances, words)
         choice = Choice(Setting("input"), 4, 1.0, 1.0, after, 0.0, ("",) * utterances)
-        return Accepted(person, choice, counts(0.5, utterances, words, seed=2), after)
+        return Accepted(person, choice, after)
 
     return make
 
 
 def test_the_exponent_lies_between_that_of_the_folds_and_the_typical_one(accepted):
     one = accepted(0.2, utterances=60, words=2000)
-    typical = TYPICAL * np.log(0.5 / 0.2)
     weight = SPREAD**2 / (SPREAD**2 + DRAWN**2)
     for seen in (0.1, 0.4):
         curve = fit(one, counts(0.2 * PART**-seen, 60, 2000, seed=1))
-        assert curve.exponent == pytest.approx(weight * seen + (1 - weight) * typical, abs=0.02)
+        assert curve.exponent == pytest.approx(weight * seen + (1 - weight) * TYPICAL, abs=0.02)
     forecast = make_forecast(curve, one.person.seconds)
     assert forecast.now < curve.rate  # everything is more than a fold trains on
     assert forecast.low < forecast.now - forecast.then < forecast.high
@@ -65,13 +64,8 @@ def test_with_few_words_the_folds_count_less_and_the_interval_is_wider(accepted)
     assert min(unsure.exponents.min(), sure.exponents.min()) >= 0.0
 
 
-def test_who_gained_much_so_far_is_foretold_to_gain_more(accepted):
-    much, little = (fit(accepted(rate), counts(rate, 40, seed=1)) for rate in (0.2, 0.45))
-    assert much.exponent > little.exponent > 0.0
-
-
 def test_an_error_that_more_speech_does_not_lower_is_never_foretold_to_rise(accepted):
-    curve = fit(accepted(0.5, utterances=60, words=2000), counts(0.3, 60, 2000, seed=1))
+    curve = fit(accepted(0.5, utterances=60, words=2000), counts(0.2, 60, 2000, seed=1))
     assert curve.exponent == 0.0
     assert make_forecast(curve, 360.0).low >= 0.0
 
