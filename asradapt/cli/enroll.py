@@ -96,9 +96,10 @@ def _require_writable(store: SpeakerStore) -> None:
 def _line(one: Enrolled) -> str:
     record = one.record
     label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
+    others = f"\n  for information: {one.retention}" if one.retention else ""
     return (
         f"{record.speaker}: {record.utterances} recordings, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
-        f"to enrol [{label}]\n  {one.explanation}"
+        f"to enrol [{label}]\n  {one.explanation}{others}"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.training import TrainingOptions
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval
@@ -91,6 +92,7 @@ class Enrolled:
         interval: Paired bootstrap of after minus before, in words.
         explanation: The gate's decision in one plain sentence.
         wall_seconds: Computing time; in a job of many, the job's time divided by the speakers in it.
+        retention: What the adaptation does to other people's speech; None where the source is kept.
     """
 
     record: SpeakerRecord
@@ -100,6 +102,7 @@ class Enrolled:
     interval: Interval
     explanation: str
     wall_seconds: float
+    retention: Retention | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The person as an entry of `enroll --json`."""
@@ -115,6 +118,7 @@ class Enrolled:
                 "low": self.interval.low,
                 "high": self.interval.high,
             },
+            "retention": self.retention.as_dict() if self.retention else None,
             "wall_seconds": self.wall_seconds,
             "explanation": self.explanation,
             "version": self.record.version,
