@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asradapt.cli.common import (
+    Duration,
     json_option,
     manifest_option,
     model_options,
@@ -126,6 +127,12 @@ def _print(result: Enrolment) -> None:
     show_default=True,
     help="auto, a method, or several joined by + (see `methods`).",
 )
+@click.option(
+    "--budget",
+    type=Duration(),
+    metavar="TIME",
+    help="About so much computing for each person, such as 30s or 2m  [default: no limit]",
+)
 @click.option("--folds", default=3, show_default=True, help="Cross-validation folds, at least 2.")
 @click.option(
     "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
@@ -141,6 +148,7 @@ def enroll(
     where: tuple[str, ...],
     everybody: bool,
     method: str,
+    budget: float | None,
     folds: int,
     speakers_at_once: int,
     store_path: Path | None,
@@ -163,7 +171,9 @@ def enroll(
 
     if method != "auto":
         create(method)  # a wrong name is told before any work
-    options = EnrolmentOptions(method=method, folds=folds, seed=seed, speakers_at_once=speakers_at_once)
+    options = EnrolmentOptions(
+        method=method, folds=folds, budget=budget, seed=seed, speakers_at_once=speakers_at_once
+    )
     store = open_store(store_path)
     result = Enrolment((), (), ())
     if people:

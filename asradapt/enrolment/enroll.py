@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
+from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed, split_folds
 from asradapt.enrolment.gate import Verdict, decide
@@ -125,12 +126,18 @@ class Judged:
 
 
 def judge(
-    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Callable[[float], None]
+    model: SourceModel,
+    people: Sequence[Person],
+    options: EnrolmentOptions,
+    clock: Clock,
+    report: Callable[[float], None],
 ) -> list[Judged]:
     """Cross-validate everybody who has enough recordings, and pass each through the gate."""
+    began = time.monotonic()
     before = source_counts(model, people, options)
+    clock.measured(sum(person.seconds for person in people), began)
     able = [p for p in people if len(p.examples) >= options.least_utterances and len(p.folds) >= 2]
-    selected = cross_validate(model, able, options, report) if able else []
+    selected = cross_validate(model, able, options, clock, report) if able else []
     by_name = {person.name: one for person, one in zip(able, selected, strict=True)}
     judged = []
     for person, counts in zip(people, before, strict=True):
@@ -167,6 +174,7 @@ def make_record(
         },
         gate={
             "confidence": options.confidence,
+            "budget": options.budget,
             "chance": verdict.chance if verdict else None,
             "tried": tried,
             "retention": retention.as_dict() if retention else None,
@@ -273,7 +281,8 @@ def run_job(
     model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, tell: Progress, began: float
 ) -> list[Enrolled]:
     """Cross-validation, gate and final fit of one job."""
-    judged = judge(model, people, options, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
+    clock = Clock(None if options.budget is None else options.budget * len(people), began)
+    judged = judge(model, people, options, clock, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
     return finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began)
 
 

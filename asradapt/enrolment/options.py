@@ -45,6 +45,8 @@ class EnrolmentOptions:
         least_utterances: Fewer usable utterances than this keep the source.
         confidence: 1 minus the probability of chance that the gate tolerates.
         speakers_at_once: Most speakers in one job; bounds the memory.
+        budget: About so many seconds of computing for each person; fewer settings and updates are tried where it
+            is short, so that the result depends on the machine. None for no limit.
         seed: Seed of the folds, the order and the bootstrap.
         training: Sizes of batches and steps.
     """
@@ -61,6 +63,7 @@ class EnrolmentOptions:
     least_utterances: int = 3
     confidence: float = 0.8
     speakers_at_once: int = 16
+    budget: float | None = None
     seed: int = 0
     training: TrainingOptions = field(default_factory=TrainingOptions)
 
@@ -72,6 +75,8 @@ class EnrolmentOptions:
             problems.append(f"rates must be positive, got {self.rates}")
         if 1.0 not in self.strengths or any(not 0 < strength <= 1 for strength in self.strengths):
             problems.append(f"strengths must lie above 0 and up to 1, with 1 among them, got {self.strengths}")
+        if self.budget is not None and not self.budget > 0:
+            problems.append(f"the budget must be longer than 0 s, got {self.budget}")
         if not 0.5 <= self.confidence < 1:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
         if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
