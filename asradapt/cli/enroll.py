@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asradapt.cli.common import (
+    Duration,
     json_option,
     manifest_option,
     model_options,
@@ -102,6 +103,7 @@ def _line(one: Enrolled) -> str:
         one.explanation,
     ]
     lines += [str(one.forecast)] if one.forecast else []
+    lines += [f"for information: {one.retention}"] if one.retention else []
     if one.left_out:
         lines.append(f"left out of the training, {len(one.left_out)} to record again or to correct:")
         lines += [f"  {left.audio}: {left.text!r}: {left.reason}" for left in one.left_out]
@@ -134,6 +136,12 @@ def _print(result: Enrolment) -> None:
 @click.option(
     "--strict", is_flag=True, help="Enrol nobody unless every recording passes the checks; say which do not."
 )
+@click.option(
+    "--budget",
+    type=Duration(),
+    metavar="TIME",
+    help="About so much computing for each person, such as 30s or 2m  [default: no limit]",
+)
 @click.option("--folds", default=3, show_default=True, help="Cross-validation folds, at least 2.")
 @click.option(
     "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
@@ -150,6 +158,7 @@ def enroll(
     everybody: bool,
     method: str,
     strict: bool,
+    budget: float | None,
     folds: int,
     speakers_at_once: int,
     store_path: Path | None,
@@ -176,7 +185,12 @@ def enroll(
     if method != "auto":
         create(method)  # a wrong name is told before any work
     options = EnrolmentOptions(
-        method=method, folds=folds, seed=seed, speakers_at_once=speakers_at_once, strict=strict
+        method=method,
+        folds=folds,
+        budget=budget,
+        seed=seed,
+        speakers_at_once=speakers_at_once,
+        strict=strict,
     )
     store = open_store(store_path)
     result = Enrolment((), (), ())

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 from torch import Tensor
 
+from asradapt.enrolment.augmentation import Augmentation
+from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.screening import LeftOut
 from asradapt.enrolment.training import TrainingOptions
 from asradapt.errors import UsageError
@@ -45,6 +47,8 @@ class EnrolmentOptions:
         least_utterances: Fewer usable utterances than this keep the source.
         confidence: 1 minus the probability of chance that the gate tolerates.
         speakers_at_once: Most speakers in one job; bounds the memory.
+        budget: About so many seconds of computing for each person; fewer settings and updates are tried where it
+            is short, so that the result depends on the machine. None for no limit.
         seed: Seed of the folds, the order and the bootstrap.
         training: Sizes of batches and steps.
         forecast: Foretell what more speech would bring, which is up to a quarter more training.
@@ -56,15 +60,16 @@ class EnrolmentOptions:
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.4)
-    passes: int = 8
-    least_steps: int = 12
-    checkpoints: int = 4
+    passes: int = 15
+    least_steps: int = 40
+    checkpoints: int = 10
     patience: int = 2
-    least_utterances: int = 3
-    confidence: float = 0.8
+    least_utterances: int = 4
+    confidence: float = 0.9
     speakers_at_once: int = 16
+    budget: float | None = None
     seed: int = 0
-    training: TrainingOptions = field(default_factory=TrainingOptions)
+    training: TrainingOptions = field(default_factory=lambda: TrainingOptions(augmentation=Augmentation()))
     forecast: bool = True
     strict: bool = False
 
@@ -76,6 +81,8 @@ class EnrolmentOptions:
             problems.append(f"rates must be positive, got {self.rates}")
         if 1.0 not in self.strengths or any(not 0 < strength <= 1 for strength in self.strengths):
             problems.append(f"strengths must lie above 0 and up to 1, with 1 among them, got {self.strengths}")
+        if self.budget is not None and not self.budget > 0:
+            problems.append(f"the budget must be longer than 0 s, got {self.budget}")
         if not 0.5 <= self.confidence < 1:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
         if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
@@ -129,6 +136,7 @@ class Enrolled:
         interval: Paired bootstrap of after minus before, in words.
         explanation: The gate's decision in one plain sentence.
         wall_seconds: Computing time; in a job of many, the job's time divided by the speakers in it.
+        retention: What the adaptation does to other people's speech; None where the source is kept.
         left_out: Recordings that were not trained on, and why.
         remarks: What could be recorded better, in sentences.
         forecast: What more speech would bring; None where there is too little to tell.
@@ -141,6 +149,7 @@ class Enrolled:
     interval: Interval
     explanation: str
     wall_seconds: float
+    retention: Retention | None = None
     left_out: tuple[LeftOut, ...] = ()
     remarks: tuple[str, ...] = ()
     forecast: Forecast | None = None
@@ -159,6 +168,7 @@ class Enrolled:
                 "low": self.interval.low,
                 "high": self.interval.high,
             },
+            "retention": self.retention.as_dict() if self.retention else None,
             "wall_seconds": self.wall_seconds,
             "explanation": self.explanation,
             "version": self.record.version,

@@ -5,19 +5,19 @@ Letters: S rows of the bank, one for every person, setting and fold.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.training import Pair, Scores, Task, Trainer, evaluate_pairs
 from asradapt.models.base import SourceModel
-from asradapt.scoring import ErrorCounts, total
+from asradapt.scoring import ErrorCounts
 
 Report = Callable[[float], None]  # share of the work that is done
 
@@ -56,7 +56,7 @@ class Choice:
         share: The same as passes over the training part of a fold, for training on everything.
         strength: Interpolation towards the identity.
         counts: Held-out error counts, one an utterance, in the person's order.
-        loss: Held-out CTC loss per token.
+        losses: Held-out CTC losses, one an utterance.
         texts: What was heard in each held-out utterance, in the person's order.
     """
 
@@ -65,13 +65,13 @@ class Choice:
     share: float
     strength: float
     counts: tuple[ErrorCounts, ...]
-    loss: float
+    losses: tuple[float, ...]
     texts: tuple[str, ...] = ()
 
     @property
-    def rank(self) -> tuple[int, float]:
-        """Smaller is better: wrong characters first, then loss."""
-        return total(self.counts).character_errors, self.loss
+    def loss(self) -> float:
+        """Held-out CTC loss of everything."""
+        return sum(self.losses)
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,18 @@ class Trial:
     def choice(self, scores: Mapping[int, Scores], steps: int, strength: float) -> Choice:
         """The result of all folds together."""
         counts = {key: value for row in self.rows for key, value in scores[row].counts.items()}
-        ordered = tuple(counts[id(example)] for example in self.person.examples)
-        loss = sum(scores[row].loss for row in self.rows) / len(self.rows)
-        heard = {key: text for row in self.rows for key, text in scores[row].texts.items()}
-        texts = tuple(heard[id(example)] for example in self.person.examples)
-        return Choice(self.setting, steps, steps / self.portions, strength, ordered, loss, texts)
+        losses = {key: value for row in self.rows for key, value in scores[row].losses.items()}
+        texts = {key: text for row in self.rows for key, text in scores[row].texts.items()}
+        examples = self.person.examples
+        return Choice(
+            self.setting,
+            steps,
+            steps / self.portions,
+            strength,
+            tuple(counts[id(example)] for example in examples),
+            tuple(losses[id(example)] for example in examples),
+            tuple(texts[id(example)] for example in examples),
+        )
 
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
@@ -154,7 +161,7 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, patience: int) -
     for trial in trials:
         choice = trial.choice(scores, steps, 1.0)
         trial.seen.append(choice)
-        if trial.best is None or choice.rank < trial.best.rank:
+        if trial.best is None or choice.loss < trial.best.loss:
             trial.best, trial.misses = choice, 0
             rows = slice(trial.rows.start, trial.rows.stop)
             trial.snapshot = {k: v.detach()[rows].clone() for k, v in trainer.bank.tensors.items()}
@@ -177,14 +184,19 @@ def weaken(trainer: Trainer, trials: Sequence[Trial], strengths: Sequence[float]
             assert trial.best is not None
             choice = trial.choice(scores, trial.best.steps, strength)
             trial.seen.append(choice)
-            if choice.rank < trial.best.rank:
+            if choice.loss < trial.best.loss:
                 trial.best = choice
 
 
 def run_method(
-    model: SourceModel, people: Sequence[Person], method: str, options: EnrolmentOptions, report: Report
+    model: SourceModel,
+    people: Sequence[Person],
+    method: str,
+    options: EnrolmentOptions,
+    clock: Clock,
+    report: Report,
 ) -> list[Trial]:
-    """All trials of one method, trained together; each ends by itself."""
+    """All trials of one method, trained together; each ends by itself, and all of them when time is over."""
     trials, tasks = plan(people, method, options)
     bank = SpeakerBank(model, create(method, options.method_options), speakers=len(tasks), seed=options.seed)
     trainer = Trainer(model, bank, tasks, options.training)
@@ -194,9 +206,12 @@ def run_method(
         if not running:
             break
         trainer.step(number, [row for trial in running for row in trial.rows])
-        due = [trial for trial in running if number + 1 in trial.marks]
+        over = clock.over
+        due = running if over else [trial for trial in running if number + 1 in trial.marks]
         if due:
             look(trainer, due, number + 1, options.patience)
+        if over:
+            break
         left = sum((trial.marks[-1] - number - 1) * len(trial.rows) for trial in trials if not trial.done)
         report(1 - left / planned)
     bank.requires_grad(False)
@@ -205,23 +220,12 @@ def run_method(
 
 
 def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
-    """The candidate to use, judged on some utterances: the usual one unless another is clearly better.
+    """The candidate to use, judged on some utterances: the one with the least held-out CTC loss.
 
-    The usual one is the full training of the first setting. With ten sentences the least error is mostly
-    luck, so another candidate must be better by more than the standard error of the difference (the
-    one-standard-error rule, Breiman et al. 1984).
+    With ten sentences the least number of errors is mostly luck. The loss weighs every character by how
+    sure the model is of it, and tells candidates apart long before the errors do.
     """
-    full = [choice for choice in seen if choice.setting == seen[0].setting and choice.strength == 1.0]
-    usual = max(full, key=lambda choice: choice.steps)
-
-    def errors(choice: Choice) -> list[int]:
-        return [choice.counts[index].character_errors for index in indices]
-
-    best = min(seen, key=lambda choice: sum(errors(choice)))  # no loss here: it knows the other folds too
-    gains = [old - new for old, new in zip(errors(usual), errors(best), strict=True)]
-    mean = sum(gains) / len(gains)
-    deviation = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / max(1, len(gains) - 1))
-    return best if sum(gains) > deviation * math.sqrt(len(gains)) else usual
+    return min(seen, key=lambda choice: sum(choice.losses[index] for index in indices))
 
 
 def select(person: Person, seen: Sequence[Choice]) -> Selected:
@@ -235,10 +239,27 @@ def select(person: Person, seen: Sequence[Choice]) -> Selected:
     return Selected(prefer(seen, everything), tuple(counts[index] for index in everything))
 
 
+def cost(person: Person, options: EnrolmentOptions) -> float:
+    """Seconds of audio in all updates of all folds of one setting."""
+    count = len(person.folds)
+    seconds = person.seconds * (count - 1) / max(1, count)  # of the training part of a fold
+    steps_a_pass = portions(seconds, len(person.examples), options)
+    return count * plan_marks(steps_a_pass, options)[-1] * seconds / steps_a_pass
+
+
+def affordable(people: Sequence[Person], options: EnrolmentOptions, clock: Clock) -> list[Person]:
+    """The people with as many of their settings, the first ones, as the time allows."""
+    most = max((len(person.settings) for person in people), default=0)
+    costs = [sum(cost(p, options) for p in people if len(p.settings) > rank) for rank in range(most)]
+    count = clock.affordable(costs)
+    return [replace(person, settings=person.settings[:count]) for person in people]
+
+
 def cross_validate(
-    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Report
+    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, clock: Clock, report: Report
 ) -> list[Selected]:
     """The best setting, number of updates and strength of every person, in the order of `people`."""
+    people = affordable(people, options, clock)
     methods = list(dict.fromkeys(setting.method for person in people for setting in person.settings))
     seen: dict[str, list[Choice]] = {person.name: [] for person in people}
     for index, method in enumerate(methods):
@@ -246,6 +267,6 @@ def cross_validate(
         def part(share: float, before: int = index) -> None:
             report((before + share) / len(methods))
 
-        for trial in run_method(model, people, method, options, part):
+        for trial in run_method(model, people, method, options, clock, part):
             seen[trial.person.name] += trial.seen
     return [select(person, seen[person.name]) for person in people]

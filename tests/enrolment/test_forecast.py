@@ -39,7 +39,7 @@ def accepted(examples):
         spoken = tuple(replace(one, seconds=seconds) for one in examples(utterances))
         person = make_person("ann", spoken, EnrolmentOptions())
         after = counts(rate, utterances, words)
-        choice = Choice(Setting("input"), 4, 1.0, 1.0, after, 0.0, ("",) * utterances)
+        choice = Choice(Setting("input"), 4, 1.0, 1.0, after, (0.0,) * utterances, ("",) * utterances)
         return Accepted(person, choice, after)
 
     return make
