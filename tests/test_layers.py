@@ -25,7 +25,7 @@ LAYERS = (
     },
     {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
-    {"enrolment", "store"},
+    {"enrolment", "store", "test_time"},
     {
         "budget",
         "transcript",

@@ -118,6 +118,7 @@ class Enrolled:
             "wall_seconds": self.wall_seconds,
             "explanation": self.explanation,
             "version": self.record.version,
+            "transcribed": self.record.transcribed,
         }
 
 
