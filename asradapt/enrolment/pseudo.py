@@ -67,7 +67,10 @@ def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examp
     failed, warnings = [], []
     for utterance in utterances:
         try:
-            for example in _cut(model, utterance):
+            found = list(_cut(model, utterance))
+            if not found:
+                raise AudioError("nobody speaks in the recording")
+            for example in found:
                 first = usable.setdefault(example.digest, example)
                 if first is not example:
                     warnings.append(f"{utterance.audio}: the same sound as in {first.utterance.audio}, used once")

@@ -70,7 +70,11 @@ def clock(model: ConformerSource) -> float:
 
 
 def run(
-    model: ConformerSource, prepared: Sequence[Tensor], batches: Sequence[Sequence[int]], way: Way, decoder: Decoder
+    model: ConformerSource,
+    prepared: Sequence[Tensor],
+    batches: Sequence[Sequence[int]],
+    way: Way,
+    decoder: Decoder,
 ) -> tuple[list[str], float]:
     """Texts in the order of `prepared`, and seconds."""
     texts = [""] * len(prepared)
