@@ -185,7 +185,9 @@ def enroll(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Enrol a person from recordings with their texts, or --untranscribed without.
+    """Enrol a person from recordings with their texts.
+
+    Without texts: --untranscribed.
 
     AUDIO is files and folders, with a .txt of the same name beside each file; or give a manifest.
 

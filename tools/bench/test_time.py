@@ -2,10 +2,11 @@
 
     python tools/bench/test_time.py --manifest M --where part=test [--every 10] [--lm lm_en]
 
-SUTA as published (Lin et al. 2022, arXiv 2203.14222), on the same model: one utterance at a time, all norms and the
-convolutions that read the features, AdamW, 10 steps, temperature 2.5, entropy 0.3 and class confusion 0.7, and the
-source restored after every utterance. `--suta-rate` is its learning rate (published: 2e-5). Speed is audio per second
-of processor time on a CPU, of wall time elsewhere, from features to text; files and features are not counted.
+SUTA as published (Lin et al. 2022, arXiv 2203.14222), on the same model: one utterance at a time, all norms and
+the convolutions that read the features, AdamW, 10 steps, temperature 2.5, entropy 0.3 and class confusion 0.7,
+and the source restored after every utterance. `--suta-rate` is its learning rate (published: 2e-5). Speed is audio
+per second of processor time on a CPU, of wall time elsewhere, from features to text; files and features are not
+counted.
 """
 
 from __future__ import annotations
