@@ -109,7 +109,7 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"recordings  {record.utterances}, {record.seconds:.1f} s")
     if record.gate.get("tried"):
         before, after = _rate(record, "before"), _rate(record, "after")
-        what = "word error rate" if record.transcribed else "words unlike those heard with the language model"
+        what = "word error rate" if record.transcribed else "words missed of those heard with the language model"
         say(f"folds       {what} {before} before, {after} after, held out")
     else:
         say("folds       not measured: too few recordings")

@@ -10,7 +10,7 @@ from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Judged, Progress, explain, groups, job_size, keep, make_person, make_record
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import decide
-from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions
+from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.selection import select
 from asradapt.enrolment.self_training import Learner, SelfTraining, self_train, source_agreement
@@ -76,11 +76,16 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
     for row, name in enumerate(cut):
         if found := lessons.get(row):
             person = make_person(name, [lesson for lesson, _ in found], work.options)
-            person = replace(person, settings=person.settings[:1])  # the folds choose rounds and strength only
-            learners.append(Learner(person, tuple(text for _, text in found), vocabularies[row]))
+            person = replace(person, settings=(_setting(work),))  # the folds choose updates and strength only
+            learners.append(Learner(person, tuple(text for _, text in found)))
         else:
             work.failed.append(Failure(name, "no usable recording; this person was not enrolled"))
     return learners
+
+
+def _setting(work: _Work) -> Setting:
+    method = work.plan.method if work.options.method == "auto" else work.options.method
+    return Setting(method, work.plan.rate * work.options.rates[0])
 
 
 def _vocabulary(work: _Work, name: str) -> tuple[str, ...]:
@@ -107,8 +112,8 @@ def _explain(judged: Judged, options: EnrolmentOptions) -> str:
         return explain(judged, options)
     old, new = total(verdict.before), total(verdict.after)
     change = (
-        "on held-out recordings the model alone differs from what it hears with the language model in "
-        f"{old.wer:.1%} of the words before and {new.wer:.1%} after"
+        "on held-out recordings the model alone misses "
+        f"{old.wer:.1%} of the words that it hears with the language model before and {new.wer:.1%} after"
     )
     if verdict.accepted:
         odds = f"{verdict.chance:.1%}" if verdict.chance >= 0.001 else "under 0.1%"
@@ -135,7 +140,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     record = replace(
         record,
         split=record.split | {"transcribed": False, "texts": [], "heard": [e.text for e in person.examples]},
-        folds=record.folds | {"reference": "what the source hears with the language model, by confidence"},
+        folds=record.folds | {"reference": "words that the source hears with the language model, by confidence"},
         gate=record.gate | {"self_training": asdict(work.plan), "confidence_of_texts": round(confidence, 4)},
     )
     interval = verdict.words if verdict else Interval(0.0, None, None, 0.95, None)
@@ -160,9 +165,7 @@ def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Pro
         and len(one.person.folds) >= 2
         and total(counts).errors  # else there is nothing to learn
     ]
-    self_train(
-        work.model, able, work.decoder, options, work.plan, lambda share: tell("learning", 0.1 + 0.9 * share)
-    )
+    self_train(work.model, able, options, work.plan, lambda share: tell("learning", 0.1 + 0.9 * share))
     enrolled = [_finish(work, one, counts) for one, counts in zip(learners, before, strict=True)]
     wall = (time.monotonic() - began) / len(enrolled)
     return [replace(one, wall_seconds=wall) for one in enrolled]
@@ -192,8 +195,8 @@ def enroll_untranscribed(
         progress: Called with what is being done and the share of the whole that is done.
 
     Returns:
-        Everybody, as from `enroll`; error counts are those against what the source hears with the language
-        model, each recording counted by the tenths of its words that are expected to be right.
+        Everybody, as from `enroll`; error counts are the words missed of those that the source hears with the
+        language model, in tenths of their confidence.
 
     Raises:
         UsageError: If there is no language model to learn from, or an unknown method.

@@ -26,15 +26,16 @@ class EachOptions:
     Attributes:
         methods: Which tensors an utterance has of its own, as for an enrolment: `affine`, `input+affine`...
         steps: Updates of each utterance.
-        rate: Root mean square by which an update changes each tensor.
+        rate: Factor on the methods' own rates; their product is the root mean square by which an update changes
+            each tensor.
         temperature: Logits are divided by it before the loss.
         share: How much the entropy counts in the loss; the rest is class confusion.
         batch_seconds: Audio in one pass, padding included; bounds the memory, which gradients need more of.
     """
 
-    methods: str = "affine"
+    methods: str = "input+affine"
     steps: int = 2
-    rate: float = 3e-3
+    rate: float = 0.4
     temperature: float = 2.5
     share: float = 0.3
     batch_seconds: float = 96.0
@@ -54,24 +55,24 @@ class EachOptions:
 
 
 @torch.no_grad()
-def descend(tensors: Mapping[str, Tensor], rate: float) -> None:
-    """Change every row of every tensor by `rate` (root mean square) against its gradient, and clear the gradients.
+def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
+    """Change every row of every tensor by its rate (root mean square) against its gradient; clear the gradients.
 
     The direction is the gradient's own. Adam's first steps are signs, which rounding turns where a gradient
     is near zero, and what else is in the batch changes rounding. A row whose gradient is not finite stays.
 
     Args:
         tensors: (B, ...) each, a row an utterance.
-        rate: How far.
+        rates: How far, by the name of the tensor.
     """
-    for tensor in tensors.values():
+    for name, tensor in tensors.items():
         if tensor.grad is None:
             continue
         gradient = tensor.grad.flatten(1)
         size = gradient.square().mean(dim=1, keepdim=True).sqrt()
         sound = size.isfinite() & (size > FAINTEST)
         change = torch.where(sound, gradient / size, 0.0)
-        tensor -= rate * change.view_as(tensor)
+        tensor -= rates[name] * change.view_as(tensor)
         tensor.grad = None
 
 
@@ -95,12 +96,14 @@ def adapted_logits(
     options = options or EachOptions()
     rows = torch.arange(len(features), device=features.device)
     bank = SpeakerBank(model, create(options.methods), speakers=len(features)).requires_grad()
+    own = {method.name: options.rate * method.rate for method in bank.methods}
+    rates = {name: own[name.split("/")[0]] for name in bank.tensors}
     with bank.attach(model, rows):
         for _ in range(options.steps):
             with torch.enable_grad():
                 logits, lengths = model.encode(features, frames)
                 losses = uncertainty(logits, lengths, temperature=options.temperature, share=options.share)
                 losses.sum().backward()  # type: ignore[no-untyped-call]
-            descend(bank.tensors, options.rate)
+            descend(bank.tensors, rates)
         with torch.no_grad():
             return model.encode(features, frames)

@@ -24,7 +24,7 @@ from asradapt.voice import everywhere, pieces
 
 WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
 OPTIONS = EnrolmentOptions(method="input", rates=(10.0,))  # as in test_enroll.py
-PLAN = SelfTraining(passes=1, least_steps=12)
+PLAN = SelfTraining(steps=24, rate=1.0)
 BETWEEN = 1.3  # bands: nearer to the next letter than to its own
 
 
@@ -181,7 +181,7 @@ def test_recordings_count_by_their_confidence():
     assert (second.errors, second.words) == (0, 2)
 
 
-@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"passes": 0}, {"least_confidence": 1.0}])
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"steps": 0}, {"rate": 0.0}, {"share": 2.0}])
 def test_plans_that_cannot_be_are_refused(wrong):
     with pytest.raises(UsageError):
         SelfTraining(**wrong)

@@ -107,6 +107,9 @@ def main() -> None:
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--lm", help="decode with this language model, else greedily")
+    parser.add_argument(
+        "--without-suta", action="store_true", help="leave out SUTA one by one, which takes longest"
+    )
     parser.add_argument("--suta-rate", type=float, default=2e-5)
     parser.add_argument("--methods", default=EachOptions().methods)
     parser.add_argument("--steps", type=int, default=EachOptions().steps)
@@ -137,6 +140,8 @@ def main() -> None:
             lambda features, frames: suta(model, features, frames, args.suta_rate),
         ),
     }
+    if args.without_suta:
+        del ways["SUTA, one by one"]
     first = None
     for name, (batches, way) in ways.items():
         texts, seconds = run(model, prepared, batches, way, decoder)
