@@ -1,4 +1,4 @@
-"""A person who says one letter between two others: what the language model makes of it teaches the model."""
+"""A person who says one letter between two others, and a language model that knows the words."""
 
 from __future__ import annotations
 
@@ -10,21 +10,32 @@ import soundfile
 import torch
 from tones import RATE, spoken
 
+from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
-from asradapt.enrolment import EnrolmentOptions, SelfTraining, enroll, enroll_untranscribed, pseudo
-from asradapt.enrolment.self_training import weighted
+from asradapt.enrolment import (
+    EnrolmentOptions,
+    SelfTraining,
+    Setting,
+    enroll,
+    enroll_untranscribed,
+    pseudo,
+    untranscribed,
+)
+from asradapt.enrolment.enroll import make_person
+from asradapt.enrolment.selection import Choice
+from asradapt.enrolment.self_training import Learner, agreement, self_train
+from asradapt.enrolment.training import encode_pairs
 from asradapt.errors import UsageError
 from asradapt.language import read_arpa
-from asradapt.scoring import score, total
+from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerRecord
-from asradapt.transcriber import Transcriber
-from asradapt.transcript import Transcript
+from asradapt.test_time import uncertainty
 from asradapt.types import Utterance
 from asradapt.voice import everywhere, pieces
 
 WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
-OPTIONS = EnrolmentOptions(method="input", rates=(10.0,))  # as in test_enroll.py
-PLAN = SelfTraining(steps=24, rate=1.0)
+OPTIONS = EnrolmentOptions(method="input")
+PLAN = SelfTraining(steps=6, rate=1.0)
 BETWEEN = 1.3  # bands: nearer to the next letter than to its own
 
 
@@ -59,35 +70,96 @@ def ann(record):
     return record("ann", 9)
 
 
-@pytest.fixture(scope="module")
-def enrolled(tone_model, ann, teacher):
-    return enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=PLAN).speakers[0]
+def learner(model, clips, teacher, name="ann"):
+    """Somebody whose recordings were heard by the source."""
+    cut = pseudo.cut_recordings(model, clips).usable
+    heard = pseudo.hear(model, None, [(0, one) for one in cut], teacher, OPTIONS.training)
+    lessons = [pseudo.labelled(model, example, text) for example, text in zip(cut, heard, strict=True)]
+    person = replace(make_person(name, lessons, OPTIONS), settings=(Setting("input", PLAN.rate),))
+    return Learner(person, tuple(heard))
 
 
-def wer(model, store, clips):
-    found = [one for one in Transcriber(model, store).transcribe(clips) if isinstance(one, Transcript)]
-    return total(score(one.utterance.fields["said"], one.text) for one in found).wer
+def doubt(model, bank, examples):
+    """The loss that was learned from, on average."""
+    with torch.no_grad():
+        logits, frames = encode_pairs(model, bank, [(0, example) for example in examples])
+    return float(uncertainty(logits, frames, temperature=2.5, share=0.3).mean())
 
 
-def test_what_the_language_model_hears_teaches_the_model_without_it(tone_model, ann, teacher, record, store):
-    enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=PLAN, store=store)
-    others = [replace(clip, speaker="ann") for clip in record("others", 5)]
-    assert wer(tone_model, None, others) > 0.5
-    assert wer(tone_model, store, others) < 0.1
+def test_learning_from_some_recordings_makes_the_model_surer_of_others(tone_model, ann, teacher, record):
+    one = learner(tone_model, ann, teacher)
+    before = fingerprint(tone_model.module)
+    self_train(tone_model, [one], OPTIONS, PLAN, lambda share: None)
+    others = pseudo.cut_recordings(tone_model, record("others", 5)).usable
+    doubts = [doubt(tone_model, None, others)]
+    for state in one.states[: PLAN.rounds]:
+        bank = SpeakerBank(tone_model, create("input"))
+        bank.load(0, state)
+        doubts.append(doubt(tone_model, bank, others))
+    assert doubts == sorted(doubts, reverse=True)
+    assert [choice.steps for choice in one.seen] == [2, 4, 6, 6, 6]
+    assert [choice.strength for choice in one.seen] == [1.0, 1.0, 1.0, 0.7, 0.4]
+    assert fingerprint(tone_model.module) == before
 
 
-def test_the_record_says_that_no_transcripts_were_used(enrolled, ann):
+def test_no_row_learns_from_what_it_is_judged_on(tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    self_train(tone_model, [one], OPTIONS, PLAN, lambda share: None)
+    learned = {row: {id(e) for e in task.train} for row, task in zip(one.rows, one.tasks(), strict=True)}
+    assert all(id(example) not in learned[row] for row, example in one.tests())
+    assert sorted(id(example) for _, example in one.tests()) == sorted(learned[one.rows[-1]])
+
+
+def test_a_person_alone_learns_the_same_as_in_company(tone_model, ann, teacher, record):
+    alone, other, again = (
+        learner(tone_model, clips, teacher, name)
+        for name, clips in (("ann", ann), ("other", record("other", 4)), ("ann", ann))
+    )
+    self_train(tone_model, [alone], OPTIONS, PLAN, lambda share: None)
+    self_train(tone_model, [other, again], OPTIONS, PLAN, lambda share: None)
+    assert alone.seen == again.seen
+    for name, tensor in alone.states[2].items():
+        torch.testing.assert_close(tensor, again.states[2][name], rtol=0, atol=1e-4)
+        assert float(tensor.abs().max()) > 1e-3
+
+
+@pytest.fixture
+def work(tone_model, teacher):
+    return untranscribed._Work(tone_model, teacher, OPTIONS, PLAN, None, [], [])
+
+
+def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(work, tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    missed = tuple(agreement(heard, "") for heard in one.heard)
+    found = tuple(agreement(heard, heard.text) for heard in one.heard)
+    one.seen = [
+        Choice(Setting("input"), steps, 1.0, 1.0, counts, 0.0) for steps, counts in ((1, missed), (2, found))
+    ]
+    one.states = [{"number": torch.tensor([number])} for number in (1, 2)]
+    enrolled = untranscribed._finish(work, one, missed)
+    assert enrolled.state == one.states[1]
     record = SpeakerRecord.from_json(replace(enrolled.record, version=1).to_json())
     assert (record.decision, record.method, record.transcribed) == ("adapted", "input", False)
     assert record.split["texts"] == []
     assert record.split["heard"] == [clip.fields["said"] for clip in ann]
     assert sorted(index for fold in record.split["folds"] for index in fold) == list(range(9))
-    assert record.gate["self_training"]["rounds"] == PLAN.rounds
+    assert record.gate["self_training"]["steps"] == PLAN.steps
     assert 0 < record.gate["confidence_of_texts"] <= 1
     assert "language model" in record.folds["reference"]
     assert enrolled.as_dict()["transcribed"] is False
-    assert enrolled.explanation.startswith("adapted without transcripts: on held-out recordings")
+    told = "misses 100.0% of the words that it hears with the language model before and 0.0% after"
+    assert told in enrolled.explanation
     assert enrolled.explanation.count(". ") == 0
+
+
+def test_a_candidate_that_finds_fewer_is_refused(work, tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    missed = tuple(agreement(heard, "") for heard in one.heard)
+    found = tuple(agreement(heard, heard.text) for heard in one.heard)
+    one.seen, one.states = [Choice(Setting("input"), 1, 1.0, 1.0, missed, 0.0)], [{}]
+    enrolled = untranscribed._finish(work, one, found[:4] + missed[4:])
+    assert (enrolled.record.decision, enrolled.record.method, enrolled.state) == ("source", "identity", {})
+    assert "no improvement" in enrolled.explanation
 
 
 def test_an_enrolment_with_texts_is_known_as_one(tone_model, speak):
@@ -103,29 +175,23 @@ def test_the_source_is_kept_where_the_language_model_changes_nothing(tone_model,
     assert "teach nothing" in one.explanation
 
 
-def test_the_source_is_kept_where_the_method_cannot_learn(tone_model, teacher, ann, store):
+def test_the_source_is_kept_and_stored_where_the_method_cannot_learn(tone_model, teacher, ann, store):
     options = replace(OPTIONS, method="lowrank")  # its sites pass nothing on in the tone model
     found = enroll_untranscribed(
         tone_model, {"ann": ann}, decoder=teacher, options=options, plan=PLAN, store=store
     )
     assert found.speakers[0].record.decision == "source"
     assert "no improvement" in found.speakers[0].explanation
-    assert store.load("ann").tensors == {}
+    stored = store.load("ann")
+    assert stored.tensors == {}
+    assert not stored.record.transcribed
+    assert stored.record.gate["tried"]["method"] == "lowrank"
 
 
 def test_too_few_recordings_keep_the_source_and_say_so(tone_model, teacher, ann):
     (one,) = enroll_untranscribed(tone_model, {"ann": ann[:2]}, decoder=teacher, options=OPTIONS).speakers
     assert one.record.decision == "source"
     assert "2 usable recordings are too few" in one.explanation
-
-
-def test_a_person_alone_is_the_same_as_in_company(tone_model, teacher, ann, record, enrolled):
-    people = {"other": record("other", 4), "ann": ann}
-    both = enroll_untranscribed(tone_model, people, decoder=teacher, options=OPTIONS, plan=PLAN).speakers
-    again = next(one for one in both if one.record.speaker == "ann")
-    assert again.record == enrolled.record
-    for name, tensor in enrolled.state.items():
-        torch.testing.assert_close(tensor, again.state[name], rtol=0, atol=1e-4)
 
 
 def test_silence_and_missing_files_are_told_and_the_rest_is_used(tone_model, teacher, ann, tmp_path):
@@ -142,7 +208,7 @@ def test_silence_and_missing_files_are_told_and_the_rest_is_used(tone_model, tea
 def test_long_recordings_are_cut(tone_model, ann, tmp_path, monkeypatch):
     path = tmp_path / "long.wav"
     parts = [torch.from_numpy(soundfile.read(clip.audio, dtype="float32")[0]) for clip in ann]
-    soundfile.write(path, torch.cat(parts * 2).numpy(), RATE)  # 32 s
+    soundfile.write(path, torch.cat(parts * 2).numpy(), RATE)
     whole = soundfile.info(path).duration
     monkeypatch.setattr(pseudo, "pieces", lambda *given: pieces(*given, everywhere))  # tones are no voice
     found = pseudo.cut_recordings(tone_model, [Utterance(path)]).usable
@@ -156,7 +222,7 @@ def test_long_recordings_are_cut(tone_model, ann, tmp_path, monkeypatch):
 
 def test_what_was_learned_from_transcripts_is_not_replaced(tone_model, teacher, ann, store):
     said = [replace(clip, text=clip.fields["said"]) for clip in ann]
-    enroll(tone_model, {"ann": said}, options=replace(OPTIONS, passes=20), store=store)
+    enroll(tone_model, {"ann": said}, options=replace(OPTIONS, rates=(10.0,), passes=20), store=store)
     assert store.record("ann").decision == "adapted"
     found = enroll_untranscribed(
         tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=PLAN, store=store
@@ -166,19 +232,22 @@ def test_what_was_learned_from_transcripts_is_not_replaced(tone_model, teacher, 
     assert store.versions("ann") == [1]
 
 
-def test_without_a_language_model_there_is_nothing_to_learn_from(tone_model, ann):
+def test_without_a_language_model_there_is_nothing_to_judge_by(tone_model, ann):
     with pytest.raises(UsageError, match="comes without a language model"):
         enroll_untranscribed(tone_model, {"ann": ann})
     with pytest.raises(UsageError, match="needs beam search with a language model"):
         enroll_untranscribed(tone_model, {"ann": ann}, decoder=Decoder(tone_model.tokens, 0.04))
 
 
-def test_recordings_count_by_their_confidence():
-    counts = [score("a b", "a c"), score("a b", "a b")]
-    heard = [Heard((Word("a", 0, 1, 0.9), Word("c", 1, 2, 0.5))), Heard((Word("a", 0, 1, 0.1),))]
-    first, second = weighted(counts, heard)
-    assert (first.errors, first.words, first.character_errors) == (7, 14, 7)
-    assert (second.errors, second.words) == (0, 2)
+def test_words_count_by_their_confidence_and_unsure_or_added_ones_do_not():
+    heard = Heard((Word("ab", 0, 1, 0.9), Word("cde", 1, 2, 0.5), Word("e", 2, 3, 0.2), Word("da", 3, 4, 1.0)))
+    same = agreement(heard, "ab cde e da")
+    assert (same.errors, same.words, same.character_errors, same.characters) == (0, 24, 0, 53)
+    other = agreement(heard, "ab e d da bad")
+    assert (other.words, other.characters, other.insertions) == (24, 53, 0)
+    assert (other.errors, other.character_errors) == (5, 15)
+    assert agreement(heard, "").errors == 24
+    assert agreement(Heard(()), "ab").words == 0
 
 
 @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"steps": 0}, {"rate": 0.0}, {"share": 2.0}])
