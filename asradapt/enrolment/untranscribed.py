@@ -69,7 +69,7 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
     lessons: dict[int, list[tuple[Example, Heard]]] = {}
     for (row, example), text in zip(pairs, heard, strict=True):
         if (lesson := labelled(work.model, example, text)) is None:
-            work.failed.append(Failure(str(example.utterance.audio), "no word was heard in it"))
+            work.warnings.append(f"{example.utterance.audio}: no word was heard in it, so it is left out")
         else:
             lessons.setdefault(row, []).append((lesson, text))
     learners = []

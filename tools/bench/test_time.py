@@ -6,7 +6,7 @@ SUTA as published (Lin et al. 2022, arXiv 2203.14222), on the same model: one ut
 the convolutions that read the features, AdamW, 10 steps, temperature 2.5, entropy 0.3 and class confusion 0.7,
 and the source restored after every utterance. `--suta-rate` is its learning rate (published: 2e-5). Speed is audio
 per second of processor time on a CPU, of wall time elsewhere, from features to text; files and features are not
-counted.
+counted. With `--store` everything starts from the speakers' stored adaptations, else from the source.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from asradapt.adaptation.mixed import Member, MixedBank
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches
 from asradapt.decoding import Decoder, DecoderOptions
@@ -29,7 +30,9 @@ from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource
 from asradapt.scoring import paired_bootstrap, score, total
+from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_logits, uncertainty
+from asradapt.transcriber import NOBODY, Transcriber
 from asradapt.types import Utterance
 
 Logits = tuple[Tensor, Tensor]
@@ -73,17 +76,20 @@ def clock(model: ConformerSource) -> float:
 def run(
     model: ConformerSource,
     prepared: Sequence[Tensor],
+    members: Sequence[Member],
     batches: Sequence[Sequence[int]],
     way: Way,
     decoder: Decoder,
 ) -> tuple[list[str], float]:
     """Texts in the order of `prepared`, and seconds."""
-    texts = [""] * len(prepared)
+    texts, bank = [""] * len(prepared), MixedBank(model)
     began = clock(model)
     for batch in batches:
         features = pad_sequence([prepared[index] for index in batch], batch_first=True)
         frames = torch.tensor([len(prepared[index]) for index in batch], device=model.device)
-        for index, heard in zip(batch, decoder(*way(features, frames)), strict=True):
+        with bank.attach(model, [members[index] for index in batch]):
+            logits, lengths = way(features, frames)
+        for index, heard in zip(batch, decoder(logits, lengths), strict=True):
             texts[index] = heard.text
     return texts, clock(model) - began
 
@@ -98,12 +104,21 @@ def prepare(model: ConformerSource, utterances: Sequence[Utterance]) -> list[Ten
     return found
 
 
+def members_of(model: ConformerSource, store: Path | None, utterances: Sequence[Utterance]) -> list[Member]:
+    """The adaptation that every utterance starts from."""
+    if store is None:
+        return [NOBODY] * len(utterances)
+    transcriber = Transcriber(model, SpeakerStore(store))
+    return [transcriber.member(utterance.speaker or "") for utterance in utterances]
+
+
 def main() -> None:
     """Run the three ways and print a line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--where", action="append", default=[])
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--store", type=Path, help="start from the adaptations in this store")
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--lm", help="decode with this language model, else greedily")
@@ -142,9 +157,10 @@ def main() -> None:
     }
     if args.without_suta:
         del ways["SUTA, one by one"]
+    members = members_of(model, args.store, utterances)
     first = None
     for name, (batches, way) in ways.items():
-        texts, seconds = run(model, prepared, batches, way, decoder)
+        texts, seconds = run(model, prepared, members, batches, way, decoder)
         counts = [score(u.text or "", text) for u, text in zip(utterances, texts, strict=True)]
         first = first or counts
         change = paired_bootstrap(first, counts, speakers=[u.speaker or "" for u in utterances])
