@@ -1,85 +1,184 @@
-"""Held-out error of methods and learning rates over the number of updates, pooled over speakers.
+"""Held-out error of methods and training settings over the number of updates, pooled over speakers.
 
-    python tools/tune_methods.py --manifest M --where part=enroll --every 8 affine:1 affine:3 affine+lowrank:1
+    python tools/tune_methods.py --manifest M --where part=enroll --every 3 lowrank lowrank:0.3 \
+        affine+lowrank,rank=8,augment=1 lowrank,augment=1,anchor=0.5
 
-Each argument is METHOD:RATE, the rate a factor on the method's own. Cross-validation on the given part only, as in
-enrolment; the table shows pooled character and word error of the held-out folds at each checkpoint.
+Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1, anchor
+and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site names must
+match, prior=1 starts at the mean of --prior instead of the identity. Folds as in enrolment, on the given part.
+The table shows pooled character error, word error and CTC loss per token of the held-out utterances; the last cell
+is the last update at half strength. --fit FILE trains on everything instead, and keeps the mean of the tensors.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asradapt.enrolment import EnrolmentOptions, Setting
-from asradapt.enrolment import selection as selection_module
-from asradapt.enrolment.enroll import make_person, source_counts
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation.method import Method
+from asradapt.enrolment import EnrolmentOptions
+from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
+from asradapt.enrolment.enroll import make_person
 from asradapt.enrolment.examples import prepare_examples
-from asradapt.enrolment.selection import Person, Trial, run_method
-from asradapt.enrolment.training import Trainer, evaluate_pairs
+from asradapt.enrolment.selection import Person
+from asradapt.enrolment.training import Pair, Task, Trainer, TrainingOptions, evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
-from asradapt.models.source import ConformerSource
-from asradapt.scoring import ErrorCounts, total
+from asradapt.models.base import SourceModel
+from asradapt.scoring import total
 from asradapt.types import Utterance
 
-Curve = dict[int, list[ErrorCounts]]
+NUMBERS = {"rate": 1.0, "augment": 0.0, "anchor": 0.0, "decay": 0.05, "rank": 4.0, "prior": 0.0}
 
 
-def load_people(
-    model: ConformerSource, manifest: Path, where: list[str], every: int, options: EnrolmentOptions
-) -> list[Person]:
-    """Every n-th speaker of the manifest."""
+@dataclass(frozen=True)
+class Candidate:
+    """One argument of the command line."""
+
+    text: str
+    method: str
+    numbers: Mapping[str, float]
+    sites: str = ""
+
+    def methods(self) -> tuple[Method, ...]:
+        """The methods, at the wanted sites only."""
+        ranked = {"lowrank": {"rank": int(self.numbers["rank"])}} if "lowrank" in self.method.split("+") else {}
+        found = create(self.method, ranked)
+        return tuple(_limited(method, self.sites) for method in found) if self.sites else found
+
+    def training(self) -> TrainingOptions:
+        """How it is trained."""
+        changes = Augmentation() if self.numbers["augment"] else NO_AUGMENTATION
+        return TrainingOptions(decay=self.numbers["decay"], anchor=self.numbers["anchor"], augmentation=changes)
+
+
+def _limited(method: Method, pattern: str) -> Method:
+    """The method at the sites whose names match only."""
+    every = method.sites
+    wanted = re.compile(pattern)
+    # the dataclass is frozen against accidents; this copy belongs to the candidate alone
+    object.__setattr__(method, "sites", lambda model: [s for s in every(model) if wanted.search(s.name)])
+    return method
+
+
+def parse(text: str) -> Candidate:
+    """`lowrank:0.3,augment=1` and so on."""
+    head, *pairs = text.split(",")
+    method, _, rate = head.partition(":")
+    given = dict(pair.split("=", 1) for pair in pairs)
+    sites = given.pop("sites", "")
+    if unknown := given.keys() - NUMBERS.keys():
+        raise SystemExit(f"{text}: unknown {', '.join(sorted(unknown))}; known: sites, {', '.join(NUMBERS)}")
+    numbers = NUMBERS | {"rate": float(rate or 1)} | {key: float(value) for key, value in given.items()}
+    return Candidate(text, method, numbers, sites)
+
+
+def load_people(model: SourceModel, args: argparse.Namespace, options: EnrolmentOptions) -> list[Person]:
+    """Every n-th speaker of the manifest, with the first recordings of each."""
     by_name: dict[str, list[Utterance]] = {}
-    for utterance in read_manifest(manifest, where=parse_where(where)).utterances:
+    for utterance in read_manifest(args.manifest, where=parse_where(args.where)).utterances:
         by_name.setdefault(utterance.speaker or "nobody", []).append(utterance)
-    names = list(by_name)[::every]
-    return [make_person(n, prepare_examples(model, by_name[n]).usable, options) for n in names]
+    names = list(by_name)[:: args.every]
+    first = slice(args.utterances or None)
+    return [make_person(n, prepare_examples(model, by_name[n][first]).usable, options) for n in names]
 
 
-def record_marks(curve: Curve) -> None:
-    """Make selection note the counts of every checkpoint, and end nothing early."""
+def plan(people: list[Person], rate: float, fit: bool) -> tuple[list[Task], list[Pair]]:
+    """One row a person and fold, with the utterances it is judged on; with `fit`, one row a person."""
+    tasks: list[Task] = []
+    pairs: list[Pair] = []
+    for person in people:
+        for fold in [()] if fit else person.folds:
+            held_out = {index: (len(tasks), person.examples[index]) for index in fold or range(2)}
+            kept = tuple(e for index, e in enumerate(person.examples) if fit or index not in held_out)
+            pairs += held_out.values()
+            tasks.append(Task(kept, rate, person.seed))
+    return tasks, pairs
 
-    def look(trainer: Trainer, trials: list[Trial], steps: int, patience: int) -> None:
-        pairs = [pair for trial in trials for pair in trial.pairs()]
-        scores = evaluate_pairs(trainer.model, trainer.bank, pairs, trainer.options)
-        for trial in trials:
-            choice = trial.choice(scores, steps, 1.0)
-            curve.setdefault(steps, []).extend(choice.counts)
-            trial.best, trial.done = choice, steps >= trial.marks[-1]
 
-    selection_module.look = look  # type: ignore[assignment]
+def judge(trainer: Trainer, bank: SpeakerBank | None, pairs: list[Pair]) -> str:
+    """A cell of the table."""
+    scores = evaluate_pairs(trainer.model, bank, pairs, trainer.options)
+    counts = total([scores[row].counts[id(example)] for row, example in pairs])
+    tokens = {row: sum(len(e.target) for r, e in pairs if r == row) for row in scores}
+    loss = sum(scores[row].loss * tokens[row] for row in scores) / sum(tokens.values())
+    return f"{counts.cer:.1%} {counts.wer:.1%} {loss:.3f}"
+
+
+def run(model: SourceModel, people: list[Person], candidate: Candidate, args: argparse.Namespace) -> SpeakerBank:
+    """Trains one candidate and prints its line."""
+    began = time.monotonic()
+    tasks, pairs = plan(people, candidate.numbers["rate"], args.fit is not None)
+    bank = SpeakerBank(model, candidate.methods(), speakers=len(tasks))
+    if candidate.numbers["prior"]:
+        start(bank, load_file(args.prior))
+    trainer = Trainer(model, bank, tasks, candidate.training())
+    cells = [f"0: {judge(trainer, bank, pairs)}"]
+    for number in range(args.steps):
+        trainer.step(number, range(len(tasks)))
+        if (number + 1) % args.look == 0:
+            cells.append(f"{number + 1}: {judge(trainer, bank, pairs)}")
+    bank.requires_grad(False)
+    half = bank.scaled(torch.full((len(tasks),), 0.5))
+    cells.append(f"half: {judge(trainer, half, pairs)}")
+    print(f"{candidate.text:40} {time.monotonic() - began:5.0f} s  " + " | ".join(cells), flush=True)
+    return bank
+
+
+@torch.no_grad()
+def start(bank: SpeakerBank, mean: Mapping[str, Tensor]) -> None:
+    """Every row at the mean of the training speakers."""
+    for name, tensor in bank.tensors.items():
+        tensor.copy_(mean[name].expand_as(tensor))
+
+
+def keep(bank: SpeakerBank, path: Path) -> None:
+    """Writes the mean of the rows, and says how much the rows have in common."""
+    flat = torch.cat([v.flatten(1) for k, v in bank.tensors.items() if bank.specs[k].scaled], dim=1)
+    mean, half = flat.mean(0), bank.speakers // 2
+    parts = torch.linalg.svdvals(flat - mean).square()
+    alike = torch.cosine_similarity(flat[:half].mean(0), flat[half:].mean(0), dim=0)
+    apart = (flat - mean).norm(dim=1).mean()
+    print(
+        f"length of the mean {mean.norm():.2f}, of a speaker's distance from it {apart:.2f}; "
+        f"cosine of the means of two halves {alike:.2f}; share of the first 10 directions "
+        f"{parts[:10].sum() / parts.sum():.1%}"
+    )
+    save_file({name: tensor.mean(0, keepdim=True) for name, tensor in bank.tensors.items()}, path)
 
 
 def main() -> None:
     """Run the candidates one after the other and print a line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("settings", nargs="+")
+    parser.add_argument("candidates", nargs="+", type=parse)
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--where", action="append", default=[])
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--every", type=int, default=1, help="take every n-th speaker")
+    parser.add_argument("--utterances", type=int, default=0, help="of each speaker; 0 for all")
+    parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--checkpoints", type=int, default=8)
+    parser.add_argument("--look", type=int, default=4, help="judge at every n-th update")
+    parser.add_argument("--prior", type=Path)
+    parser.add_argument("--fit", type=Path)
     args = parser.parse_args()
     model = load_model(args.model, device="cpu")
-    options = EnrolmentOptions(
-        least_steps=args.steps, checkpoints=args.checkpoints, strengths=(1.0,), passes=args.steps
-    )
-    people = load_people(model, args.manifest, args.where, args.every, options)
-    source = total([c for counts in source_counts(model, people, options) for c in counts])
-    print(f"{len(people)} speakers, source: CER {source.cer:.1%}, WER {source.wer:.1%}", flush=True)
-    for text in args.settings:
-        method, _, rate = text.partition(":")
-        began = time.monotonic()
-        curve: Curve = {}
-        record_marks(curve)
-        setting = Setting(method, float(rate or 1))
-        run_method(model, [replace(p, settings=(setting,)) for p in people], method, options, lambda share: None)
-        cells = [f"{s}: {total(c).cer:.1%} {total(c).wer:.1%}" for s, c in sorted(curve.items())]
-        print(f"{text:24} {time.monotonic() - began:5.0f} s  " + " | ".join(cells), flush=True)
+    options = replace(EnrolmentOptions(), folds=args.folds)
+    people = load_people(model, args, options)
+    print(f"{len(people)} speakers; updates: held-out CER WER loss", flush=True)
+    for candidate in args.candidates:
+        bank = run(model, people, candidate, args)
+        if args.fit:
+            keep(bank, args.fit)
 
 
 if __name__ == "__main__":

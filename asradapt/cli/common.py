@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import time
@@ -67,6 +68,25 @@ def model_options(command: F) -> F:
     return click.option(
         "--model", default="source_en", show_default=True, help="Source model: a name or a .safetensors file."
     )(command)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # a plain class in click before 8.2
+    """Seconds, minutes or hours: `90`, `90s`, `1.5m`, `2h`."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> float:
+        """The seconds.
+
+        Raises:
+            BadParameter: If it is no length of time above zero.
+        """
+        if isinstance(value, int | float):
+            return float(value)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+        if not found or not float(found[1]):
+            self.fail(f"{value!r} is no length of time above zero; write 30s, 2m or 1h", param, context)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def open_store(path: Path | None) -> SpeakerStore:

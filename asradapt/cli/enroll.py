@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asradapt.cli.common import (
+    Duration,
     json_option,
     manifest_option,
     model_options,
@@ -121,9 +122,10 @@ def _teacher(source: ConformerSource, lm: str | None) -> Decoder:
 def _line(one: Enrolled) -> str:
     record = one.record
     label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
+    others = f"\n  for information: {one.retention}" if one.retention else ""
     return (
         f"{record.speaker}: {record.utterances} recordings, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
-        f"to enrol [{label}]\n  {one.explanation}"
+        f"to enrol [{label}]\n  {one.explanation}{others}"
     )
 
 
@@ -151,6 +153,12 @@ def _print(result: Enrolment) -> None:
     help="auto, a method, or several joined by + (see `methods`).",
 )
 @click.option(
+    "--budget",
+    type=Duration(),
+    metavar="TIME",
+    help="About so much computing for each person, such as 30s or 2m  [default: no limit]",
+)
+@click.option(
     "--untranscribed",
     is_flag=True,
     help="Learn from what is heard in the recordings with the language model; no texts are needed or looked at.",
@@ -175,6 +183,7 @@ def enroll(
     where: tuple[str, ...],
     everybody: bool,
     method: str,
+    budget: float | None,
     untranscribed: bool,
     lm: str | None,
     folds: int,
@@ -195,7 +204,9 @@ def enroll(
     model is kept for this speaker, and that is a success too.
     """
     if lm and not untranscribed:
-        raise UsageError("--lm is what --untranscribed learns from; an enrolment with texts takes none")
+        raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
+    if untranscribed and budget is not None:
+        raise UsageError("--budget leaves out settings of an enrolment with texts; --untranscribed has only one")
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.adaptation import create
     from asradapt.enrolment import Enrolment, EnrolmentOptions, enroll_untranscribed
@@ -203,7 +214,9 @@ def enroll(
 
     if method != "auto":
         create(method)  # a wrong name is told before any work
-    options = EnrolmentOptions(method=method, folds=folds, seed=seed, speakers_at_once=speakers_at_once)
+    options = EnrolmentOptions(
+        method=method, folds=folds, budget=budget, seed=seed, speakers_at_once=speakers_at_once
+    )
     store = open_store(store_path)
     result = Enrolment((), (), ())
     if people:

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
+from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed, split_folds
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
+from asradapt.enrolment.retention import Retention, RetentionCheck
 from asradapt.enrolment.selection import Choice, Person, cross_validate, portions
 from asradapt.enrolment.training import Task, Trainer, evaluate_pairs, train
 from asradapt.errors import StoreError
@@ -76,10 +78,11 @@ def fit_final(
     people: Sequence[Person],
     choices: Sequence[Choice],
     options: EnrolmentOptions,
+    check: RetentionCheck,
     report: Callable[[float], None],
-) -> list[dict[str, Tensor]]:
-    """Train everybody's chosen setting on all of their recordings; one job per method."""
-    states: dict[str, dict[str, Tensor]] = {}
+) -> list[tuple[dict[str, Tensor], Retention | None]]:
+    """Train everybody's chosen setting on all of their recordings, and try it on others; one job per method."""
+    fitted: dict[str, tuple[dict[str, Tensor], Retention | None]] = {}
     planned = [_final_steps(person, choice, options) for person, choice in zip(people, choices, strict=True)]
     updates = 0
 
@@ -96,9 +99,10 @@ def fit_final(
         steps = [_final_steps(person, choice, options) for person, choice in chosen]
         train(Trainer(model, bank, tasks, options.training), steps, advance)
         scaled = bank.scaled(torch.tensor([choice.strength for _, choice in chosen]))
-        for row, (person, _) in enumerate(chosen):
-            states[person.name] = scaled.state(row)
-    return [states[person.name] for person in people]
+        states = [scaled.state(row) for row in range(len(chosen))]
+        for (person, _), state, retained in zip(chosen, states, check.measure(methods, states), strict=True):
+            fitted[person.name] = (state, retained)
+    return [fitted[person.name] for person in people]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +126,18 @@ class Judged:
 
 
 def judge(
-    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Callable[[float], None]
+    model: SourceModel,
+    people: Sequence[Person],
+    options: EnrolmentOptions,
+    clock: Clock,
+    report: Callable[[float], None],
 ) -> list[Judged]:
     """Cross-validate everybody who has enough recordings, and pass each through the gate."""
+    began = time.monotonic()
     before = source_counts(model, people, options)
+    clock.measured(sum(person.seconds for person in people), began)
     able = [p for p in people if len(p.examples) >= options.least_utterances and len(p.folds) >= 2]
-    selected = cross_validate(model, able, options, report) if able else []
+    selected = cross_validate(model, able, options, clock, report) if able else []
     by_name = {person.name: one for person, one in zip(able, selected, strict=True)}
     judged = []
     for person, counts in zip(people, before, strict=True):
@@ -137,7 +147,9 @@ def judge(
     return judged
 
 
-def make_record(model: SourceModel, judged: Judged, options: EnrolmentOptions) -> SpeakerRecord:
+def make_record(
+    model: SourceModel, judged: Judged, retention: Retention | None, options: EnrolmentOptions
+) -> SpeakerRecord:
     """What is remembered about one enrolment."""
     person, choice, verdict = judged.person, judged.choice, judged.verdict
     methods = create(choice.setting.method, options.method_options) if choice and judged.accepted else ()
@@ -162,8 +174,10 @@ def make_record(model: SourceModel, judged: Judged, options: EnrolmentOptions) -
         },
         gate={
             "confidence": options.confidence,
+            "budget": options.budget,
             "chance": verdict.chance if verdict else None,
             "tried": tried,
+            "retention": retention.as_dict() if retention else None,
         },
     )
 
@@ -190,15 +204,18 @@ def finish(
     """Final fits of the accepted, records of all."""
     accepted = [j for j in judged if j.accepted]
     choices = [j.choice for j in accepted if j.choice]
-    fitted = fit_final(model, [j.person for j in accepted], choices, options, report)
-    states = {j.person.name: state for j, state in zip(accepted, fitted, strict=True)}
+    check = RetentionCheck(model, options.training)
+    results = fit_final(model, [j.person for j in accepted], choices, options, check, report)
+    fitted = {j.person.name: result for j, result in zip(accepted, results, strict=True)}
     wall = (time.monotonic() - began) / len(judged)
     enrolled = []
     for one in judged:
-        state, record = states.get(one.person.name, {}), make_record(model, one, options)
+        state, retention = fitted.get(one.person.name, ({}, None))
+        record = make_record(model, one, retention, options)
         interval = one.verdict.words if one.verdict else Interval(0.0, None, None, 0.95, None)
         before, after = total(one.before), total(one.after)
-        enrolled.append(Enrolled(record, state, before, after, interval, explain(one, options), wall))
+        explanation = explain(one, options)
+        enrolled.append(Enrolled(record, state, before, after, interval, explanation, wall, retention))
     return enrolled
 
 
@@ -264,7 +281,8 @@ def run_job(
     model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, tell: Progress, began: float
 ) -> list[Enrolled]:
     """Cross-validation, gate and final fit of one job."""
-    judged = judge(model, people, options, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
+    clock = Clock(None if options.budget is None else options.budget * len(people), began)
+    judged = judge(model, people, options, clock, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
     return finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.training import TrainingOptions
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval
@@ -44,6 +45,8 @@ class EnrolmentOptions:
         least_utterances: Fewer usable utterances than this keep the source.
         confidence: 1 minus the probability of chance that the gate tolerates.
         speakers_at_once: Most speakers in one job; bounds the memory.
+        budget: About so many seconds of computing for each person; fewer settings and updates are tried where it
+            is short, so that the result depends on the machine. None for no limit.
         seed: Seed of the folds, the order and the bootstrap.
         training: Sizes of batches and steps.
     """
@@ -60,6 +63,7 @@ class EnrolmentOptions:
     least_utterances: int = 3
     confidence: float = 0.8
     speakers_at_once: int = 16
+    budget: float | None = None
     seed: int = 0
     training: TrainingOptions = field(default_factory=TrainingOptions)
 
@@ -71,6 +75,8 @@ class EnrolmentOptions:
             problems.append(f"rates must be positive, got {self.rates}")
         if 1.0 not in self.strengths or any(not 0 < strength <= 1 for strength in self.strengths):
             problems.append(f"strengths must lie above 0 and up to 1, with 1 among them, got {self.strengths}")
+        if self.budget is not None and not self.budget > 0:
+            problems.append(f"the budget must be longer than 0 s, got {self.budget}")
         if not 0.5 <= self.confidence < 1:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
         if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
@@ -91,6 +97,7 @@ class Enrolled:
         interval: Paired bootstrap of after minus before, in words.
         explanation: The gate's decision in one plain sentence.
         wall_seconds: Computing time; in a job of many, the job's time divided by the speakers in it.
+        retention: What the adaptation does to other people's speech; None where the source is kept.
     """
 
     record: SpeakerRecord
@@ -100,6 +107,7 @@ class Enrolled:
     interval: Interval
     explanation: str
     wall_seconds: float
+    retention: Retention | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The person as an entry of `enroll --json`."""
@@ -115,6 +123,7 @@ class Enrolled:
                 "low": self.interval.low,
                 "high": self.interval.high,
             },
+            "retention": self.retention.as_dict() if self.retention else None,
             "wall_seconds": self.wall_seconds,
             "explanation": self.explanation,
             "version": self.record.version,

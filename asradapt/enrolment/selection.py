@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.training import Pair, Scores, Task, Trainer, evaluate_pairs
@@ -178,9 +179,14 @@ def weaken(trainer: Trainer, trials: Sequence[Trial], strengths: Sequence[float]
 
 
 def run_method(
-    model: SourceModel, people: Sequence[Person], method: str, options: EnrolmentOptions, report: Report
+    model: SourceModel,
+    people: Sequence[Person],
+    method: str,
+    options: EnrolmentOptions,
+    clock: Clock,
+    report: Report,
 ) -> list[Trial]:
-    """All trials of one method, trained together; each ends by itself."""
+    """All trials of one method, trained together; each ends by itself, and all of them when time is over."""
     trials, tasks = plan(people, method, options)
     bank = SpeakerBank(model, create(method, options.method_options), speakers=len(tasks), seed=options.seed)
     trainer = Trainer(model, bank, tasks, options.training)
@@ -190,9 +196,12 @@ def run_method(
         if not running:
             break
         trainer.step(number, [row for trial in running for row in trial.rows])
-        due = [trial for trial in running if number + 1 in trial.marks]
+        over = clock.over
+        due = running if over else [trial for trial in running if number + 1 in trial.marks]
         if due:
             look(trainer, due, number + 1, options.patience)
+        if over:
+            break
         left = sum((trial.marks[-1] - number - 1) * len(trial.rows) for trial in trials if not trial.done)
         report(1 - left / planned)
     bank.requires_grad(False)
@@ -231,10 +240,27 @@ def select(person: Person, seen: Sequence[Choice]) -> Selected:
     return Selected(prefer(seen, everything), tuple(counts[index] for index in everything))
 
 
+def cost(person: Person, options: EnrolmentOptions) -> float:
+    """Seconds of audio in all updates of all folds of one setting."""
+    count = len(person.folds)
+    seconds = person.seconds * (count - 1) / max(1, count)  # of the training part of a fold
+    steps_a_pass = portions(seconds, len(person.examples), options)
+    return count * plan_marks(steps_a_pass, options)[-1] * seconds / steps_a_pass
+
+
+def affordable(people: Sequence[Person], options: EnrolmentOptions, clock: Clock) -> list[Person]:
+    """The people with as many of their settings, the first ones, as the time allows."""
+    most = max((len(person.settings) for person in people), default=0)
+    costs = [sum(cost(p, options) for p in people if len(p.settings) > rank) for rank in range(most)]
+    count = clock.affordable(costs)
+    return [replace(person, settings=person.settings[:count]) for person in people]
+
+
 def cross_validate(
-    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Report
+    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, clock: Clock, report: Report
 ) -> list[Selected]:
     """The best setting, number of updates and strength of every person, in the order of `people`."""
+    people = affordable(people, options, clock)
     methods = list(dict.fromkeys(setting.method for person in people for setting in person.settings))
     seen: dict[str, list[Choice]] = {person.name: [] for person in people}
     for index, method in enumerate(methods):
@@ -242,6 +268,6 @@ def cross_validate(
         def part(share: float, before: int = index) -> None:
             report((before + share) / len(methods))
 
-        for trial in run_method(model, people, method, options, part):
+        for trial in run_method(model, people, method, options, clock, part):
             seen[trial.person.name] += trial.seen
     return [select(person, seen[person.name]) for person in people]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,8 +20,11 @@ from torch.nn.utils.rnn import pad_sequence
 from asradapt.adaptation import SpeakerBank
 from asradapt.batching import length_batches
 from asradapt.decoding import greedy_decode
+from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.optimiser import RowAdam
+from asradapt.errors import UsageError
+from asradapt.features import mask
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, score
 
@@ -51,11 +54,20 @@ class TrainingOptions:
         step_seconds: Audio of one row in one update; a row with less takes all of it every time.
         batch_seconds: Audio in one forward pass, padding included; bounds the memory.
         decay: Decay towards the identity per step and unit of rate.
+        anchor: Share of the loss that is not the text but the distance from the source's own output, so that what
+            the recordings do not teach stays as it was (KL regularisation, Yu et al. 2013); 0 to below 1.
+        augmentation: How recordings are changed at every update.
     """
 
     step_seconds: float = 30.0
     batch_seconds: float = 90.0
     decay: float = 0.05
+    anchor: float = 0.0
+    augmentation: Augmentation = NO_AUGMENTATION
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.anchor < 1:
+            raise UsageError(f"anchor must lie from 0 to below 1, got {self.anchor}")
 
 
 @dataclass
@@ -105,6 +117,15 @@ def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
     )
 
 
+def source_distances(model: SourceModel, logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
+    """Kullback-Leibler divergence (B,) of logits (B, F, V) from the source's on the same features, over frames."""
+    with torch.no_grad():
+        wanted = encode_pairs(model, None, pairs)[0].float().log_softmax(-1)
+    got = logits.float().log_softmax(-1)
+    distances = functional.kl_div(got, wanted, reduction="none", log_target=True).sum(-1)  # (B, F)
+    return (distances * mask(frames, logits.shape[1])).sum(1)
+
+
 def minibatch(task: Task, step: int, seconds: float) -> list[Example]:
     """The utterances of a task's update number `step`: passes over its data in shuffled, even portions."""
     total = sum(example.seconds for example in task.train)
@@ -122,7 +143,11 @@ def train_step(
     tokens = {row: sum(len(e.target) for e in examples) for row, examples in tasks.items()}
     pairs = [(row, example) for row, examples in tasks.items() for example in examples]
     for batch in pair_batches(pairs, options.batch_seconds, by_row=bank.one_speaker):
-        losses = ctc_losses(*encode_pairs(model, bank, batch), batch)
+        logits, frames = encode_pairs(model, bank, batch)
+        losses = ctc_losses(logits, frames, batch)
+        if options.anchor:
+            distances = source_distances(model, logits, frames, batch)
+            losses = (1 - options.anchor) * losses + options.anchor * distances
         weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=losses.device)
         (losses * weights).sum().backward()  # type: ignore[no-untyped-call]
 
@@ -172,9 +197,17 @@ class Trainer:
     def step(self, number: int, active: Sequence[int]) -> None:
         """Update number `number` (from 0) of the rows `active`; the others stay as they are."""
         seconds = self.options.step_seconds
-        work = {row: minibatch(self.tasks[row], number, seconds) for row in active}
+        work = {row: self._augmented(minibatch(self.tasks[row], number, seconds), row, number) for row in active}
         train_step(self.model, self.bank, work, self.options)
         self._optimiser.step(torch.tensor(sorted(active), device=self.model.device))
+
+    def _augmented(self, examples: Sequence[Example], row: int, number: int) -> list[Example]:
+        """The examples of one update, changed by a seed of the row's own: company changes nothing."""
+        options, seed = self.options.augmentation, self.tasks[row].seed
+        return [
+            replace(example, features=augment(example.features, options, f"{seed}/{number}/{place}"))
+            for place, example in enumerate(examples)
+        ]
 
 
 def train(trainer: Trainer, steps: Sequence[int], progress: Callable[[int], None] | None = None) -> None:

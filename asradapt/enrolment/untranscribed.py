@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
+from torch import Tensor
+
+from asradapt.adaptation import create
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Judged, Progress, explain, groups, job_size, keep, make_person, make_record
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import decide
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
+from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import select
 from asradapt.enrolment.self_training import Learner, SelfTraining, self_train, source_agreement
 from asradapt.errors import StoreError, UsageError
@@ -30,8 +34,9 @@ class _Work:
     options: EnrolmentOptions
     plan: SelfTraining
     store: SpeakerStore | None
-    failed: list[Failure]
-    warnings: list[str]
+    check: RetentionCheck
+    failed: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def _transcribed_version(work: _Work, name: str) -> int:
@@ -132,10 +137,13 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
         choice = selected.choice
         verdict = decide(before, selected.counts, confidence=work.options.confidence, seed=person.seed)
     judged = Judged(person, before, choice, verdict)
-    state = {}
-    if judged.accepted:
+    state: Mapping[str, Tensor] = {}
+    retention = None
+    if choice and judged.accepted:
         state = next(s for c, s in zip(learner.seen, learner.states, strict=True) if c is choice)
-    record = make_record(work.model, judged, work.options)
+        methods = create(choice.setting.method, work.options.method_options)
+        (retention,) = work.check.measure(methods, [state])
+    record = make_record(work.model, judged, retention, work.options)
     confidence = sum(text.confidence for text in learner.heard) / len(learner.heard)
     record = replace(
         record,
@@ -145,7 +153,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     )
     interval = verdict.words if verdict else Interval(0.0, None, None, 0.95, None)
     explanation = _explain(judged, work.options)
-    return Enrolled(record, state, total(before), total(judged.after), interval, explanation, 0.0)
+    return Enrolled(record, state, total(before), total(judged.after), interval, explanation, 0.0, retention)
 
 
 def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Progress) -> list[Enrolled]:
@@ -206,7 +214,9 @@ def enroll_untranscribed(
     decoder = decoder or teacher_for(model)
     if decoder.language is None or decoder.options.beams == GREEDY:
         raise UsageError("learning without transcripts needs beam search with a language model; give both")
-    work = _Work(model, decoder, options or EnrolmentOptions(), plan or SelfTraining(), store, [], [])
+    options = options or EnrolmentOptions()
+    check = RetentionCheck(model, options.training)
+    work = _Work(model, decoder, options, plan or SelfTraining(), store, check)
     names: dict[str, list[Utterance]] = {}
     for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
         names.setdefault(validate_speaker(name), []).extend(utterances)

@@ -244,4 +244,7 @@ def test_learning_without_transcripts_needs_a_language_model(asradapt, home, rec
     done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--lm", "lm_en")
     assert done.code == 2
     assert "--untranscribed" in done.err
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--untranscribed", "--budget", "30s")
+    assert done.code == 2
+    assert "--budget" in done.err
     assert not home.exists()

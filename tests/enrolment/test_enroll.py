@@ -104,7 +104,7 @@ def test_the_record_says_how_it_came_about(tone_model, people, store):
     assert record.folds["after"]["wer"] == one.after.wer
     assert (record.folds["low"], record.folds["high"]) == (one.interval.low, one.interval.high)
     assert record.folds["normalizer"] == "asradapt-basic-1"
-    assert set(record.gate) == {"confidence", "chance", "tried"}
+    assert set(record.gate) == {"confidence", "budget", "chance", "tried", "retention"}
     assert record.gate["confidence"] == 0.8
     assert 0 < record.gate["chance"] <= 0.05
     assert record.gate["tried"]["rate"] == 10.0
@@ -222,7 +222,8 @@ def test_too_few_recordings_keep_the_source_and_say_how_many_are_needed(tone_mod
     assert "too few" in one.explanation
     assert "at least 3" in one.explanation
     assert one.record.folds["low"] is None
-    assert one.record.gate == {"confidence": 0.8, "chance": None, "tried": {}}
+    gate = {"confidence": 0.8, "budget": None, "chance": None, "tried": {}, "retention": None}
+    assert one.record.gate == gate
     assert one.before == one.after
     assert store.load("ann").record.method == IDENTITY
     assert json.loads(json.dumps(one.as_dict()))["folds"]["high"] is None

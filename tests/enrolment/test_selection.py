@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.folds import split_folds
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.selection import Choice, Person, cross_validate, plan, prefer, run_method, select
@@ -77,7 +78,7 @@ def test_readings_of_a_sentence_are_never_on_both_sides(examples):
 
 def test_settings_that_stop_improving_leave_the_job(tone_model, people, updates):
     ann = replace(people[0], settings=(Setting("lowrank"),))  # changes nothing in the tone model
-    (trial,) = run_method(tone_model, [ann], "lowrank", replace(OPTIONS, patience=2), nothing)
+    (trial,) = run_method(tone_model, [ann], "lowrank", replace(OPTIONS, patience=2), Clock(), nothing)
     assert trial.marks == (5, 10, 15, 20)
     assert trial.best is not None
     assert trial.best.steps == 5
@@ -88,7 +89,7 @@ def test_settings_that_stop_improving_leave_the_job(tone_model, people, updates)
 def test_a_trial_that_left_is_not_trained_on_while_others_go_on(tone_model, people, updates):
     hopeless, good = Setting("input", 1e-9), Setting("input", 5.0)
     crowd = [replace(person, settings=(hopeless, good)) for person in people]
-    trials = run_method(tone_model, crowd, "input", replace(OPTIONS, patience=1), nothing)
+    trials = run_method(tone_model, crowd, "input", replace(OPTIONS, patience=1), Clock(), nothing)
     assert [trial.best.steps == 20 for trial in trials] == [False, True, False, True]
     assert updates[0] == list(range(12))
     assert updates[-1] == [3, 4, 5, 9, 10, 11]
@@ -96,7 +97,7 @@ def test_a_trial_that_left_is_not_trained_on_while_others_go_on(tone_model, peop
 
 def test_the_best_setting_of_each_person_wins(tone_model, people):
     shares: list[float] = []
-    ann, bob = cross_validate(tone_model, people, OPTIONS, shares.append)
+    ann, bob = cross_validate(tone_model, people, OPTIONS, Clock(), shares.append)
     assert bob.choice.setting == Setting("input", 10.0)
     assert ann.choice.setting in people[0].settings
     for person, selected in zip(people, (ann, bob), strict=True):
@@ -110,7 +111,7 @@ def test_the_best_setting_of_each_person_wins(tone_model, people):
 
 def test_lower_strengths_are_kept_only_where_they_are_better(tone_model, people):
     full, free = (
-        cross_validate(tone_model, people, replace(OPTIONS, strengths=strengths), nothing)
+        cross_validate(tone_model, people, replace(OPTIONS, strengths=strengths), Clock(), nothing)
         for strengths in ((1.0,), (1.0, 0.8, 0.01))
     )
     for one, other in ((one.choice, other.choice) for one, other in zip(full, free, strict=True)):
@@ -121,7 +122,7 @@ def test_lower_strengths_are_kept_only_where_they_are_better(tone_model, people)
 
 
 def test_fewer_wrong_letters_come_before_a_lower_loss(tone_model, people):
-    choice = cross_validate(tone_model, people, OPTIONS, nothing)[0].choice
+    choice = cross_validate(tone_model, people, OPTIONS, Clock(), nothing)[0].choice
     better_loss = replace(choice, loss=choice.loss / 2)
     worse = replace(choice.counts[0], character_errors=choice.counts[0].character_errors + 1)
     worse_letters = replace(choice, counts=(worse, *choice.counts[1:]), loss=0.0)
@@ -204,7 +205,7 @@ def test_choosing_among_many_that_differ_by_chance_does_not_flatter(someone):
 
 def test_a_trial_remembers_all_candidates(tone_model, people):
     options = replace(OPTIONS, strengths=(1.0, 0.5, 0.2), patience=9)
-    (trial,) = run_method(tone_model, [people[1]], "input", replace(options), nothing)[1:]
+    (trial,) = run_method(tone_model, [people[1]], "input", replace(options), Clock(), nothing)[1:]
     assert [(choice.steps, choice.strength) for choice in trial.seen[:4]] == [(mark, 1.0) for mark in trial.marks]
     assert [choice.strength for choice in trial.seen[4:]] == [0.5, 0.2]
     assert trial.best in trial.seen

@@ -22,6 +22,7 @@ from asradapt.enrolment import (
     untranscribed,
 )
 from asradapt.enrolment.enroll import make_person
+from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.self_training import Learner, agreement, self_train
 from asradapt.enrolment.training import encode_pairs
@@ -125,7 +126,8 @@ def test_a_person_alone_learns_the_same_as_in_company(tone_model, ann, teacher, 
 
 @pytest.fixture
 def work(tone_model, teacher):
-    return untranscribed._Work(tone_model, teacher, OPTIONS, PLAN, None, [], [])
+    check = RetentionCheck(tone_model, OPTIONS.training)
+    return untranscribed._Work(tone_model, teacher, OPTIONS, PLAN, None, check)
 
 
 def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(work, tone_model, ann, teacher):
@@ -135,9 +137,9 @@ def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(w
     one.seen = [
         Choice(Setting("input"), steps, 1.0, 1.0, counts, 0.0) for steps, counts in ((1, missed), (2, found))
     ]
-    one.states = [{"number": torch.tensor([number])} for number in (1, 2)]
+    one.states = [SpeakerBank(tone_model, create("input")).state(0) for _ in range(2)]
     enrolled = untranscribed._finish(work, one, missed)
-    assert enrolled.state == one.states[1]
+    assert enrolled.state is one.states[1]
     record = SpeakerRecord.from_json(replace(enrolled.record, version=1).to_json())
     assert (record.decision, record.method, record.transcribed) == ("adapted", "input", False)
     assert record.split["texts"] == []
