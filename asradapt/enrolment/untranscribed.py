@@ -111,6 +111,8 @@ def _cut(work: _Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, 
 def _explain(judged: Judged, options: EnrolmentOptions) -> str:
     """The outcome in one plain sentence."""
     verdict = judged.verdict
+    if total(judged.before).words == 0:
+        return "the source is kept: no word in these recordings is sure enough to judge by; record more clearly"
     if total(judged.before).errors == 0:
         return "the source is kept: the language model changes nothing in these recordings, so they teach nothing"
     if verdict is None:

@@ -19,6 +19,7 @@ from asradapt.enrolment import (
     enroll,
     enroll_untranscribed,
     pseudo,
+    self_training,
     untranscribed,
 )
 from asradapt.enrolment.enroll import make_person
@@ -188,6 +189,13 @@ def test_the_source_is_kept_and_stored_where_the_method_cannot_learn(tone_model,
     assert stored.tensors == {}
     assert not stored.record.transcribed
     assert stored.record.gate["tried"]["method"] == "lowrank"
+
+
+def test_unsure_words_are_no_ground_to_judge_by(tone_model, teacher, ann, monkeypatch):
+    monkeypatch.setattr(self_training, "UNSURE", 1.1)
+    (one,) = enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS).speakers
+    assert one.record.decision == "source"
+    assert "no word in these recordings is sure enough" in one.explanation
 
 
 def test_too_few_recordings_keep_the_source_and_say_so(tone_model, teacher, ann):
