@@ -33,9 +33,11 @@ OPTIONS = EnrolmentOptions(strengths=(1.0,))
 def by_doubt(
     model: ConformerSource, examples: Sequence[Example], method: str, rate: float, steps: int
 ) -> SpeakerBank:
-    """Learn by entropy and class confusion; the first recording is held out, because something must be."""
+    """Learn by entropy and class confusion; a row that learns from nothing is judged on everything."""
     heard = tuple(hear(model, None, [(0, e) for e in examples], teacher_for(model), OPTIONS.training))
-    learner = Learner(Person("one", tuple(examples), ((0,),), 0, (Setting(method, rate),)), heard)
+    learner = Learner(
+        Person("one", tuple(examples), (tuple(range(len(examples))),), 0, (Setting(method, rate),)), heard
+    )
     plan = SelfTraining(method=method, rate=rate, steps=steps, passes=1, rounds=1)
     self_train(model, [learner], OPTIONS, plan, lambda share: None)
     bank = SpeakerBank(model, create(method))
