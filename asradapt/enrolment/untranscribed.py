@@ -149,7 +149,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     confidence = sum(text.confidence for text in learner.heard) / len(learner.heard)
     record = replace(
         record,
-        split=record.split | {"transcribed": False, "texts": [], "heard": [e.text for e in person.examples]},
+        split=record.split | {"transcribed": False, "texts": []},  # what was heard may be private talk
         folds=record.folds | {"reference": "words that the source hears with the language model, by confidence"},
         gate=record.gate | {"self_training": asdict(work.plan), "confidence_of_texts": round(confidence, 4)},
     )

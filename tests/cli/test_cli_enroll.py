@@ -220,7 +220,6 @@ def test_without_transcripts_only_the_audio_is_read(asradapt, home, recordings, 
     assert (done.code, entry["utterances"], entry["transcribed"]) == (0, 5, False)
     record = SpeakerStore(home).record("ann")
     assert (record.decision, record.transcribed) == (entry["decision"], False)
-    assert len(record.split["heard"]) == 5
     assert "learned without transcripts" in asradapt("speakers", "show", "ann").out
 
 

@@ -144,7 +144,7 @@ def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(w
     record = SpeakerRecord.from_json(replace(enrolled.record, version=1).to_json())
     assert (record.decision, record.method, record.transcribed) == ("adapted", "input", False)
     assert record.split["texts"] == []
-    assert record.split["heard"] == [clip.fields["said"] for clip in ann]
+    assert not any(clip.fields["said"] in record.to_json() for clip in ann)
     assert sorted(index for fold in record.split["folds"] for index in fold) == list(range(9))
     assert record.gate["self_training"]["steps"] == PLAN.steps
     assert 0 < record.gate["confidence_of_texts"] <= 1
