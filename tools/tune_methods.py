@@ -109,8 +109,7 @@ def judge(trainer: Trainer, bank: SpeakerBank | None, pairs: list[Pair]) -> str:
     """A cell of the table."""
     scores = evaluate_pairs(trainer.model, bank, pairs, trainer.options)
     counts = total([scores[row].counts[id(example)] for row, example in pairs])
-    tokens = {row: sum(len(e.target) for r, e in pairs if r == row) for row in scores}
-    loss = sum(scores[row].loss * tokens[row] for row in scores) / sum(tokens.values())
+    loss = sum(scores[row].losses[id(e)] for row, e in pairs) / sum(len(e.target) for _, e in pairs)
     return f"{counts.cer:.1%} {counts.wer:.1%} {loss:.3f}"
 
 

@@ -36,7 +36,7 @@ def decide(
 
     Characters decide, because ten sentences have few words but hundreds of characters; the word error rate
     must not rise either. The test is exact at any number of utterances (a bootstrap of three or four is
-    not): three that differ are the least that can pass at a confidence of 0.8, five at 0.95.
+    not): four that differ are the least that can pass at a confidence of 0.9, five at 0.95.
 
     Args:
         before: Counts of the source, one an utterance.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from asradapt.enrolment.augmentation import Augmentation
 from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.training import TrainingOptions
 from asradapt.errors import UsageError
@@ -56,16 +57,16 @@ class EnrolmentOptions:
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.4)
-    passes: int = 8
-    least_steps: int = 12
-    checkpoints: int = 4
+    passes: int = 15
+    least_steps: int = 40
+    checkpoints: int = 10
     patience: int = 2
-    least_utterances: int = 3
-    confidence: float = 0.8
+    least_utterances: int = 4
+    confidence: float = 0.9
     speakers_at_once: int = 16
     budget: float | None = None
     seed: int = 0
-    training: TrainingOptions = field(default_factory=TrainingOptions)
+    training: TrainingOptions = field(default_factory=lambda: TrainingOptions(augmentation=Augmentation()))
 
     def __post_init__(self) -> None:
         problems = []

@@ -5,7 +5,6 @@ Letters: S rows of the bank, one for every person, setting and fold.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +17,7 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.training import Pair, Scores, Task, Trainer, evaluate_pairs
 from asradapt.models.base import SourceModel
-from asradapt.scoring import ErrorCounts, total
+from asradapt.scoring import ErrorCounts
 
 Report = Callable[[float], None]  # share of the work that is done
 
@@ -57,7 +56,7 @@ class Choice:
         share: The same as passes over the training part of a fold, for training on everything.
         strength: Interpolation towards the identity.
         counts: Held-out error counts, one an utterance, in the person's order.
-        loss: Held-out CTC loss per token.
+        losses: Held-out CTC losses, one an utterance.
     """
 
     setting: Setting
@@ -65,12 +64,12 @@ class Choice:
     share: float
     strength: float
     counts: tuple[ErrorCounts, ...]
-    loss: float
+    losses: tuple[float, ...]
 
     @property
-    def rank(self) -> tuple[int, float]:
-        """Smaller is better: wrong characters first, then loss."""
-        return total(self.counts).character_errors, self.loss
+    def loss(self) -> float:
+        """Held-out CTC loss of everything."""
+        return sum(self.losses)
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,16 @@ class Trial:
     def choice(self, scores: Mapping[int, Scores], steps: int, strength: float) -> Choice:
         """The result of all folds together."""
         counts = {key: value for row in self.rows for key, value in scores[row].counts.items()}
-        ordered = tuple(counts[id(example)] for example in self.person.examples)
-        loss = sum(scores[row].loss for row in self.rows) / len(self.rows)
-        return Choice(self.setting, steps, steps / self.portions, strength, ordered, loss)
+        losses = {key: value for row in self.rows for key, value in scores[row].losses.items()}
+        examples = self.person.examples
+        return Choice(
+            self.setting,
+            steps,
+            steps / self.portions,
+            strength,
+            tuple(counts[id(example)] for example in examples),
+            tuple(losses[id(example)] for example in examples),
+        )
 
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
@@ -151,7 +157,7 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, patience: int) -
     for trial in trials:
         choice = trial.choice(scores, steps, 1.0)
         trial.seen.append(choice)
-        if trial.best is None or choice.rank < trial.best.rank:
+        if trial.best is None or choice.loss < trial.best.loss:
             trial.best, trial.misses = choice, 0
             rows = slice(trial.rows.start, trial.rows.stop)
             trial.snapshot = {k: v.detach()[rows].clone() for k, v in trainer.bank.tensors.items()}
@@ -174,7 +180,7 @@ def weaken(trainer: Trainer, trials: Sequence[Trial], strengths: Sequence[float]
             assert trial.best is not None
             choice = trial.choice(scores, trial.best.steps, strength)
             trial.seen.append(choice)
-            if choice.rank < trial.best.rank:
+            if choice.loss < trial.best.loss:
                 trial.best = choice
 
 
@@ -210,23 +216,12 @@ def run_method(
 
 
 def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
-    """The candidate to use, judged on some utterances: the usual one unless another is clearly better.
+    """The candidate to use, judged on some utterances: the one with the least held-out CTC loss.
 
-    The usual one is the full training of the first setting. With ten sentences the least error is mostly
-    luck, so another candidate must be better by more than the standard error of the difference (the
-    one-standard-error rule, Breiman et al. 1984).
+    With ten sentences the least number of errors is mostly luck. The loss weighs every character by how
+    sure the model is of it, and tells candidates apart long before the errors do.
     """
-    full = [choice for choice in seen if choice.setting == seen[0].setting and choice.strength == 1.0]
-    usual = max(full, key=lambda choice: choice.steps)
-
-    def errors(choice: Choice) -> list[int]:
-        return [choice.counts[index].character_errors for index in indices]
-
-    best = min(seen, key=lambda choice: sum(errors(choice)))  # no loss here: it knows the other folds too
-    gains = [old - new for old, new in zip(errors(usual), errors(best), strict=True)]
-    mean = sum(gains) / len(gains)
-    deviation = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / max(1, len(gains) - 1))
-    return best if sum(gains) > deviation * math.sqrt(len(gains)) else usual
+    return min(seen, key=lambda choice: sum(choice.losses[index] for index in indices))
 
 
 def select(person: Person, seen: Sequence[Choice]) -> Selected:

@@ -72,9 +72,9 @@ class TrainingOptions:
 
 @dataclass
 class Scores:
-    """Result of one row on some utterances: CTC loss per token and error counts of each."""
+    """Result of one row on some utterances: CTC loss (over all tokens) and error counts of each."""
 
-    loss: float = 0.0
+    losses: dict[int, float] = field(default_factory=dict)
     counts: dict[int, ErrorCounts] = field(default_factory=dict)
 
 
@@ -156,9 +156,8 @@ def train_step(
 def evaluate_pairs(
     model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair], options: TrainingOptions
 ) -> dict[int, Scores]:
-    """Loss and errors of every row on its utterances, by greedy decoding; counts by the utterance's identity."""
+    """Losses and errors of every row on its utterances, by greedy decoding; by the utterance's identity."""
     scores: dict[int, Scores] = {}
-    tokens: dict[int, int] = {}
     by_row = bank is not None and bank.one_speaker
     for batch in pair_batches(pairs, options.batch_seconds, by_row=by_row):
         logits, frames = encode_pairs(model, bank, batch)
@@ -166,11 +165,8 @@ def evaluate_pairs(
         texts = greedy_decode(logits, frames, model.tokens)
         for (row, example), loss, text in zip(batch, losses, texts, strict=True):
             entry = scores.setdefault(row, Scores())
-            entry.loss += loss
+            entry.losses[id(example)] = loss
             entry.counts[id(example)] = score(example.text, text)
-            tokens[row] = tokens.get(row, 0) + len(example.target)
-    for row, entry in scores.items():
-        entry.loss /= max(1, tokens[row])
     return scores
 
 

@@ -53,6 +53,12 @@ def test_a_warp_moves_a_peak_to_the_band_that_the_factor_says() -> None:
     assert len(moved) > 5
 
 
+def test_noise_has_the_deviation_that_was_asked_for() -> None:
+    added = augment(FEATURES, replace(NO_AUGMENTATION, noise=0.2), "x") - FEATURES
+    assert float(added.std()) == pytest.approx(0.2, rel=0.05)
+    assert abs(float(added.mean())) < 0.01
+
+
 def test_masks_are_zero_bounded_and_two_of_each() -> None:
     options = replace(NO_AUGMENTATION, time_masks=2, time_share=0.1, band_masks=2, band_share=0.1)
     ones = torch.ones(120, 80)

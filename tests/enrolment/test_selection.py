@@ -9,10 +9,10 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.folds import split_folds
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.selection import Choice, Person, cross_validate, plan, prefer, run_method, select
-from asradapt.enrolment.training import Trainer
+from asradapt.enrolment.training import Trainer, TrainingOptions
 from asradapt.scoring import ErrorCounts, total
 
-OPTIONS = EnrolmentOptions(passes=20, checkpoints=4, strengths=(1.0,))
+OPTIONS = EnrolmentOptions(passes=20, least_steps=20, checkpoints=4, strengths=(1.0,), training=TrainingOptions())
 
 
 @pytest.fixture(scope="module")
@@ -117,22 +117,14 @@ def test_lower_strengths_are_kept_only_where_they_are_better(tone_model, people)
     for one, other in ((one.choice, other.choice) for one, other in zip(full, free, strict=True)):
         assert one.strength == 1.0
         assert other.strength > 0.01
-        assert other.rank <= one.rank
-        assert (other.strength == 1.0) == (other.rank == one.rank)
+        assert other.loss <= one.loss
+        assert (other.strength == 1.0) == (other.loss == one.loss)
 
 
-def test_fewer_wrong_letters_come_before_a_lower_loss(tone_model, people):
-    choice = cross_validate(tone_model, people, OPTIONS, Clock(), nothing)[0].choice
-    better_loss = replace(choice, loss=choice.loss / 2)
-    worse = replace(choice.counts[0], character_errors=choice.counts[0].character_errors + 1)
-    worse_letters = replace(choice, counts=(worse, *choice.counts[1:]), loss=0.0)
-    assert better_loss.rank < choice.rank < worse_letters.rank
-
-
-def candidate(*errors: int, loss: float = 1.0, rate: float = 1.0, steps: int = 5, strength: float = 1.0) -> Choice:
-    """A candidate with so many wrong characters of 20 in every utterance."""
-    counts = tuple(ErrorCounts(min(e, 5), 0, 0, 5, e, 20) for e in errors)
-    return Choice(Setting("input", rate), steps, 1.0, strength, counts, loss)
+def candidate(*losses: float, rate: float = 1.0, steps: int = 5, strength: float = 1.0) -> Choice:
+    """A candidate with so much loss, and as many wrong characters of 20, in every utterance."""
+    counts = tuple(ErrorCounts(min(round(loss), 5), 0, 0, 5, round(loss), 20) for loss in losses)
+    return Choice(Setting("input", rate), steps, 1.0, strength, counts, losses)
 
 
 def wrong(counts) -> list[int]:
@@ -150,28 +142,20 @@ def someone(examples):
 
 
 def test_who_is_best_only_on_a_fold_gets_no_credit_for_it(someone):
-    usual, lucky = candidate(5, 5, 5, 5, 5, 5, steps=9), candidate(0, 0, 0, 9, 9, 9, steps=3)
-    found = select(someone((0, 1, 2), (3, 4, 5)), [lucky, usual])
-    assert found.choice is usual
+    even, lucky = candidate(5, 5, 5, 5, 5, 5, steps=9), candidate(0, 0, 0, 11, 11, 11, steps=3)
+    found = select(someone((0, 1, 2), (3, 4, 5)), [lucky, even])
+    assert found.choice is even
     # the first fold is judged by what is preferred on the second, and the other way round
-    assert wrong(found.counts) == [5, 5, 5, 9, 9, 9]
+    assert wrong(found.counts) == [5, 5, 5, 11, 11, 11]
 
 
-def test_the_usual_candidate_is_the_full_training_of_the_first_setting():
-    others = [candidate(4, 4, steps=3), candidate(4, 4, steps=9, strength=0.4)]
-    others.append(candidate(4, 4, steps=99, rate=2.0))
-    usual = candidate(4, 4, steps=9)
-    assert prefer([*others, usual], [0, 1]) is usual
-
-
-def test_another_candidate_needs_more_than_the_standard_error():
-    usual = candidate(6, 6, 6, 6, steps=9)
-    by_luck = candidate(9, 9, 1, 1, steps=3)  # 4 fewer in all, but +3 +3 -5 -5: standard error 9.2
-    clearly = candidate(5, 4, 5, 4, steps=6)  # 6 fewer in all, standard error 1.2
-    assert prefer([by_luck, usual], range(4)) is usual
-    assert prefer([clearly, usual], range(4)) is clearly
-    assert prefer([by_luck, usual], [2, 3]) is by_luck  # judged on these alone it is clear
-    assert prefer([candidate(6, 6, 6, 6, steps=3), usual], range(4)) is usual
+def test_the_least_loss_on_the_given_utterances_wins_whatever_the_errors():
+    even, uneven = candidate(6, 6, 6, 6, steps=9), candidate(9, 9, 1, 1, steps=3)
+    assert prefer([even, uneven], range(4)) is uneven
+    assert prefer([even, uneven], [0, 1]) is even
+    fewer_errors = replace(even, counts=tuple(replace(c, character_errors=0) for c in even.counts))
+    assert prefer([fewer_errors, uneven], range(4)) is uneven
+    assert prefer([even, replace(even, strength=0.4)], range(4)) is even  # of equals the first
 
 
 def test_folds_need_not_be_in_order(someone):
@@ -183,12 +167,9 @@ def test_folds_need_not_be_in_order(someone):
         assert [wrong(found.counts)[index] for index in fold] == [wrong(chosen.counts)[index] for index in fold]
 
 
-def test_a_single_candidate_is_judged_as_it_is_whatever_its_loss(someone):
-    person = someone((0,), (1,), (2,))
+def test_a_single_candidate_is_judged_as_it_is(someone):
     only = candidate(3, 1, 2)
-    assert select(person, [only]).counts == only.counts
-    tied = [candidate(2, 2, 2, loss=2.0), candidate(2, 2, 2, loss=1.0)]
-    assert select(person, tied).choice is tied[0]
+    assert select(someone((0,), (1,), (2,)), [only]).counts == only.counts
 
 
 def test_choosing_among_many_that_differ_by_chance_does_not_flatter(someone):
@@ -209,4 +190,4 @@ def test_a_trial_remembers_all_candidates(tone_model, people):
     assert [(choice.steps, choice.strength) for choice in trial.seen[:4]] == [(mark, 1.0) for mark in trial.marks]
     assert [choice.strength for choice in trial.seen[4:]] == [0.5, 0.2]
     assert trial.best in trial.seen
-    assert trial.best.rank == min(choice.rank for choice in trial.seen)
+    assert trial.best.loss == min(choice.loss for choice in trial.seen)
