@@ -11,6 +11,7 @@ Letters: S rows of the bank.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.pseudo import hear
-from asradapt.enrolment.selection import Choice, Person, portions
+from asradapt.enrolment.selection import Choice, Person, Selected, portions
 from asradapt.enrolment.training import Pair, Task, encode_pairs, minibatch, pair_batches
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
@@ -211,8 +212,38 @@ class _Job:
             said = zip(one.heard, one.person.examples, strict=True)
             counts = tuple(agreement(heard, texts[id(example)]) for heard, example in said)
             setting, steps = one.person.settings[0], self._done[one.rows[-1]]
-            one.seen.append(Choice(setting, steps, float(steps), strength, counts, 0.0))
+            one.seen.append(Choice(setting, steps, float(steps), strength, counts, ()))
             one.states.append(bank.state(one.rows[-1]))
+
+
+def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
+    """The candidate to use, judged on some recordings: the full training unless another is clearly better.
+
+    There is no text whose loss could tell candidates apart, and the fewest missed words are mostly luck, so
+    another candidate must be better by more than the standard error of the difference (the one-standard-error
+    rule, Breiman et al. 1984).
+    """
+    usual = max((choice for choice in seen if choice.strength == 1.0), key=lambda choice: choice.steps)
+
+    def missed(choice: Choice) -> list[int]:
+        return [choice.counts[index].character_errors for index in indices]
+
+    best = min(seen, key=lambda choice: sum(missed(choice)))
+    gains = [old - new for old, new in zip(missed(usual), missed(best), strict=True)]
+    mean = sum(gains) / len(gains)
+    deviation = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / max(1, len(gains) - 1))
+    return best if sum(gains) > deviation * math.sqrt(len(gains)) else usual
+
+
+def choose(learner: Learner) -> Selected:
+    """The preferred candidate; and each fold judged by one that was chosen without it."""
+    counts: dict[int, ErrorCounts] = {}
+    everything = range(len(learner.person.examples))
+    for fold in learner.person.folds:
+        held_out = set(fold)
+        chosen = prefer(learner.seen, [index for index in everything if index not in held_out])
+        counts |= {index: chosen.counts[index] for index in fold}
+    return Selected(prefer(learner.seen, everything), tuple(counts[index] for index in everything))
 
 
 def self_train(

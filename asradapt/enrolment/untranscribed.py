@@ -16,8 +16,7 @@ from asradapt.enrolment.gate import decide
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
-from asradapt.enrolment.selection import select
-from asradapt.enrolment.self_training import Learner, SelfTraining, self_train, source_agreement
+from asradapt.enrolment.self_training import Learner, SelfTraining, choose, self_train, source_agreement
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, Interval, total
@@ -135,7 +134,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     person = learner.person
     choice = verdict = None
     if learner.seen:
-        selected = select(person, learner.seen)
+        selected = choose(learner)
         choice = selected.choice
         verdict = decide(before, selected.counts, confidence=work.options.confidence, seed=person.seed)
     judged = Judged(person, before, choice, verdict)

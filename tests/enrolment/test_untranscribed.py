@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import soundfile
 import torch
+from samples import store_speaker
 from tones import RATE, spoken
 
 from asradapt.adaptation import SpeakerBank, create
@@ -136,7 +137,7 @@ def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(w
     missed = tuple(agreement(heard, "") for heard in one.heard)
     found = tuple(agreement(heard, heard.text) for heard in one.heard)
     one.seen = [
-        Choice(Setting("input"), steps, 1.0, 1.0, counts, 0.0) for steps, counts in ((1, missed), (2, found))
+        Choice(Setting("input"), steps, 1.0, 1.0, counts, ()) for steps, counts in ((1, missed), (2, found))
     ]
     one.states = [SpeakerBank(tone_model, create("input")).state(0) for _ in range(2)]
     enrolled = untranscribed._finish(work, one, missed)
@@ -159,7 +160,7 @@ def test_a_candidate_that_finds_fewer_is_refused(work, tone_model, ann, teacher)
     one = learner(tone_model, ann, teacher)
     missed = tuple(agreement(heard, "") for heard in one.heard)
     found = tuple(agreement(heard, heard.text) for heard in one.heard)
-    one.seen, one.states = [Choice(Setting("input"), 1, 1.0, 1.0, missed, 0.0)], [{}]
+    one.seen, one.states = [Choice(Setting("input"), 1, 1.0, 1.0, missed, ())], [{}]
     enrolled = untranscribed._finish(work, one, found[:4] + missed[4:])
     assert (enrolled.record.decision, enrolled.record.method, enrolled.state) == ("source", "identity", {})
     assert "no improvement" in enrolled.explanation
@@ -231,9 +232,7 @@ def test_long_recordings_are_cut(tone_model, ann, tmp_path, monkeypatch):
 
 
 def test_what_was_learned_from_transcripts_is_not_replaced(tone_model, teacher, ann, store):
-    said = [replace(clip, text=clip.fields["said"]) for clip in ann]
-    enroll(tone_model, {"ann": said}, options=replace(OPTIONS, rates=(10.0,), passes=20), store=store)
-    assert store.record("ann").decision == "adapted"
+    assert store_speaker(store, tone_model, "ann", "input").transcribed
     found = enroll_untranscribed(
         tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=PLAN, store=store
     )
