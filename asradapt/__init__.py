@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asradapt.enrolment import EnrolmentOptions, enroll
+    from asradapt.enrolment import EnrolmentOptions, enroll, enroll_untranscribed
     from asradapt.evaluation import evaluate
     from asradapt.models import load_model
     from asradapt.store import SpeakerStore
@@ -27,6 +27,7 @@ __all__ = [
     "Utterance",
     "__version__",
     "enroll",
+    "enroll_untranscribed",
     "evaluate",
     "load_model",
 ]
@@ -38,6 +39,7 @@ _HOMES = {
     "Transcriber": "asradapt.transcriber",
     "Utterance": "asradapt.types",
     "enroll": "asradapt.enrolment",
+    "enroll_untranscribed": "asradapt.enrolment",
     "evaluate": "asradapt.evaluation",
     "load_model": "asradapt.models",
 }

@@ -24,6 +24,7 @@ from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSp
 from asradapt.models.base import SourceModel
 from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
+from asradapt.test_time import adapted_logits
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
 from asradapt.voice import Piece, VoiceOptions, everywhere
@@ -64,7 +65,8 @@ class Transcriber:
 
     @cached_property
     def _seconds(self) -> float:
-        return self.options.batch_seconds or batch_seconds(self.model)
+        found = self.options.batch_seconds or batch_seconds(self.model)
+        return min(found, self.options.adapt_each.batch_seconds) if self.options.adapt_each else found
 
     @cached_property
     def _window(self) -> float:
@@ -251,6 +253,12 @@ class Transcriber:
         padded, lengths = pad(pieces)
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
+        counts = torch.tensor(lengths, device=device)
         with self._bank.attach(self.model, speakers):
-            logits, frames = self.model.forward(waveforms, torch.tensor(lengths, device=device))
+            if self.options.adapt_each:
+                logits, frames = adapted_logits(
+                    self.model, *self.model.prepare(waveforms, counts), self.options.adapt_each
+                )
+            else:
+                logits, frames = self.model.forward(waveforms, counts)
         return self.decoder(logits, frames, phrases)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from asradapt.adaptation.mixed import Member
 from asradapt.decoding import Word
+from asradapt.test_time import EachOptions
 from asradapt.types import Failure, Utterance
 
 
@@ -25,6 +26,8 @@ class TranscriberOptions:
         window_seconds: Audio that is read before it is batched; bounds the memory of many files; 0 finds it too.
         segment_seconds: Longer recordings are cut where nobody speaks into pieces of at most this length.
         detect_voice: Whether silences of longer recordings are left out.
+        adapt_each: How every segment adapts the model to itself before it is decoded, from its speaker's
+            adaptation if there is one; None does not.
     """
 
     batch_seconds: float = 0.0
@@ -32,6 +35,7 @@ class TranscriberOptions:
     window_seconds: float = 0.0
     segment_seconds: float = 20.0
     detect_voice: bool = True
+    adapt_each: EachOptions | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ LAYERS = (
     },
     {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
-    {"enrolment", "store", "recordings"},
+    {"enrolment", "store", "recordings", "test_time"},
     {
         "budget",
         "transcript",

@@ -16,6 +16,7 @@ def test_the_public_names_are_these():
         "Utterance",
         "__version__",
         "enroll",
+        "enroll_untranscribed",
         "evaluate",
         "load_model",
     ]
@@ -35,6 +36,7 @@ def test_every_public_name_is_there_in_a_fresh_interpreter():
         "Utterance": "type",
         "__version__": "str",
         "enroll": "function",
+        "enroll_untranscribed": "function",
         "evaluate": "function",
         "load_model": "function",
     }

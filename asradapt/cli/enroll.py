@@ -30,7 +30,9 @@ from asradapt.errors import InvalidSpeakerName, StoreError, UsageError
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
+    from asradapt.decoding import Decoder
     from asradapt.enrolment import Enrolled, Enrolment
+    from asradapt.models.source import ConformerSource
     from asradapt.store import SpeakerStore
 
 People = dict[str, list[Utterance]]
@@ -55,7 +57,12 @@ def _everybody(utterances: Sequence[Utterance], failed: list[Failure]) -> People
 
 
 def _gather(
-    speaker: str | None, audio: Sequence[str], manifest: Path | None, where: Sequence[str], everybody: bool
+    speaker: str | None,
+    audio: Sequence[str],
+    manifest: Path | None,
+    where: Sequence[str],
+    everybody: bool,
+    need_text: bool,
 ) -> tuple[People, list[Failure], list[str]]:
     """Who is to be enrolled from what, with failures and warnings met on the way."""
     from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
@@ -70,7 +77,10 @@ def _gather(
     if speaker:
         speaker = validate_speaker(speaker)
         one_input(manifest, audio)
-    read = read_manifest(manifest, where=parse_where(where)) if manifest else utterances_from_audio(audio, speaker)
+    if manifest:
+        read = read_manifest(manifest, where=parse_where(where))
+    else:
+        read = utterances_from_audio(audio, speaker, need_text=need_text)
     failed, warnings = list(read.failed), list(read.warnings)
     if speaker is None:
         return _everybody(read.utterances, failed), failed, warnings
@@ -92,6 +102,21 @@ def _require_writable(store: SpeakerStore) -> None:
     except OSError as error:
         reason = f"{error.strerror or error}: {error.filename or store.root}"
         raise StoreError(f"the store cannot be written ({reason}); choose another --store") from error
+
+
+def _teacher(source: ConformerSource, lm: str | None) -> Decoder:
+    """What hears the texts of an enrolment without transcripts: beam search with a language model.
+
+    Raises:
+        UsageError: If none is given and none comes with the model.
+    """
+    from asradapt.decoding import Decoder, DecoderOptions
+    from asradapt.enrolment.pseudo import teacher_for
+    from asradapt.language import load_language
+
+    if lm is None:
+        return teacher_for(source)
+    return Decoder(source.tokens, source.frame_seconds, load_language(lm), DecoderOptions())
 
 
 def _line(one: Enrolled) -> str:
@@ -142,6 +167,16 @@ def _print(result: Enrolment) -> None:
     metavar="TIME",
     help="About so much computing for each person, such as 30s or 2m  [default: no limit]",
 )
+@click.option(
+    "--untranscribed",
+    is_flag=True,
+    help="Learn from what is heard in the recordings with the language model; no texts are needed or looked at.",
+)
+@click.option(
+    "--lm",
+    metavar="NAME|FILE",
+    help="Language model for --untranscribed: lm_en, or an ARPA file  [default: lm_en with the model source_en]",
+)
 @click.option("--folds", default=3, show_default=True, help="Cross-validation folds, at least 2.")
 @click.option(
     "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
@@ -159,6 +194,8 @@ def enroll(
     method: str,
     strict: bool,
     budget: float | None,
+    untranscribed: bool,
+    lm: str | None,
     folds: int,
     speakers_at_once: int,
     store_path: Path | None,
@@ -169,6 +206,8 @@ def enroll(
 ) -> int:
     """Enrol a person from recordings with their texts.
 
+    Without texts: --untranscribed.
+
     AUDIO is files and folders, with a .txt of the same name beside each file; or give a manifest.
 
     Recordings that do not say their texts, hold the same sound as another, or are spoilt by clipping are left out
@@ -177,9 +216,13 @@ def enroll(
     The adaptation is kept only if recordings it was not trained on come out better; otherwise the source
     model is kept for this speaker, and that is a success too.
     """
-    people, failed, warnings = _gather(speaker, audio, manifest, where, everybody)
+    if lm and not untranscribed:
+        raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
+    if untranscribed and budget is not None:
+        raise UsageError("--budget leaves out settings of an enrolment with texts; --untranscribed has only one")
+    people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.adaptation import create
-    from asradapt.enrolment import Enrolment, EnrolmentOptions
+    from asradapt.enrolment import Enrolment, EnrolmentOptions, enroll_untranscribed
     from asradapt.enrolment import enroll as enroll_people
 
     if method != "auto":
@@ -196,9 +239,15 @@ def enroll(
     result = Enrolment((), (), ())
     if people and not (strict and failed):
         source = open_model(model, device)
+        teacher = _teacher(source, lm) if untranscribed else None
         _require_writable(store)
         with progress() as bar:
-            result = enroll_people(source, people, options=options, store=store, progress=bar)
+            if teacher:
+                result = enroll_untranscribed(
+                    source, people, decoder=teacher, options=options, store=store, progress=bar
+                )
+            else:
+                result = enroll_people(source, people, options=options, store=store, progress=bar)
     failed += result.failed
     warnings += result.warnings
     if as_json:

@@ -107,11 +107,17 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"decision    {'adapted by ' + record.method if record.decision == 'adapted' else 'source kept'}")
     say(f"version     {record.version} (kept: {', '.join(map(str, versions))}), made {record.created}")
     say(f"recordings  {record.utterances}, {record.seconds:.1f} s")
+    if not record.transcribed:
+        say("texts       not known: learned without transcripts")
     if record.gate.get("tried"):
         before, after = _rate(record, "before"), _rate(record, "after")
-        say(f"folds       word error rate {before} before, {after} after, held out")
+        what = "word error rate" if record.transcribed else "words missed of those heard with a language model"
+        say(f"folds       {what} {before} before, {after} after, held out")
     else:
-        say("folds       not measured: too few recordings")
+        say(
+            "folds       not measured: too few recordings"
+            + ("" if record.transcribed else ", or nothing to learn")
+        )
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")
     return 0
 

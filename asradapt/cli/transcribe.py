@@ -76,6 +76,12 @@ def _gather(
 )
 @click.option("--force", is_flag=True, help="Replace files of --output-dir that exist.")
 @decoding_options
+@click.option(
+    "--adapt-each",
+    is_flag=True,
+    help="Let every segment adapt the model to itself first, without any text; slower. Helps with --beam 0; "
+    "with the language model it has brought nothing.",
+)
 @click.option("--no-vad", is_flag=True, help="Leave no silence out of recordings over 20 seconds.")
 @click.option("--batch-size", default=0, help="Most segments in a batch; 0 lets the audio's length decide.")
 @store_option
@@ -90,6 +96,7 @@ def transcribe(
     style: str,
     output_dir: Path | None,
     force: bool,
+    adapt_each: bool,
     no_vad: bool,
     batch_size: int,
     store_path: Path | None,
@@ -116,11 +123,14 @@ def transcribe(
             utterances = without_existing(utterances, files, force=force, warn=warnings.append)
         as_json = as_json or (style == "json" and files is None)
         output = Output(style, alone=alone, files=files, as_json=as_json)
+        from asradapt.test_time import EachOptions
         from asradapt.transcriber import Transcriber
         from asradapt.transcript import TranscriberOptions
 
         source = open_model(model, device)
-        options = TranscriberOptions(batch_size=batch_size, detect_voice=not no_vad)
+        options = TranscriberOptions(
+            batch_size=batch_size, detect_voice=not no_vad, adapt_each=EachOptions() if adapt_each else None
+        )
         decoder = open_decoder(source, **decoding)
         transcriber = Transcriber(source, open_store(store_path), options, decoder)
         if speaker and not source_only:

@@ -175,6 +175,7 @@ class Enrolled:
             "left_out": [one.as_dict() for one in self.left_out],
             "remarks": list(self.remarks),
             "forecast": self.forecast.as_dict() if self.forecast else None,
+            "transcribed": self.record.transcribed,
         }
 
 

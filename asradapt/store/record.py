@@ -52,6 +52,11 @@ class SpeakerRecord:
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
+    @property
+    def transcribed(self) -> bool:
+        """Whether the texts of the recordings were known; otherwise it learned from what the model hears."""
+        return self.split.get("transcribed", True) is not False
+
     def to_json(self) -> str:
         """The record as the text of `speaker.json`.
 

@@ -196,3 +196,54 @@ def test_without_any_usable_recording_nobody_is_enrolled(asradapt, tmp_path, hom
         assert "nobody was enrolled" in done.err
         assert not SpeakerStore(home).speakers()
         assert asradapt("enroll", "ann", *inputs, "--json").json["speakers"] == []
+
+
+@pytest.fixture
+def words(tmp_path, recordings):
+    """A language model of what the two people say."""
+    said = sorted({word for text in recordings.glob("*.txt") for word in text.read_text().split()})
+    grams = ["-99\t<s>", "-1.0\t</s>", "-7.0\t<unk>", *(f"-2.0\t{word}" for word in said)]
+    path = tmp_path / "words.arpa"
+    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
+    return path
+
+
+def test_without_transcripts_only_the_audio_is_read(asradapt, home, recordings, words, tmp_path):
+    folder = tmp_path / "untold"
+    folder.mkdir()
+    for audio in clips(recordings, "ann", 5):
+        shutil.copy(audio, folder)
+    assert asradapt("enroll", "ann", folder).code == 1
+    assert not home.exists()
+    done = asradapt("enroll", "ann", folder, "--untranscribed", "--lm", words, "--method", "affine", "--json")
+    (entry,) = done.json["speakers"]
+    assert (done.code, entry["utterances"], entry["transcribed"]) == (0, 5, False)
+    record = SpeakerStore(home).record("ann")
+    assert (record.decision, record.transcribed) == (entry["decision"], False)
+    assert "learned without transcripts" in asradapt("speakers", "show", "ann").out
+
+
+def test_without_transcripts_every_speaker_of_a_manifest(asradapt, home, recordings, words, manifest):
+    rows = [
+        {"audio_filepath": str(audio), "speaker": name}
+        for name in ("ann", "bob")
+        for audio in clips(recordings, name, 3)
+    ]
+    arguments = ("--every-speaker", "--manifest", manifest(*rows), "--untranscribed", "--lm", words)
+    done = asradapt("enroll", *arguments, "--method", "head")
+    assert done.code == 0
+    assert "2 speakers enrolled" in done.out
+    assert SpeakerStore(home).speakers() == ["ann", "bob"]
+
+
+def test_learning_without_transcripts_needs_a_language_model(asradapt, home, recordings):
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--untranscribed")
+    assert done.code == 2
+    assert "comes without a language model" in done.err
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--lm", "lm_en")
+    assert done.code == 2
+    assert "--untranscribed" in done.err
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--untranscribed", "--budget", "30s")
+    assert done.code == 2
+    assert "--budget" in done.err
+    assert not home.exists()

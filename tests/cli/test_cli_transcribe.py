@@ -299,3 +299,12 @@ def test_a_weight_that_is_no_number_is_refused(asradapt, option):
     done = asradapt("transcribe", "mixed.jsonl", "--beam", "4", option, "nan")
     assert done.code == 2
     assert "must be a number" in done.err
+
+
+def test_every_recording_can_adapt_the_model_to_itself(asradapt, enrolled, recordings):
+    audio = [recordings / f"{name}{number}.wav" for name in ("ann", "bob") for number in range(3)]
+    together = asradapt("transcribe", *audio, "--adapt-each", "--json").json["results"]
+    alone = [asradapt("transcribe", one, "--adapt-each", "--json").json["results"][0] for one in audio]
+    assert [one["text"] for one in together] == [one["text"] for one in alone]
+    without = asradapt("transcribe", *audio, "--json").json["results"]
+    assert [one["confidence"] for one in together] != [one["confidence"] for one in without]

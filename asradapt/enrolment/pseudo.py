@@ -1,0 +1,118 @@
+"""Recordings that nobody has written down: what the model hears in them, as texts to learn from.
+
+Letters: F frames, M mel bands, S rows of a bank.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from asradapt.adaptation import SpeakerBank
+from asradapt.audio import load_audio
+from asradapt.decoding import Decoder, DecoderOptions, Heard
+from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples, encode_text, frames_needed
+from asradapt.enrolment.training import Pair, TrainingOptions, encode_pairs, pair_batches
+from asradapt.errors import AudioError, InputError, TextError, UsageError
+from asradapt.language import load_language
+from asradapt.models import DEFAULT_MODEL
+from asradapt.models.base import SourceModel
+from asradapt.types import Failure, Utterance
+from asradapt.voice import VoiceOptions, pieces
+
+Phrases = Mapping[int, Sequence[str]]  # by row of the bank what its speaker's vocabulary holds
+
+
+def teacher_for(model: SourceModel) -> Decoder:
+    """The best decoder that comes with a model: beam search with the language model `lm_en`.
+
+    Raises:
+        UsageError: If no language model comes with it.
+    """
+    if model.name != DEFAULT_MODEL:
+        raise UsageError(
+            f"the model {model.name!r} comes without a language model, and its own greedy texts teach it nothing "
+            "that it does not know: give a language model"
+        )
+    return Decoder(model.tokens, model.frame_seconds, load_language(), DecoderOptions())
+
+
+@torch.no_grad()
+def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
+    """A recording without text as examples of 20 seconds at most, cut where nobody speaks."""
+    recording = load_audio(utterance.audio, model.sample_rate)
+    if recording.silent:
+        raise AudioError("the recording is silent; record it again")
+    if recording.seconds < SHORTEST_SECONDS:
+        raise AudioError(
+            f"the recording is {recording.seconds:.2f} s long; at least {SHORTEST_SECONDS:g} s are needed"
+        )
+    nothing = torch.zeros(0, dtype=torch.int64)
+    for piece in pieces(recording.samples, recording.sample_rate, VoiceOptions()):
+        seconds = len(piece.samples) / recording.sample_rate
+        if seconds < SHORTEST_SECONDS:
+            continue
+        samples = torch.from_numpy(piece.samples)[None].to(model.device)
+        features, frames = model.prepare(samples, torch.tensor([samples.shape[1]], device=model.device))
+        digest = hashlib.sha256(piece.samples.tobytes()).hexdigest()
+        yield Example(utterance, features[0, : int(frames[0])], "", nothing, seconds, digest)
+
+
+def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:
+    """All usable recordings of a person, long ones in pieces; texts that are there are not looked at."""
+    usable: dict[str, Example] = {}
+    failed, warnings = [], []
+    for utterance in utterances:
+        try:
+            found = list(_cut(model, utterance))
+            if not found:
+                raise AudioError("nobody speaks in the recording")
+            for example in found:
+                first = usable.setdefault(example.digest, example)
+                if first is not example:
+                    warnings.append(f"{utterance.audio}: the same sound as in {first.utterance.audio}, used once")
+        except InputError as error:
+            failed.append(Failure(str(utterance.audio), str(error)))
+    return Examples(tuple(usable.values()), tuple(failed), tuple(warnings))
+
+
+@torch.no_grad()
+def hear(
+    model: SourceModel,
+    bank: SpeakerBank | None,
+    pairs: Sequence[Pair],
+    decoder: Decoder,
+    options: TrainingOptions,
+    phrases: Phrases | None = None,
+) -> list[Heard]:
+    """What the teacher hears, in the order of `pairs`.
+
+    Args:
+        model: The source model.
+        bank: The adaptations of the rows; None for the source alone.
+        pairs: Rows with what each is to hear.
+        decoder: The teacher.
+        options: Sizes of the batches.
+        phrases: Vocabularies of the rows.
+    """
+    heard: dict[tuple[int, int], Heard] = {}
+    by_row = bank is not None and bank.one_speaker
+    for batch in pair_batches(pairs, options.batch_seconds, by_row=by_row):
+        logits, frames = encode_pairs(model, bank, batch)
+        found = decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch])
+        heard |= {(row, id(example)): one for (row, example), one in zip(batch, found, strict=True)}
+    return [heard[row, id(example)] for row, example in pairs]
+
+
+def labelled(model: SourceModel, example: Example, heard: Heard) -> Example | None:
+    """The example with what was heard as its text; None where that is nothing to learn from."""
+    try:
+        text, target = encode_text(heard.text, model.tokens)
+    except TextError:  # nothing was heard
+        return None
+    if frames_needed(target) > int(example.seconds / model.frame_seconds):
+        return None
+    return replace(example, text=text, target=torch.tensor(target))

@@ -1,0 +1,235 @@
+"""Enrolment without transcripts: recordings in, a gated and stored adaptation out; any number of people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from torch import Tensor
+
+from asradapt.adaptation import create
+from asradapt.decoding import GREEDY, Decoder, Heard
+from asradapt.enrolment.enroll import Judged, Progress, explain, groups, job_size, keep, make_person, make_record
+from asradapt.enrolment.examples import Example
+from asradapt.enrolment.gate import decide
+from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
+from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
+from asradapt.enrolment.retention import RetentionCheck
+from asradapt.enrolment.self_training import Learner, SelfTraining, choose, self_train, source_agreement
+from asradapt.errors import StoreError, UsageError
+from asradapt.models.base import SourceModel
+from asradapt.scoring import ErrorCounts, Interval, total
+from asradapt.store import SpeakerStore, validate_speaker
+from asradapt.types import Failure, Utterance
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What all steps of an enrolment need."""
+
+    model: SourceModel
+    decoder: Decoder
+    options: EnrolmentOptions
+    plan: SelfTraining
+    store: SpeakerStore | None
+    check: RetentionCheck
+    failed: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _transcribed_version(work: _Work, name: str) -> int:
+    """The current version of a speaker if that is an adaptation that was learned from transcripts, else 0."""
+    if work.store is None or name not in work.store:
+        return 0
+    try:
+        record = work.store.record(name)
+    except StoreError:  # damaged: nothing that could stand
+        return 0
+    made_for = {"name": work.model.name, "fingerprint": work.model.fingerprint}
+    stands = record.decision == "adapted" and record.source == made_for and record.transcribed
+    return record.version if stands else 0
+
+
+def _allowed(work: _Work, names: Sequence[str]) -> list[str]:
+    """Whoever has no adaptation that was learned from transcripts; that one is better and stays."""
+    free = []
+    for name in names:
+        if version := _transcribed_version(work, name):
+            work.warnings.append(
+                f"{name}: version {version} was learned from transcripts and stays in use; "
+                f"`asradapt speakers remove {name}` makes room for an enrolment without transcripts"
+            )
+        else:
+            free.append(name)
+    return free
+
+
+def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
+    """What the source hears in everybody's recordings; where nothing is heard, they go to `failed`."""
+    pairs = [(row, example) for row, examples in enumerate(cut.values()) for example in examples]
+    vocabularies = {row: _vocabulary(work, name) for row, name in enumerate(cut)}
+    heard = hear(work.model, None, pairs, work.decoder, work.options.training, vocabularies)
+    lessons: dict[int, list[tuple[Example, Heard]]] = {}
+    for (row, example), text in zip(pairs, heard, strict=True):
+        if (lesson := labelled(work.model, example, text)) is None:
+            work.warnings.append(f"{example.utterance.audio}: no word was heard in it, so it is left out")
+        else:
+            lessons.setdefault(row, []).append((lesson, text))
+    learners = []
+    for row, name in enumerate(cut):
+        if found := lessons.get(row):
+            person = make_person(name, [lesson for lesson, _ in found], work.options)
+            person = replace(person, settings=(_setting(work),))  # the folds choose updates and strength only
+            learners.append(Learner(person, tuple(text for _, text in found)))
+        else:
+            work.failed.append(Failure(name, "no usable recording; this person was not enrolled"))
+    return learners
+
+
+def _setting(work: _Work) -> Setting:
+    method = work.plan.method if work.options.method == "auto" else work.options.method
+    return Setting(method, work.plan.rate * work.options.rates[0])
+
+
+def _vocabulary(work: _Work, name: str) -> tuple[str, ...]:
+    return work.store.vocabulary(name) if work.store is not None and name in work.store else ()
+
+
+def _cut(work: _Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, tuple[Example, ...]]:
+    """Everybody's recordings in pieces."""
+    cut = {}
+    for name, utterances in speakers.items():
+        found = cut_recordings(work.model, utterances)
+        work.failed.extend(found.failed)
+        work.warnings.extend(found.warnings)
+        cut[name] = found.usable
+    return cut
+
+
+def _explain(judged: Judged, options: EnrolmentOptions) -> str:
+    """The outcome in one plain sentence."""
+    verdict = judged.verdict
+    if total(judged.before).words == 0:
+        return "the source is kept: no word in these recordings is sure enough to judge by; record more clearly"
+    if total(judged.before).errors == 0:
+        return "the source is kept: the language model changes nothing in these recordings, so they teach nothing"
+    if verdict is None:
+        return explain(judged, options)
+    old, new = total(verdict.before), total(verdict.after)
+    change = (
+        "on held-out recordings the model alone misses "
+        f"{old.wer:.1%} of the words that it hears with the language model before and {new.wer:.1%} after"
+    )
+    if verdict.accepted:
+        odds = f"{verdict.chance:.1%}" if verdict.chance >= 0.001 else "under 0.1%"
+        return f"adapted without transcripts: {change} (chance alone does as well in {odds} of cases)"
+    if verdict.words.difference < 0:
+        return f"the source is kept: {change}, which may be chance; more recordings, or their texts, would tell"
+    return f"the source is kept: {change}, no improvement; recordings with their texts would help more"
+
+
+def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> Enrolled:
+    """Choose, pass the gate, and write the record of one person."""
+    person = learner.person
+    choice = verdict = None
+    if learner.seen:
+        selected = choose(learner)
+        choice = selected.choice
+        verdict = decide(before, selected.counts, confidence=work.options.confidence, seed=person.seed)
+    judged = Judged(person, before, choice, verdict)
+    state: Mapping[str, Tensor] = {}
+    retention = None
+    if choice and judged.accepted:
+        state = next(s for c, s in zip(learner.seen, learner.states, strict=True) if c is choice)
+        methods = create(choice.setting.method, work.options.method_options)
+        (retention,) = work.check.measure(methods, [state])
+    record = make_record(work.model, judged, retention, work.options)
+    confidence = sum(text.confidence for text in learner.heard) / len(learner.heard)
+    record = replace(
+        record,
+        split=record.split | {"transcribed": False, "texts": []},  # what was heard may be private talk
+        folds=record.folds | {"reference": "words that the source hears with the language model, by confidence"},
+        gate=record.gate | {"self_training": asdict(work.plan), "confidence_of_texts": round(confidence, 4)},
+    )
+    interval = verdict.words if verdict else Interval(0.0, None, None, 0.95, None)
+    explanation = _explain(judged, work.options)
+    return Enrolled(record, state, total(before), total(judged.after), interval, explanation, 0.0, retention)
+
+
+def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Progress) -> list[Enrolled]:
+    """Read, hear, learn and judge the people of one job."""
+    began = time.monotonic()
+    tell("reading", 0.0)
+    learners = _label(work, _cut(work, speakers))
+    if not learners:
+        return []
+    tell("learning", 0.1)
+    before = source_agreement(work.model, learners, work.options)
+    options = work.options
+    able = [
+        one
+        for one, counts in zip(learners, before, strict=True)
+        if len(one.person.examples) >= options.least_utterances
+        and len(one.person.folds) >= 2
+        and total(counts).errors  # else there is nothing to learn
+    ]
+    self_train(work.model, able, options, work.plan, lambda share: tell("learning", 0.1 + 0.9 * share))
+    enrolled = [_finish(work, one, counts) for one, counts in zip(learners, before, strict=True)]
+    wall = (time.monotonic() - began) / len(enrolled)
+    return [replace(one, wall_seconds=wall) for one in enrolled]
+
+
+def enroll_untranscribed(
+    model: SourceModel,
+    speakers: Mapping[str, Sequence[Utterance]],
+    *,
+    decoder: Decoder | None = None,
+    options: EnrolmentOptions | None = None,
+    plan: SelfTraining | None = None,
+    store: SpeakerStore | None = None,
+    progress: Progress | None = None,
+) -> Enrolment:
+    """Enrol people from recordings that nobody has written down, by self-training with a gate.
+
+    An adaptation that was learned from transcripts is never replaced by one that was not.
+
+    Args:
+        model: The source model; it is not changed.
+        speakers: Recordings of any length, by speaker name; texts that are there are not looked at.
+        decoder: The teacher, with a language model; the one that comes with the model by default.
+        options: How to enrol; of the settings of a method the first is taken.
+        plan: How to learn from what is heard.
+        store: Where to keep the result, and whose vocabularies help the teacher; None keeps nothing.
+        progress: Called with what is being done and the share of the whole that is done.
+
+    Returns:
+        Everybody, as from `enroll`; error counts are the words missed of those that the source hears with the
+        language model, in tenths of their confidence.
+
+    Raises:
+        UsageError: If there is no language model to learn from, or an unknown method.
+        InvalidSpeakerName: For a name that cannot be stored.
+        StoreError: If nobody of a job could be stored; people stored before stay stored.
+    """
+    decoder = decoder or teacher_for(model)
+    if decoder.language is None or decoder.options.beams == GREEDY:
+        raise UsageError("learning without transcripts needs beam search with a language model; give both")
+    options = options or EnrolmentOptions()
+    check = RetentionCheck(model, options.training)
+    work = _Work(model, decoder, options, plan or SelfTraining(), store, check)
+    names: dict[str, list[Utterance]] = {}
+    for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
+        names.setdefault(validate_speaker(name), []).extend(utterances)
+    done: list[Enrolled] = []
+    jobs = list(groups(_allowed(work, list(names)), job_size(work.options)))
+    for number, job in enumerate(jobs):
+
+        def tell(stage: str, share: float, before: int = number) -> None:
+            if progress:
+                progress(stage, (before + share) / len(jobs))
+
+        finished = _run_job(work, {name: names[name] for name in job}, tell)
+        done += keep(store, finished, work.failed) if store is not None and finished else finished
+        tell("done", 1.0)
+    return Enrolment(tuple(done), tuple(work.failed), tuple(work.warnings))

@@ -1,0 +1,109 @@
+"""Every row of a batch adapts the model to itself: the speaker axis of a bank, with an utterance in each row.
+
+Letters: B batch, F frames, M mel bands, V tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.errors import UsageError
+from asradapt.models.base import SourceModel
+from asradapt.test_time.losses import uncertainty
+
+FAINTEST = 1e-12  # a gradient whose root mean square is less than this moves nothing
+
+
+@dataclass(frozen=True)
+class EachOptions:
+    """How every utterance adapts the model to itself. The defaults were measured: docs/untranscribed.md.
+
+    Attributes:
+        methods: Which tensors an utterance has of its own, as for an enrolment: `affine`, `input+affine`...
+        steps: Updates of each utterance.
+        rate: Factor on the methods' own rates; their product is the root mean square by which an update changes
+            each tensor.
+        temperature: Logits are divided by it before the loss.
+        share: How much the entropy counts in the loss; the rest is class confusion.
+        batch_seconds: Audio in one pass, padding included; bounds the memory, which gradients need more of.
+    """
+
+    methods: str = "input+affine"
+    steps: int = 2
+    rate: float = 0.4
+    temperature: float = 2.5
+    share: float = 0.3
+    batch_seconds: float = 96.0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.steps < 1:
+            problems.append(f"steps must be at least 1, got {self.steps}")
+        if not (self.rate > 0 and self.temperature > 0 and self.batch_seconds > 0):
+            problems.append("rate, temperature and seconds of a batch must be above 0")
+        if not 0 <= self.share <= 1:
+            problems.append(f"the share of the entropy must lie from 0 to 1, got {self.share}")
+        if any(method.one_speaker for method in create(self.methods)):
+            problems.append(f"method {self.methods!r} takes one utterance a batch; choose another")
+        if problems:
+            raise UsageError("; ".join(problems))
+
+
+@torch.no_grad()
+def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
+    """Change every row of every tensor by its rate (root mean square) against its gradient; clear the gradients.
+
+    The direction is the gradient's own. Adam's first steps are signs, which rounding turns where a gradient
+    is near zero, and what else is in the batch changes rounding. A row whose gradient is not finite stays.
+
+    Args:
+        tensors: (B, ...) each, a row an utterance.
+        rates: How far, by the name of the tensor.
+    """
+    for name, tensor in tensors.items():
+        if tensor.grad is None:
+            continue
+        gradient = tensor.grad.flatten(1)
+        size = gradient.square().mean(dim=1, keepdim=True).sqrt()
+        sound = size.isfinite() & (size > FAINTEST)
+        change = torch.where(sound, gradient / size, 0.0)
+        tensor -= rates[name] * change.view_as(tensor)
+        tensor.grad = None
+
+
+def adapted_logits(
+    model: SourceModel, features: Tensor, frames: Tensor, options: EachOptions | None = None
+) -> tuple[Tensor, Tensor]:
+    """Logits of a batch after every row has adapted the model to itself by unsupervised steps.
+
+    SUTA (Lin et al. 2022, arXiv 2203.14222) for all rows at once: each row has its own tensors, starts at the
+    model as it is (with whatever is attached to it), and sees only its own loss.
+
+    Args:
+        model: The source model, with or without an adaptation attached.
+        features: (B, F', M) as `model.prepare` gives them.
+        frames: (B,) their true frame counts.
+        options: How.
+
+    Returns:
+        Logits (B, F, V), without gradients, and frame counts (B,).
+    """
+    options = options or EachOptions()
+    rows = torch.arange(len(features), device=features.device)
+    bank = SpeakerBank(model, create(options.methods), speakers=len(features)).requires_grad()
+    own = {method.name: options.rate * method.rate for method in bank.methods}
+    rates = {name: own[name.split("/")[0]] for name in bank.tensors}
+    with bank.attach(model, rows):
+        for _ in range(options.steps):
+            with torch.enable_grad():
+                logits, lengths = model.encode(features, frames)
+                losses = uncertainty(logits, lengths, temperature=options.temperature, share=options.share)
+                losses.sum().backward()  # type: ignore[no-untyped-call]
+            descend(bank.tensors, rates)
+        with torch.no_grad():
+            return model.encode(features, frames)

@@ -1,0 +1,265 @@
+"""A person who says one letter between two others, and a language model that knows the words."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+import soundfile
+import torch
+from samples import store_speaker
+from tones import RATE, spoken
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
+from asradapt.enrolment import (
+    EnrolmentOptions,
+    SelfTraining,
+    Setting,
+    enroll,
+    enroll_untranscribed,
+    pseudo,
+    self_training,
+    untranscribed,
+)
+from asradapt.enrolment.enroll import make_person
+from asradapt.enrolment.retention import RetentionCheck
+from asradapt.enrolment.selection import Choice
+from asradapt.enrolment.self_training import Learner, agreement, self_train
+from asradapt.enrolment.training import encode_pairs
+from asradapt.errors import UsageError
+from asradapt.language import read_arpa
+from asradapt.models.base import fingerprint
+from asradapt.store import SpeakerRecord
+from asradapt.test_time import uncertainty
+from asradapt.types import Utterance
+from asradapt.voice import everywhere, pieces
+
+WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
+OPTIONS = EnrolmentOptions(method="input")
+PLAN = SelfTraining(steps=6, rate=1.0)
+BETWEEN = 1.3  # bands: nearer to the next letter than to its own
+
+
+@pytest.fixture(scope="module")
+def teacher(tone_model, tmp_path_factory):
+    """Beam search with a language model that knows the six words."""
+    path = tmp_path_factory.mktemp("language") / "words.arpa"
+    grams = ["-99\t<s>", "-1.0\t</s>", "-9.0\t<unk>", *(f"-0.8\t{word}" for word in WORDS)]
+    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
+    return Decoder(tone_model.tokens, tone_model.frame_seconds, read_arpa(path), DecoderOptions())
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """Records somebody whose c is shifted: `record("ann", 9)`; the texts are there, and wrong."""
+
+    def make(name, count, shift=BETWEEN):
+        folder, chance, found = tmp_path_factory.mktemp("people"), random.Random(name), []
+        for number in range(count):
+            text = " ".join(chance.choices(WORDS, k=2))
+            path = folder / f"{name}{number}.wav"
+            sound = torch.cat([spoken(letter, shift * (letter == "c"), number) for letter in text])
+            soundfile.write(path, sound.numpy(), RATE)
+            found.append(Utterance(path, "not this", name, fields={"said": text}))
+        return found
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def ann(record):
+    return record("ann", 9)
+
+
+def learner(model, clips, teacher, name="ann"):
+    """Somebody whose recordings were heard by the source."""
+    cut = pseudo.cut_recordings(model, clips).usable
+    heard = pseudo.hear(model, None, [(0, one) for one in cut], teacher, OPTIONS.training)
+    lessons = [pseudo.labelled(model, example, text) for example, text in zip(cut, heard, strict=True)]
+    person = replace(make_person(name, lessons, OPTIONS), settings=(Setting("input", PLAN.rate),))
+    return Learner(person, tuple(heard))
+
+
+def doubt(model, bank, examples):
+    """The loss that was learned from, on average."""
+    with torch.no_grad():
+        logits, frames = encode_pairs(model, bank, [(0, example) for example in examples])
+    return float(uncertainty(logits, frames, temperature=2.5, share=0.3).mean())
+
+
+def test_learning_from_some_recordings_makes_the_model_surer_of_others(tone_model, ann, teacher, record):
+    one = learner(tone_model, ann, teacher)
+    before = fingerprint(tone_model.module)
+    self_train(tone_model, [one], OPTIONS, PLAN, lambda share: None)
+    others = pseudo.cut_recordings(tone_model, record("others", 5)).usable
+    doubts = [doubt(tone_model, None, others)]
+    for state in one.states[: PLAN.rounds]:
+        bank = SpeakerBank(tone_model, create("input"))
+        bank.load(0, state)
+        doubts.append(doubt(tone_model, bank, others))
+    assert doubts == sorted(doubts, reverse=True)
+    assert [choice.steps for choice in one.seen] == [2, 4, 6, 6, 6]
+    assert [choice.strength for choice in one.seen] == [1.0, 1.0, 1.0, 0.7, 0.4]
+    assert fingerprint(tone_model.module) == before
+
+
+def test_no_row_learns_from_what_it_is_judged_on(tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    self_train(tone_model, [one], OPTIONS, PLAN, lambda share: None)
+    learned = {row: {id(e) for e in task.train} for row, task in zip(one.rows, one.tasks(), strict=True)}
+    assert all(id(example) not in learned[row] for row, example in one.tests())
+    assert sorted(id(example) for _, example in one.tests()) == sorted(learned[one.rows[-1]])
+
+
+def test_a_person_alone_learns_the_same_as_in_company(tone_model, ann, teacher, record):
+    alone, other, again = (
+        learner(tone_model, clips, teacher, name)
+        for name, clips in (("ann", ann), ("other", record("other", 4)), ("ann", ann))
+    )
+    self_train(tone_model, [alone], OPTIONS, PLAN, lambda share: None)
+    self_train(tone_model, [other, again], OPTIONS, PLAN, lambda share: None)
+    assert alone.seen == again.seen
+    for name, tensor in alone.states[2].items():
+        torch.testing.assert_close(tensor, again.states[2][name], rtol=0, atol=1e-4)
+        assert float(tensor.abs().max()) > 1e-3
+
+
+@pytest.fixture
+def work(tone_model, teacher):
+    check = RetentionCheck(tone_model, OPTIONS.training)
+    return untranscribed._Work(tone_model, teacher, OPTIONS, PLAN, None, check)
+
+
+def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(work, tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    missed = tuple(agreement(heard, "") for heard in one.heard)
+    found = tuple(agreement(heard, heard.text) for heard in one.heard)
+    one.seen = [
+        Choice(Setting("input"), steps, 1.0, 1.0, counts, ()) for steps, counts in ((1, missed), (2, found))
+    ]
+    one.states = [SpeakerBank(tone_model, create("input")).state(0) for _ in range(2)]
+    enrolled = untranscribed._finish(work, one, missed)
+    assert enrolled.state is one.states[1]
+    record = SpeakerRecord.from_json(replace(enrolled.record, version=1).to_json())
+    assert (record.decision, record.method, record.transcribed) == ("adapted", "input", False)
+    assert record.split["texts"] == []
+    assert not any(clip.fields["said"] in record.to_json() for clip in ann)
+    assert sorted(index for fold in record.split["folds"] for index in fold) == list(range(9))
+    assert record.gate["self_training"]["steps"] == PLAN.steps
+    assert 0 < record.gate["confidence_of_texts"] <= 1
+    assert "language model" in record.folds["reference"]
+    assert enrolled.as_dict()["transcribed"] is False
+    told = "misses 100.0% of the words that it hears with the language model before and 0.0% after"
+    assert told in enrolled.explanation
+    assert enrolled.explanation.count(". ") == 0
+
+
+def test_a_candidate_that_finds_fewer_is_refused(work, tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    missed = tuple(agreement(heard, "") for heard in one.heard)
+    found = tuple(agreement(heard, heard.text) for heard in one.heard)
+    one.seen, one.states = [Choice(Setting("input"), 1, 1.0, 1.0, missed, ())], [{}]
+    enrolled = untranscribed._finish(work, one, found[:4] + missed[4:])
+    assert (enrolled.record.decision, enrolled.record.method, enrolled.state) == ("source", "identity", {})
+    assert "no improvement" in enrolled.explanation
+
+
+def test_an_enrolment_with_texts_is_known_as_one(tone_model, speak):
+    (one,) = enroll(tone_model, {"bob": speak("bob", utterances=3)}, options=OPTIONS).speakers
+    assert one.record.transcribed
+    assert one.as_dict()["transcribed"] is True
+
+
+def test_the_source_is_kept_where_the_language_model_changes_nothing(tone_model, teacher, record):
+    clear = record("clear", 4, shift=0.0)
+    (one,) = enroll_untranscribed(tone_model, {"clear": clear}, decoder=teacher, options=OPTIONS).speakers
+    assert (one.record.decision, one.state) == ("source", {})
+    assert "teach nothing" in one.explanation
+
+
+def test_the_source_is_kept_and_stored_where_the_method_cannot_learn(tone_model, teacher, ann, store):
+    options = replace(OPTIONS, method="lowrank")  # its sites pass nothing on in the tone model
+    found = enroll_untranscribed(
+        tone_model, {"ann": ann}, decoder=teacher, options=options, plan=PLAN, store=store
+    )
+    assert found.speakers[0].record.decision == "source"
+    assert "no improvement" in found.speakers[0].explanation
+    stored = store.load("ann")
+    assert stored.tensors == {}
+    assert not stored.record.transcribed
+    assert stored.record.gate["tried"]["method"] == "lowrank"
+
+
+def test_unsure_words_are_no_ground_to_judge_by(tone_model, teacher, ann, monkeypatch):
+    monkeypatch.setattr(self_training, "UNSURE", 1.1)
+    (one,) = enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS).speakers
+    assert one.record.decision == "source"
+    assert "no word in these recordings is sure enough" in one.explanation
+
+
+def test_too_few_recordings_keep_the_source_and_say_so(tone_model, teacher, ann):
+    (one,) = enroll_untranscribed(tone_model, {"ann": ann[:2]}, decoder=teacher, options=OPTIONS).speakers
+    assert one.record.decision == "source"
+    assert "2 usable recordings are too few" in one.explanation
+
+
+def test_silence_and_missing_files_are_told_and_the_rest_is_used(tone_model, teacher, ann, tmp_path):
+    silent = Utterance(tmp_path / "silent.wav", None, "ann")
+    soundfile.write(silent.audio, torch.zeros(RATE).numpy(), RATE)
+    missing = Utterance(tmp_path / "missing.wav", None, "ann")
+    found = enroll_untranscribed(
+        tone_model, {"ann": [*ann[:2], silent, missing], "nobody": [silent]}, decoder=teacher, options=OPTIONS
+    )
+    assert [one.record.utterances for one in found.speakers] == [2]
+    assert {failure.item for failure in found.failed} == {str(silent.audio), str(missing.audio), "nobody"}
+
+
+def test_long_recordings_are_cut(tone_model, ann, tmp_path, monkeypatch):
+    path = tmp_path / "long.wav"
+    parts = [torch.from_numpy(soundfile.read(clip.audio, dtype="float32")[0]) for clip in ann]
+    soundfile.write(path, torch.cat(parts * 2).numpy(), RATE)
+    whole = soundfile.info(path).duration
+    monkeypatch.setattr(pseudo, "pieces", lambda *given: pieces(*given, everywhere))  # tones are no voice
+    found = pseudo.cut_recordings(tone_model, [Utterance(path)]).usable
+    assert len(found) > 1
+    assert max(one.seconds for one in found) <= 20.0
+    assert sum(one.seconds for one in found) == pytest.approx(whole, abs=1.0)
+    monkeypatch.setattr(pseudo, "pieces", lambda *given: [])
+    (failure,) = pseudo.cut_recordings(tone_model, [Utterance(path)]).failed
+    assert "nobody speaks" in failure.reason
+
+
+def test_what_was_learned_from_transcripts_is_not_replaced(tone_model, teacher, ann, store):
+    assert store_speaker(store, tone_model, "ann", "input").transcribed
+    found = enroll_untranscribed(
+        tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=PLAN, store=store
+    )
+    assert found.speakers == ()
+    assert "learned from transcripts and stays in use" in found.warnings[0]
+    assert store.versions("ann") == [1]
+
+
+def test_without_a_language_model_there_is_nothing_to_judge_by(tone_model, ann):
+    with pytest.raises(UsageError, match="comes without a language model"):
+        enroll_untranscribed(tone_model, {"ann": ann})
+    with pytest.raises(UsageError, match="needs beam search with a language model"):
+        enroll_untranscribed(tone_model, {"ann": ann}, decoder=Decoder(tone_model.tokens, 0.04))
+
+
+def test_words_count_by_their_confidence_and_unsure_or_added_ones_do_not():
+    heard = Heard((Word("ab", 0, 1, 0.9), Word("cde", 1, 2, 0.5), Word("e", 2, 3, 0.2), Word("da", 3, 4, 1.0)))
+    same = agreement(heard, "ab cde e da")
+    assert (same.errors, same.words, same.character_errors, same.characters) == (0, 24, 0, 53)
+    other = agreement(heard, "ab e d da bad")
+    assert (other.words, other.characters, other.insertions) == (24, 53, 0)
+    assert (other.errors, other.character_errors) == (5, 15)
+    assert agreement(heard, "").errors == 24
+    assert agreement(Heard(()), "ab").words == 0
+
+
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"steps": 0}, {"rate": 0.0}, {"share": 2.0}])
+def test_plans_that_cannot_be_are_refused(wrong):
+    with pytest.raises(UsageError):
+        SelfTraining(**wrong)
