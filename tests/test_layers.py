@@ -22,6 +22,7 @@ LAYERS = (
         "mel",
         "pipeline",
         "voice",
+        "pcm",
     },
     {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},

@@ -11,6 +11,7 @@ from asradapt.enrolment.training import TrainingOptions
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval
 from asradapt.store import SpeakerRecord
+from asradapt.store.kept import Kept
 from asradapt.types import Failure
 
 
@@ -91,6 +92,9 @@ class Enrolled:
         interval: Paired bootstrap of after minus before, in words.
         explanation: The gate's decision in one plain sentence.
         wall_seconds: Computing time; in a job of many, the job's time divided by the speakers in it.
+        stays: The earlier version that stays in use, because this enrolment is not better; 0 for none.
+        start: What training began with, in a plain sentence; empty where there was nothing before.
+        kept: The recordings that are kept with the speaker; None without agreement.
     """
 
     record: SpeakerRecord
@@ -100,6 +104,9 @@ class Enrolled:
     interval: Interval
     explanation: str
     wall_seconds: float
+    stays: int = 0
+    start: str = ""
+    kept: Kept | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The person as an entry of `enroll --json`."""
@@ -118,6 +125,9 @@ class Enrolled:
             "wall_seconds": self.wall_seconds,
             "explanation": self.explanation,
             "version": self.record.version,
+            "stays": self.stays or None,
+            "start": self.start,
+            "kept_audio": self.kept.as_dict() if self.kept else None,
         }
 
 
