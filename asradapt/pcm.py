@@ -17,7 +17,8 @@ FULL_SCALE = 32_768.0
 def to_integers(samples: npt.NDArray[np.float32]) -> Integers:
     """Samples (T,) in [-1, 1] as 16-bit integers; exact for what was read from 16-bit audio."""
     scaled = np.rint(samples * np.float32(FULL_SCALE))
-    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+    whole: Integers = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+    return whole
 
 
 def to_samples(integers: Integers) -> npt.NDArray[np.float32]:

@@ -30,6 +30,9 @@ LAYERS = (
     {
         "budget",
         "transcript",
+        "transcript_files",
+        "corrections",
+        "correcting",
         "transcriber",
         "evaluation",
         "comparison",

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from asradapt.enrolment import Enrolled, Enrolment
     from asradapt.store import SpeakerStore
 
+keep_audio_option = click.option(
+    "--keep-audio",
+    is_flag=True,
+    help="The person agrees that recordings are kept in the store, now and later (see speakers forget-audio).",
+)
+
 People = dict[str, list[Utterance]]
 
 
@@ -77,7 +83,7 @@ def _gather(
     return ({speaker: own} if own else {}), failed, warnings
 
 
-def _require_writable(store: SpeakerStore) -> None:
+def require_writable(store: SpeakerStore) -> None:
     """Find out before the work, not after it, that the result cannot be stored.
 
     Raises:
@@ -96,15 +102,30 @@ def _require_writable(store: SpeakerStore) -> None:
 def _line(one: Enrolled) -> str:
     record = one.record
     label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
+    if one.stays:
+        label = f"version {one.stays} stays"
     return (
         f"{record.speaker}: {record.utterances} recordings, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
         f"to enrol [{label}]\n  {one.explanation}"
     )
 
 
+def tell_one(one: Enrolled) -> None:
+    """Print the outcome for one person, and which of their recordings are kept."""
+    say(_line(one))
+    if one.start:
+        say(f"  {one.start}")
+    if one.kept:
+        count, minutes = len(one.kept.recordings), one.kept.seconds / 60
+        say(
+            f"  audio is kept: {count} recordings, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in the speaker's "
+            "folder `recordings`; `asradapt speakers forget-audio` deletes them"
+        )
+
+
 def _print(result: Enrolment) -> None:
     for one in result.speakers:
-        say(_line(one))
+        tell_one(one)
     if len(result.speakers) > 1:
         adapted = sum(one.record.decision == "adapted" for one in result.speakers)
         kept = len(result.speakers) - adapted
@@ -129,6 +150,10 @@ def _print(result: Enrolment) -> None:
 @click.option(
     "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
 )
+@keep_audio_option
+@click.option(
+    "--fresh", is_flag=True, help="Enrol from the source and these recordings alone, whatever was there before."
+)
 @store_option
 @model_options
 @seed_option
@@ -142,6 +167,8 @@ def enroll(
     method: str,
     folds: int,
     speakers_at_once: int,
+    keep_audio: bool,
+    fresh: bool,
     store_path: Path | None,
     model: str,
     device: str,
@@ -153,7 +180,8 @@ def enroll(
     AUDIO is files and folders, with a .txt of the same name beside each file; or give a manifest.
 
     The adaptation is kept only if recordings it was not trained on come out better; otherwise the source
-    model is kept for this speaker, and that is a success too.
+    model is kept for this speaker, and that is a success too. Who is enrolled already is enrolled further: from
+    the recordings that were kept, or from the version in use, which is replaced only by one that is not worse.
     """
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody)
     from asradapt.adaptation import create
@@ -167,9 +195,11 @@ def enroll(
     result = Enrolment((), (), ())
     if people:
         source = open_model(model, device)
-        _require_writable(store)
+        require_writable(store)
         with progress() as bar:
-            result = enroll_people(source, people, options=options, store=store, progress=bar)
+            result = enroll_people(
+                source, people, options=options, store=store, progress=bar, keep_audio=keep_audio, fresh=fresh
+            )
     failed += result.failed
     warnings += result.warnings
     if as_json:

@@ -178,8 +178,12 @@ def make_record(model: SourceModel, judged: Judged, options: EnrolmentOptions) -
             "chance": verdict.chance if verdict else None,
             "tried": tried,
         }
-        | ({"current": judged.comparison.as_dict()} if judged.comparison else {}),
+        | _beside(judged),
     )
+
+
+def _beside(judged: Judged) -> dict[str, object]:
+    return {"current": judged.comparison.as_dict()} if judged.comparison else {}
 
 
 def explain(judged: Judged, options: EnrolmentOptions) -> str:
