@@ -1,4 +1,4 @@
-"""Corrected transcripts as enrolment utterances: the audio is found, checked, and cut into the corrected stretches."""
+"""Corrected transcripts as enrolment utterances: the audio is found, checked, and cut."""
 
 from __future__ import annotations
 

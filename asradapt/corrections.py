@@ -87,8 +87,8 @@ def _checked(one: Correction) -> Correction:
     """Refuse a change that cannot be learned from because its stretch is too long."""
     if one.edited and one.end - one.start > LONGEST_SECONDS:
         raise TextError(
-            f"the change from {one.start:.1f} to {one.end:.1f} s is in a stretch of more than {LONGEST_SECONDS:g} s: "
-            "change the text of its segments instead of the whole"
+            f"the change from {one.start:.1f} to {one.end:.1f} s is in a stretch of more than {LONGEST_SECONDS:g} "
+            "s: change the text of its segments instead of the whole"
         )
     return one
 

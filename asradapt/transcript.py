@@ -112,7 +112,7 @@ class Transcript:
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """One file that was read: its segments, who speaks, where the segments begin, the speaker's phrases, digest."""
+    """One file that was read: its segments, who speaks, where they begin, the speaker's phrases, the digest."""
 
     utterance: Utterance
     pieces: list[npt.NDArray[np.float32]]

@@ -26,6 +26,7 @@ from asradapt.types import Failure
 if TYPE_CHECKING:
     from asradapt.correcting import Found
     from asradapt.enrolment import Enrolled
+    from asradapt.store import SpeakerStore
 
 
 def _nothing(found: Found, confirmed: bool) -> str:
@@ -80,7 +81,8 @@ def correct(
     from asradapt.correcting import cut, find_corrections
 
     found = find_corrections(written, speaker, confirmed=confirmed)
-    failed, warnings, one = [*unread, *found.failed], [], None
+    failed, one = [*unread, *found.failed], None
+    warnings: list[str] = []
     if found.work:
         from asradapt.enrolment import EnrolmentOptions, enroll
 
@@ -103,7 +105,7 @@ def correct(
             failed += result.failed
             warnings += result.warnings
             one = next(iter(result.speakers), None)
-    _show(speaker, found, one, failed, warnings, confirmed=confirmed, as_json=as_json)
+    _show(speaker, store, found, one, failed, warnings, confirmed=confirmed, as_json=as_json)
     report_problems(warnings, failed)
     if one:
         note(f"stored in {store.root}")
@@ -112,6 +114,7 @@ def correct(
 
 def _show(
     speaker: str,
+    store: SpeakerStore,
     found: Found,
     one: Enrolled | None,
     failed: list[Failure],
@@ -137,6 +140,6 @@ def _show(
     elif one:
         said = f" and {found.confirmed} confirmed" if found.confirmed else ""
         say(f"{found.edited} corrected{said} segments found in {found.transcripts} transcripts")
-        tell_one(one)
+        tell_one(one, store)
     elif message:
         say(message)

@@ -110,22 +110,22 @@ def _line(one: Enrolled) -> str:
     )
 
 
-def tell_one(one: Enrolled) -> None:
-    """Print the outcome for one person, and which of their recordings are kept."""
+def tell_one(one: Enrolled, store: SpeakerStore) -> None:
+    """Print the outcome for one person, and which of their recordings are kept where."""
     say(_line(one))
     if one.start:
         say(f"  {one.start}")
     if one.kept:
         count, minutes = len(one.kept.recordings), one.kept.seconds / 60
         say(
-            f"  audio is kept: {count} recordings, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in the speaker's "
-            "folder `recordings`; `asradapt speakers forget-audio` deletes them"
+            f"  audio is kept: {count} recordings, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
+            f"{store.recordings(one.record.speaker).path}; `asradapt speakers forget-audio` deletes them"
         )
 
 
-def _print(result: Enrolment) -> None:
+def _print(result: Enrolment, store: SpeakerStore) -> None:
     for one in result.speakers:
-        tell_one(one)
+        tell_one(one, store)
     if len(result.speakers) > 1:
         adapted = sum(one.record.decision == "adapted" for one in result.speakers)
         kept = len(result.speakers) - adapted
@@ -206,7 +206,7 @@ def enroll(
         entries = [one.as_dict() for one in result.speakers]
         print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": warnings})
     else:
-        _print(result)
+        _print(result, store)
     report_problems(warnings, failed)
     note(f"stored in {store.root}" if result.speakers else "nobody was enrolled")
     return 1 if failed else 0
