@@ -121,11 +121,7 @@ class Recordings:
         with self.alone("keep recordings"):
             before = self.kept()
             found = {one.digest: one for one in before.recordings}
-            if len(found.keys() | {one.digest for one in new}) > MOST_RECORDINGS:
-                raise StoreError(
-                    f"more than {MOST_RECORDINGS} recordings are too many to keep for a speaker; forget them "
-                    "with `asradapt speakers forget-audio` or enrol without --keep-audio"
-                )
+            self.require_room(new)
             now = datetime.now(UTC).isoformat(timespec="seconds")
             self.path.mkdir(exist_ok=True)
             self.temporary.mkdir(parents=True, exist_ok=True)
@@ -138,6 +134,19 @@ class Recordings:
             finally:
                 self._drop_strangers()
         return kept
+
+    def require_room(self, new: Sequence[NewRecording]) -> None:
+        """Refuses recordings that would be too many beside those that are kept.
+
+        Raises:
+            StoreError: They are too many.
+        """
+        held = {one.digest for one in self.kept().recordings}
+        if len(held | {one.digest for one in new}) > MOST_RECORDINGS:
+            raise StoreError(
+                f"more than {MOST_RECORDINGS} recordings are too many to keep for a speaker; forget them "
+                "with `asradapt speakers forget-audio` or enrol without --keep-audio"
+            )
 
     def forget(self) -> Kept:
         """Deletes all recordings and the agreement.
@@ -152,7 +161,12 @@ class Recordings:
             if not self.path.exists():
                 return before
             taken = take_out(self.path, self.temporary)
+        try:
             shutil.rmtree(taken)
+        except OSError as error:
+            raise StoreError(
+                f"the recordings are taken out of the store, but files remain in {taken} ({error.strerror}); delete it"
+            ) from error
         return before
 
     def _write(self, one: NewRecording, now: str) -> KeptRecording:

@@ -246,6 +246,8 @@ class SpeakerStore:
             )
         held = self.vocabulary(record.speaker) if phrases and record.speaker in self else ()
         checked([*held, *phrases])  # before anything is stored: too many refuse the whole
+        if recordings and record.speaker in self:
+            self.recordings(record.speaker).require_room(recordings)
         stored = self._add(record, data)
         if phrases:
             self.change_vocabulary(stored.speaker, lambda known: [*known, *phrases])
