@@ -165,7 +165,7 @@ class Recordings:
             shutil.rmtree(taken)
         except OSError as error:
             raise StoreError(
-                f"the recordings are taken out of the store, but files remain in {taken} ({error.strerror}); delete it"
+                f"the recordings are forgotten, but files remain in {taken} ({error.strerror}); delete it"
             ) from error
         return before
 

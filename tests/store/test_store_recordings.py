@@ -157,3 +157,16 @@ def test_archives_that_want_to_do_harm_are_refused(
     with pytest.raises(StoreError, match=said):
         other.import_(path)
     assert not other.root.exists()
+
+
+def test_an_import_with_too_many_recordings_stores_nothing(
+    ann: SpeakerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ann.export("ann", tmp_path / "ann.zip", with_audio=True)
+    ann.recordings("ann").forget()
+    ann.recordings("ann").add([noise(3)])
+    monkeypatch.setattr("asradapt.store.recordings.MOST_RECORDINGS", 2)
+    with pytest.raises(StoreError, match="too many"):
+        ann.import_(path, force=True)
+    assert ann.versions("ann") == [1]
+    assert len(ann.recordings("ann").kept().recordings) == 1
