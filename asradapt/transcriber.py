@@ -22,6 +22,7 @@ from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, joined
 from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
 from asradapt.models.base import SourceModel
+from asradapt.pcm import digest
 from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
 from asradapt.test_time import adapted_logits
@@ -122,7 +123,9 @@ class Transcriber:
             found = self.heard(window.loaded, progress=progress)
             for one, heard in zip(window.loaded, found, strict=True):
                 adapted = one.member.method != IDENTITY
-                yield Transcript(one.utterance, heard.text, one.seconds, adapted, heard.words, heard.confidence)
+                parts = one.segments(heard.words, self.model.sample_rate)
+                text, sure = heard.text, heard.confidence
+                yield Transcript(one.utterance, text, one.seconds, adapted, heard.words, sure, parts, one.digest)
 
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
         """Read files in windows of bounded length; what cannot be read is in the window's `failed`.
@@ -218,7 +221,8 @@ class Transcriber:
         starts = tuple(piece.start / recording.sample_rate for piece in found)
         phrases = self.phrases(utterance.speaker) if with_phrases else ()
         samples = [piece.samples for piece in found]
-        return Loaded(utterance, samples, recording.seconds, member, starts, phrases), recording.warnings
+        known = digest(recording.samples)
+        return Loaded(utterance, samples, recording.seconds, member, starts, phrases, known), recording.warnings
 
     def phrases(self, speaker: str | None) -> tuple[str, ...]:
         """What a speaker's vocabulary holds, read once; nothing for greedy decoding or who is not enrolled."""

@@ -5,6 +5,8 @@ Letters: T samples.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,6 +41,40 @@ class TranscriberOptions:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """A stretch of the audio that was recognised by itself.
+
+    Attributes:
+        start: Seconds from the beginning of the audio.
+        end: Seconds; after `start`.
+        text: What was heard in it.
+    """
+
+    start: float
+    end: float
+    text: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The segment as JSON holds it: `text` is for people to correct, `recognised` stays as it is."""
+        times = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        return {**times, "text": self.text, "recognised": self.text}
+
+
+def segments_of(words: Sequence[Word], places: Sequence[tuple[float, float]]) -> tuple[Segment, ...]:
+    """The words by the stretch in which they were heard.
+
+    Args:
+        words: Words in the order of time.
+        places: Begin and end of every stretch in seconds, in the order of time.
+    """
+    starts = [start for start, _ in places]
+    texts: list[list[str]] = [[] for _ in places]
+    for word in words:
+        texts[max(0, bisect_right(starts, word.start + 1e-6) - 1)].append(word.text)
+    return tuple(Segment(*place, " ".join(text)) for place, text in zip(places, texts, strict=True))
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The text of one file.
 
@@ -49,6 +85,8 @@ class Transcript:
         adapted: Whether an adaptation of the speaker was applied.
         words: The words of the text with their times and confidence.
         confidence: The share of the words that is expected to be right.
+        segments: The stretches of the audio that were recognised, silence left out.
+        digest: sha256 of the samples that were read (`pcm.digest`).
     """
 
     utterance: Utterance
@@ -57,6 +95,8 @@ class Transcript:
     adapted: bool
     words: tuple[Word, ...] = ()
     confidence: float = 1.0
+    segments: tuple[Segment, ...] = ()
+    digest: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """The transcript as an entry of `transcribe --json`."""
@@ -64,16 +104,19 @@ class Transcript:
             "audio": str(self.utterance.audio),
             "speaker": self.utterance.speaker,
             "text": self.text,
+            "recognised": self.text,
             "seconds": round(self.seconds, 3),
             "adapted": self.adapted,
             "confidence": round(self.confidence, 4),
+            "segments": [segment.as_dict() for segment in self.segments],
             "words": [word.as_dict() for word in self.words],
+            "sha256": self.digest,
         }
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """One file that was read: its segments, who speaks, where the segments begin, and the speaker's phrases."""
+    """One file that was read: its segments, who speaks, where they begin, the speaker's phrases, the digest."""
 
     utterance: Utterance
     pieces: list[npt.NDArray[np.float32]]
@@ -81,6 +124,14 @@ class Loaded:
     member: Member
     starts: tuple[float, ...] = ()
     phrases: tuple[str, ...] = ()
+    digest: str = ""
+
+    def segments(self, words: Sequence[Word], sample_rate: int) -> tuple[Segment, ...]:
+        """The words that were heard, by segment."""
+        starts = self.starts or (0.0,) * len(self.pieces)
+        lengths = [len(piece) / sample_rate for piece in self.pieces]
+        places = [(s, min(self.seconds, s + length)) for s, length in zip(starts, lengths, strict=True)]
+        return segments_of(words, places)
 
 
 @dataclass

@@ -22,6 +22,7 @@ LAYERS = (
         "mel",
         "pipeline",
         "voice",
+        "pcm",
     },
     {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
@@ -29,6 +30,9 @@ LAYERS = (
     {
         "budget",
         "transcript",
+        "transcript_files",
+        "corrections",
+        "correcting",
         "transcriber",
         "evaluation",
         "comparison",

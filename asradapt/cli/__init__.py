@@ -16,6 +16,7 @@ import click
 from asradapt import __version__
 from asradapt.cli.check import check
 from asradapt.cli.common import help_without_command, note, print_json
+from asradapt.cli.correct import correct
 from asradapt.cli.curve import curve
 from asradapt.cli.demo import demo
 from asradapt.cli.enroll import enroll
@@ -49,6 +50,7 @@ def cli(context: click.Context) -> int:
 for _command in (
     enroll,
     transcribe,
+    correct,
     evaluate,
     curve,
     check,

@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from asradapt.models.source import ConformerSource
     from asradapt.store import SpeakerStore
 
+keep_audio_option = click.option(
+    "--keep-audio",
+    is_flag=True,
+    help="The person agrees that recordings are kept in the store, now and later (see speakers forget-audio).",
+)
+
 People = dict[str, list[Utterance]]
 
 
@@ -88,7 +94,7 @@ def _gather(
     return ({speaker: own} if own else {}), failed, warnings
 
 
-def _require_writable(store: SpeakerStore) -> None:
+def require_writable(store: SpeakerStore) -> None:
     """Find out before the work, not after it, that the result cannot be stored.
 
     Raises:
@@ -122,6 +128,8 @@ def _teacher(source: ConformerSource, lm: str | None) -> Decoder:
 def _line(one: Enrolled) -> str:
     record = one.record
     label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
+    if one.stays:
+        label = f"version {one.stays} stays"
     lines = [
         f"{record.speaker}: {record.utterances} recordings, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
         f"to enrol [{label}]",
@@ -135,9 +143,22 @@ def _line(one: Enrolled) -> str:
     return "\n  ".join([*lines, *(f"note: {remark}" for remark in one.remarks)])
 
 
-def _print(result: Enrolment) -> None:
+def tell_one(one: Enrolled, store: SpeakerStore) -> None:
+    """Print the outcome for one person, and which of their recordings are kept where."""
+    say(_line(one))
+    if one.start:
+        say(f"  {one.start}")
+    if one.kept:
+        count, minutes = len(one.kept.recordings), one.kept.seconds / 60
+        say(
+            f"  audio is kept: {count} recordings, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
+            f"{store.recordings(one.record.speaker).path}; `asradapt speakers forget-audio` deletes them"
+        )
+
+
+def _print(result: Enrolment, store: SpeakerStore) -> None:
     for one in result.speakers:
-        say(_line(one))
+        tell_one(one, store)
     if len(result.speakers) > 1:
         adapted = sum(one.record.decision == "adapted" for one in result.speakers)
         kept = len(result.speakers) - adapted
@@ -181,6 +202,10 @@ def _print(result: Enrolment) -> None:
 @click.option(
     "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
 )
+@keep_audio_option
+@click.option(
+    "--fresh", is_flag=True, help="Enrol from the source and these recordings alone, whatever was there before."
+)
 @store_option
 @model_options
 @seed_option
@@ -198,6 +223,8 @@ def enroll(
     lm: str | None,
     folds: int,
     speakers_at_once: int,
+    keep_audio: bool,
+    fresh: bool,
     store_path: Path | None,
     model: str,
     device: str,
@@ -214,12 +241,15 @@ def enroll(
     and named.
 
     The adaptation is kept only if recordings it was not trained on come out better; otherwise the source
-    model is kept for this speaker, and that is a success too.
+    model is kept for this speaker, and that is a success too. Who is enrolled already is enrolled further: from
+    the recordings that were kept, or from the version in use, which is replaced only by one that is not worse.
     """
     if lm and not untranscribed:
         raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
     if untranscribed and budget is not None:
         raise UsageError("--budget leaves out settings of an enrolment with texts; --untranscribed has only one")
+    if untranscribed and (keep_audio or fresh):
+        raise UsageError("--keep-audio and --fresh belong to recordings with texts; leave out --untranscribed")
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.adaptation import create
     from asradapt.enrolment import Enrolment, EnrolmentOptions, enroll_untranscribed
@@ -240,21 +270,23 @@ def enroll(
     if people and not (strict and failed):
         source = open_model(model, device)
         teacher = _teacher(source, lm) if untranscribed else None
-        _require_writable(store)
+        require_writable(store)
         with progress() as bar:
             if teacher:
                 result = enroll_untranscribed(
                     source, people, decoder=teacher, options=options, store=store, progress=bar
                 )
             else:
-                result = enroll_people(source, people, options=options, store=store, progress=bar)
+                result = enroll_people(
+                    source, people, options=options, store=store, progress=bar, keep_audio=keep_audio, fresh=fresh
+                )
     failed += result.failed
     warnings += result.warnings
     if as_json:
         entries = [one.as_dict() for one in result.speakers]
         print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": warnings})
     else:
-        _print(result)
+        _print(result, store)
     report_problems(warnings, failed)
     note(f"stored in {store.root}" if result.speakers else "nobody was enrolled")
     return 1 if failed else 0

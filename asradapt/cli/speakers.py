@@ -25,6 +25,7 @@ from asradapt.types import Failure
 
 if TYPE_CHECKING:
     from asradapt.store import SpeakerRecord
+    from asradapt.store.kept import Kept
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...")
@@ -100,8 +101,10 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     store = open_store(store_path)
     record = store.record(speaker, version)
     versions = store.versions(speaker)
+    shelf = store.recordings(speaker)
+    kept = shelf.kept()
     if as_json:
-        print_json(asdict(record) | {"versions": versions})
+        print_json(asdict(record) | {"versions": versions, "kept_audio": kept.as_dict()})
         return 0
     say(f"speaker     {record.speaker}")
     say(f"decision    {'adapted by ' + record.method if record.decision == 'adapted' else 'source kept'}")
@@ -118,8 +121,17 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
             "folds       not measured: too few recordings"
             + ("" if record.transcribed else ", or nothing to learn")
         )
+    say(f"audio       {_audio(kept, shelf.path)}")
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")
     return 0
+
+
+def _audio(kept: Kept, folder: Path) -> str:
+    """What is kept of the recordings, in words."""
+    if not kept.agreed:
+        return "none is kept"
+    size = f"{len(kept.recordings)} recordings, {kept.seconds / 60:.1f} min, {kept.bytes} bytes"
+    return f"{size} kept in {folder}, agreed {kept.agreed}"
 
 
 def _confirmed(question: str) -> bool:
@@ -157,6 +169,28 @@ def remove(speaker: str, yes: bool, store_path: Path | None, as_json: bool) -> i
     return 0
 
 
+@speakers.command("forget-audio")
+@click.argument("speaker")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+@json_option
+def forget_audio(speaker: str, yes: bool, store_path: Path | None, as_json: bool) -> int:
+    """Delete the kept recordings of a speaker for good.
+
+    The agreement to keep recordings ends with it; the adaptations stay as they are.
+    """
+    shelf = open_store(store_path).recordings(speaker)
+    if not yes and not _confirmed(f"Delete the kept recordings of {speaker}?"):
+        raise StoreError(f"the recordings of {speaker} are not deleted")
+    kept = shelf.forget()
+    if as_json:
+        print_json({"speaker": speaker, "forgotten": kept.as_dict()})
+    else:
+        count, minutes = len(kept.recordings), kept.seconds / 60
+        say(f"{speaker}: {count} recordings ({minutes:.1f} min) deleted; later ones are not kept")
+    return 0
+
+
 @speakers.command()
 @click.argument("speaker")
 @click.option("--to", type=int, help="Which version  [default: the one before the current]")
@@ -176,14 +210,16 @@ def rollback(speaker: str, to: int | None, store_path: Path | None, as_json: boo
 @click.argument("speaker")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--with-audio", is_flag=True, help="Put the kept recordings into FILE too.")
 @store_option
 @json_option
-def export(speaker: str, file: Path, force: bool, store_path: Path | None, as_json: bool) -> int:
+def export(speaker: str, file: Path, force: bool, with_audio: bool, store_path: Path | None, as_json: bool) -> int:
     """Write one speaker to a file.
 
-    FILE becomes a zip archive with the current version of SPEAKER: no audio, but the enrolment texts.
+    FILE becomes a zip archive with the current version of SPEAKER: no audio unless --with-audio, but the enrolment
+    texts.
     """
-    path = open_store(store_path).export(speaker, file, force=force)
+    path = open_store(store_path).export(speaker, file, force=force, with_audio=with_audio)
     if as_json:
         print_json({"speaker": speaker, "file": str(path), "bytes": path.stat().st_size})
     else:

@@ -12,12 +12,15 @@ from torch import Tensor
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.clock import Clock
+from asradapt.enrolment.compare import Comparison, compare
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed, split_folds
 from asradapt.enrolment.forecast import Accepted, foretell
 from asradapt.enrolment.gate import Verdict, decide
+from asradapt.enrolment.keeping import keep_recordings
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.outlook import refusals, with_outlook
+from asradapt.enrolment.past import Past, begin, load_starts, look_back, split_of, with_kept
 from asradapt.enrolment.retention import Retention, RetentionCheck
 from asradapt.enrolment.screening import Screening, screen
 from asradapt.enrolment.selection import Choice, Person, cross_validate, portions
@@ -44,15 +47,21 @@ def auto_settings(seconds: float) -> tuple[Setting, ...]:
     return next(settings for least, settings in reversed(AUTO_SETTINGS) if seconds >= least)
 
 
-def make_person(name: str, examples: Sequence[Example], options: EnrolmentOptions) -> Person:
-    """A person with folds and candidates."""
+def make_person(
+    name: str, examples: Sequence[Example], options: EnrolmentOptions, past: Past | None = None
+) -> Person:
+    """A person with folds and candidates; one who goes on from a version goes on with its method."""
+    past = past or Past()
+    start = begin(past, examples, options.method, options.method_options)
     seed = speaker_seed(options.seed, name)
     folds = split_folds([example.text for example in examples], options.folds, seed)
-    if options.method == "auto":
+    if options.method == "auto" and start.version and past.current:
+        settings: tuple[Setting, ...] = (Setting(past.current.record.method),)
+    elif options.method == "auto":
         settings = auto_settings(sum(example.seconds for example in examples))
     else:
         settings = tuple(Setting(options.method, rate) for rate in options.rates)
-    return Person(name, tuple(examples), tuple(map(tuple, folds)), seed, settings)
+    return Person(name, tuple(examples), tuple(map(tuple, folds)), seed, settings, past, start)
 
 
 def source_counts(
@@ -98,6 +107,7 @@ def fit_final(
         chosen = [(p, c) for p, c in zip(people, choices, strict=True) if c.setting.method == method]
         methods = create(method, options.method_options)
         bank = SpeakerBank(model, methods, speakers=len(chosen), seed=options.seed)
+        load_starts(bank, ((row, person.start.state) for row, (person, _) in enumerate(chosen)))
         tasks = [Task(person.examples, choice.setting.rate, person.seed) for person, choice in chosen]
         steps = [_final_steps(person, choice, options) for person, choice in chosen]
         train(Trainer(model, bank, tasks, options.training), steps, advance)
@@ -116,11 +126,13 @@ class Judged:
     before: tuple[ErrorCounts, ...]
     choice: Choice | None
     verdict: Verdict | None
+    comparison: Comparison | None = None
 
     @property
     def accepted(self) -> bool:
         """Whether the adaptation is to be used."""
-        return self.verdict is not None and self.verdict.accepted
+        better = self.verdict is not None and self.verdict.accepted
+        return better and (self.comparison is None or self.comparison.accepted)
 
     @property
     def after(self) -> tuple[ErrorCounts, ...]:
@@ -146,7 +158,8 @@ def judge(
     for person, counts in zip(people, before, strict=True):
         one = by_name.get(person.name)
         verdict = decide(counts, one.counts, confidence=options.confidence, seed=person.seed) if one else None
-        judged.append(Judged(person, counts, one.choice if one else None, verdict))
+        beside = compare(model, person, verdict, options) if verdict else None
+        judged.append(Judged(person, counts, one.choice if one else None, verdict, beside))
     return judged
 
 
@@ -166,7 +179,7 @@ def make_record(
         source={"name": model.name, "fingerprint": model.fingerprint},
         utterances=len(person.examples),
         seconds=round(person.seconds, 3),
-        split={"folds": [list(fold) for fold in person.folds], "texts": [e.text for e in person.examples]},
+        split=split_of(person.examples, person.folds, person.past, person.start),
         seed=options.seed,
         folds={
             "before": total(judged.before).as_dict(),
@@ -181,12 +194,20 @@ def make_record(
             "chance": verdict.chance if verdict else None,
             "tried": tried,
             "retention": retention.as_dict() if retention else None,
-        },
+        }
+        | _beside(judged),
     )
+
+
+def _beside(judged: Judged) -> dict[str, object]:
+    return {"current": judged.comparison.as_dict()} if judged.comparison else {}
 
 
 def explain(judged: Judged, options: EnrolmentOptions) -> str:
     """The outcome in one plain sentence."""
+    if judged.verdict and judged.comparison and judged.verdict.accepted:
+        beside = judged.comparison.explanation
+        return f"{judged.verdict.explanation}; {beside}" if judged.accepted else beside
     if judged.verdict:
         return judged.verdict.explanation
     count = len(judged.person.examples)
@@ -217,8 +238,8 @@ def finish(
         record = make_record(model, one, retention, options)
         interval = one.verdict.words if one.verdict else Interval(0.0, None, None, 0.95, None)
         before, after = total(one.before), total(one.after)
-        explanation = explain(one, options)
-        enrolled.append(Enrolled(record, state, before, after, interval, explanation, wall, retention))
+        said, start = explain(one, options), one.person.start.said
+        enrolled.append(Enrolled(record, state, before, after, interval, said, wall, retention, start=start))
     return enrolled
 
 
@@ -240,7 +261,7 @@ def stands(one: Enrolled, version: int) -> Enrolled:
         f"{one.explanation}. The adaptation of version {version} stays in use; `asradapt speakers remove {name}` "
         "goes back to the source"
     )
-    return replace(one, record=replace(one.record, version=version), explanation=explanation)
+    return replace(one, record=replace(one.record, version=version), explanation=explanation, stays=version)
 
 
 def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure]) -> list[Enrolled]:
@@ -266,6 +287,21 @@ def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure
     if errors and not kept:
         raise errors[0]
     return kept
+
+
+def with_audio(
+    store: SpeakerStore,
+    model: SourceModel,
+    people: Sequence[Person],
+    enrolled: Sequence[Enrolled],
+    agree: bool,
+    failed: list[Failure],
+) -> list[Enrolled]:
+    """Keep the recordings of those who agree; what is kept is noted with each."""
+    stored = {one.record.speaker for one in enrolled}
+    examples = {person.name: person.examples for person in people if person.name in stored}
+    kept = keep_recordings(store, examples, model.sample_rate, agree=agree, failed=failed)
+    return [replace(one, kept=kept.get(one.record.speaker)) for one in enrolled]
 
 
 def groups(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -302,18 +338,22 @@ def gather(
     model: SourceModel,
     speakers: Mapping[str, Sequence[Utterance]],
     options: EnrolmentOptions,
+    store: SpeakerStore | None,
     failed: list[Failure],
     warnings: list[str],
     screened: dict[str, Screening],
 ) -> Iterator[Person]:
-    """Read and check the recordings of a job's people; who has no usable one goes to `failed`."""
+    """Read and check the recordings of a job's people, and those of before; without a new one: to `failed`."""
     for name, utterances in speakers.items():
-        examples = prepare_examples(model, utterances)
+        examples, past = prepare_examples(model, utterances), look_back(model, store, name)
+        able = bool(examples.usable)
+        if able:
+            examples = with_kept(model, past, examples)
         failed += examples.failed
         warnings += examples.warnings
-        if examples.usable:
+        if able:
             screened[name] = screen(model, examples.usable, options.training)
-            yield make_person(name, screened[name].kept, options)
+            yield make_person(name, screened[name].kept, options, past)
         else:
             failed.append(Failure(name, "no usable recording; this person was not enrolled"))
 
@@ -325,6 +365,8 @@ def enroll(
     options: EnrolmentOptions | None = None,
     store: SpeakerStore | None = None,
     progress: Progress | None = None,
+    keep_audio: bool = False,
+    fresh: bool = False,
 ) -> Enrolment:
     """Enrol people: cross-validate, gate, fit and store an adaptation for each, many in one batched job.
 
@@ -333,8 +375,11 @@ def enroll(
         speakers: Recordings with texts, by speaker name.
         options: How to enrol.
         store: Where to keep the result; None keeps nothing. Each person is stored whole or not at all, as
-            soon as their job is done.
+            soon as their job is done. Who is in it is enrolled further: from the recordings kept there, or
+            from the current version, which is replaced only by one that is not worse.
         progress: Called with what is being done and the share of the whole that is done.
+        keep_audio: Whether these people agree that their recordings are kept in the store.
+        fresh: Enrol from the source and these recordings alone, whatever is stored.
 
     Returns:
         Everybody, with unusable recordings in `failed`; a person without any usable recording is in `failed` only.
@@ -363,10 +408,15 @@ def enroll(
 
         tell("reading", 0.0)
         began = time.monotonic()
+        before = None if fresh else store
         screened: dict[str, Screening] = {}
-        people = list(gather(model, {name: names[name] for name in job}, options, failed, warnings, screened))
+        own = {name: names[name] for name in job}
+        people = list(gather(model, own, options, before, failed, warnings, screened))
         if people:
             finished = run_job(model, people, screened, options, tell, began)
-            done += keep(store, finished, failed) if store is not None else finished
+            if store is not None:
+                finished = keep(store, finished, failed)
+                finished = with_audio(store, model, people, finished, keep_audio, failed)
+            done += finished
         tell("done", 1.0)
     return Enrolment(tuple(done), tuple(failed), tuple(warnings))

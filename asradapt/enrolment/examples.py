@@ -5,7 +5,6 @@ Letters: F frames, M mel bands.
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from asradapt.audio import load_audio
+from asradapt.enrolment.held import recording_of
 from asradapt.errors import AudioError, InputError, TextError
 from asradapt.models.base import SourceModel
+from asradapt.pcm import digest
 from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.recordings.quality import Quality, measure_quality
 from asradapt.scoring import normalize
@@ -94,7 +94,7 @@ def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, 
         InputError: If the recording or its text cannot be used for enrolment; says why.
     """
     text, target = encode_text(utterance.text, model.tokens)
-    recording = load_audio(utterance.audio, model.sample_rate, max_seconds=LONGEST_SECONDS)
+    recording = recording_of(utterance, model.sample_rate, LONGEST_SECONDS)
     if recording.silent:
         raise AudioError("the recording is silent; record it again")
     if not SHORTEST_SECONDS <= recording.seconds <= LONGEST_SECONDS:
@@ -111,11 +111,11 @@ def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, 
             f"the text has {len(target)} characters, too many for {recording.seconds:.1f} s of audio; "
             "does it belong to this recording?"
         )
-    digest = hashlib.sha256(recording.samples.tobytes()).hexdigest()
     kept = features[0, : int(frames[0])]
     quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
     bands = spectrum(recording.samples, model.sample_rate)
-    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, digest, quality, bands)
+    made = digest(recording.samples)
+    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, made, quality, bands)
     return example, recording.warnings
 
 

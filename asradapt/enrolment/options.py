@@ -14,6 +14,7 @@ from asradapt.enrolment.training import TrainingOptions
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval
 from asradapt.store import SpeakerRecord
+from asradapt.store.kept import Kept
 from asradapt.types import Failure
 
 
@@ -140,6 +141,9 @@ class Enrolled:
         left_out: Recordings that were not trained on, and why.
         remarks: What could be recorded better, in sentences.
         forecast: What more speech would bring; None where there is too little to tell.
+        stays: The earlier version that stays in use, because this enrolment is not better; 0 for none.
+        start: What training began with, in a plain sentence; empty where there was nothing before.
+        kept: The recordings that are kept with the speaker; None without agreement.
     """
 
     record: SpeakerRecord
@@ -153,6 +157,9 @@ class Enrolled:
     left_out: tuple[LeftOut, ...] = ()
     remarks: tuple[str, ...] = ()
     forecast: Forecast | None = None
+    stays: int = 0
+    start: str = ""
+    kept: Kept | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The person as an entry of `enroll --json`."""
@@ -176,6 +183,9 @@ class Enrolled:
             "remarks": list(self.remarks),
             "forecast": self.forecast.as_dict() if self.forecast else None,
             "transcribed": self.record.transcribed,
+            "stays": self.stays or None,
+            "start": self.start,
+            "kept_audio": self.kept.as_dict() if self.kept else None,
         }
 
 

@@ -15,6 +15,7 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.options import EnrolmentOptions, Setting
+from asradapt.enrolment.past import Past, Start, load_starts
 from asradapt.enrolment.training import Pair, Scores, Task, Trainer, evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
@@ -32,6 +33,8 @@ class Person:
         folds: Held-out indices of every fold.
         seed: Seed of this person's minibatch order; the same alone and in a crowd.
         settings: The candidates to try.
+        past: What is there of the person from before.
+        start: What training begins with.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Person:
     folds: tuple[tuple[int, ...], ...]
     seed: int
     settings: tuple[Setting, ...]
+    past: Past = field(default_factory=Past)
+    start: Start = field(default_factory=Start)
 
     @property
     def seconds(self) -> float:
@@ -199,6 +204,7 @@ def run_method(
     """All trials of one method, trained together; each ends by itself, and all of them when time is over."""
     trials, tasks = plan(people, method, options)
     bank = SpeakerBank(model, create(method, options.method_options), speakers=len(tasks), seed=options.seed)
+    load_starts(bank, ((row, trial.person.start.state) for trial in trials for row in trial.rows))
     trainer = Trainer(model, bank, tasks, options.training)
     planned = sum(trial.marks[-1] * len(trial.rows) for trial in trials)
     for number in range(max(trial.marks[-1] for trial in trials)):

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from asradapt.errors import InvalidSpeakerName, StoreError
 from asradapt.store import tensors
+from asradapt.store.archive_audio import MOST_MEMBERS, audio_limit, audio_problems, decode_audio
 from asradapt.store.files import replace_file, unique
 from asradapt.store.names import validate_speaker
 from asradapt.store.record import RECORD_FILE, SpeakerRecord
+from asradapt.store.recordings import NewRecording
 from asradapt.store.tensors import TENSORS_FILE
 from asradapt.store.vocabulary import VOCABULARY_FILE, decode
 
@@ -31,8 +33,8 @@ def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path
 
     Args:
         path: The zip to write.
-        members: Contents of `speaker.json`, `adaptation.safetensors` and, where there are phrases,
-            `vocabulary.json`.
+        members: Contents of `speaker.json`, `adaptation.safetensors` and, where there are phrases or kept
+            recordings, `vocabulary.json` and `recordings/`.
         force: Whether to replace a file that exists.
 
     Returns:
@@ -50,7 +52,10 @@ def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path
     return path
 
 
-def read_archive(path: Path, *, name: str | None = None) -> tuple[SpeakerRecord, bytes, tuple[str, ...]]:
+Contents = tuple[SpeakerRecord, bytes, tuple[str, ...], list[NewRecording] | None]
+
+
+def read_archive(path: Path, *, name: str | None = None) -> Contents:
     """Reads and checks the files of a zip without writing any to the disk.
 
     Args:
@@ -58,7 +63,8 @@ def read_archive(path: Path, *, name: str | None = None) -> tuple[SpeakerRecord,
         name: The name to give the speaker; by default the name in the archive.
 
     Returns:
-        The record, the contents of `adaptation.safetensors`, and the speaker's phrases.
+        The record, the contents of `adaptation.safetensors`, the speaker's phrases, and the recordings;
+        None where the archive holds no recordings.
 
     Raises:
         InvalidSpeakerName: `name` cannot be a folder name.
@@ -69,6 +75,7 @@ def read_archive(path: Path, *, name: str | None = None) -> tuple[SpeakerRecord,
         record = SpeakerRecord.from_json(members[RECORD_FILE])
         tensors.decode(members[TENSORS_FILE], decision=record.decision, sha256=record.sha256)
         phrases = decode(members[VOCABULARY_FILE]) if VOCABULARY_FILE in members else ()
+        recordings = decode_audio(members)
         speaker = validate_speaker(record.speaker if name is None else name)
     except StoreError as error:
         raise type(error)(f"{path} is not imported: {error}") from error
@@ -76,7 +83,7 @@ def read_archive(path: Path, *, name: str | None = None) -> tuple[SpeakerRecord,
         if name is not None:
             raise
         raise StoreError(f"{path} is not imported: {error}; give another name") from error
-    return replace(record, speaker=speaker), members[TENSORS_FILE], phrases
+    return replace(record, speaker=speaker), members[TENSORS_FILE], phrases, recordings
 
 
 def _members(path: Path) -> dict[str, bytes]:
@@ -105,15 +112,15 @@ def _zipped(members: dict[str, bytes]) -> bytes:
 
 def _problems(members: list[zipfile.ZipInfo]) -> list[str]:
     """Everything that is wrong with the members of a zip, judged before any is read."""
-    names = sorted(member.filename for member in members)
+    names = sorted(member.filename for member in members if not audio_limit(member.filename))
     if sorted(set(names) - _OPTIONAL_BYTES.keys()) != sorted(_MAX_BYTES) or len(set(names)) != len(names):
         shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
         return [
             f"it holds {shown or 'nothing'} and must hold exactly {' and '.join(_MAX_BYTES)}, besides "
-            f"{VOCABULARY_FILE} where there are phrases"
+            f"{VOCABULARY_FILE} where there are phrases and recordings/ where they are kept"
         ]
-    problems = []
-    for member in members:
+    problems = audio_problems(members)
+    for member in members[:MOST_MEMBERS]:
         size, limit = member.file_size, _limit(member.filename)
         if size > limit:
             problems.append(f"{member.filename} has {size} bytes, the limit is {limit}")
@@ -129,7 +136,7 @@ def _problems(members: list[zipfile.ZipInfo]) -> list[str]:
 
 
 def _limit(name: str) -> int:
-    return (_MAX_BYTES | _OPTIONAL_BYTES)[name]
+    return audio_limit(name) or (_MAX_BYTES | _OPTIONAL_BYTES)[name]
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -22,6 +22,7 @@ from asradapt.store.lock import one_writer
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
 from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
+from asradapt.store.recordings import RECORDINGS_FOLDER, Recordings
 from asradapt.store.tensors import TENSORS_FILE
 from asradapt.store.versions import SpeakerFolder
 from asradapt.store.vocabulary import VOCABULARY_FILE, checked, encode, read_vocabulary
@@ -150,6 +151,11 @@ class SpeakerStore:
             replace_file(folder.path / VOCABULARY_FILE, encode(kept), temporary=unique(folder.temporary))
         return kept
 
+    def recordings(self, speaker: str) -> Recordings:
+        """The recordings that are kept of a speaker; they belong to all versions."""
+        folder = self._known(speaker, damaged=True)
+        return Recordings(folder.path / RECORDINGS_FOLDER, folder.temporary, self._alone)
+
     def set_vocabulary(self, speaker: str, phrases: Iterable[str]) -> tuple[str, ...]:
         """Replaces the phrases of a speaker, whatever they were; otherwise as `change_vocabulary`."""
         return self.change_vocabulary(speaker, lambda stored: phrases)
@@ -191,13 +197,14 @@ class SpeakerStore:
             folder.make_current(record.version)
         return record
 
-    def export(self, speaker: str, path: Path, *, force: bool = False) -> Path:
+    def export(self, speaker: str, path: Path, *, force: bool = False, with_audio: bool = False) -> Path:
         """Writes the current version of a speaker, and the speaker's phrases, as a zip.
 
         Args:
             speaker: The speaker.
             path: The zip to write.
             force: Whether to replace a file that exists.
+            with_audio: Whether the kept recordings go with it.
 
         Returns:
             The path written.
@@ -212,6 +219,9 @@ class SpeakerStore:
             members = {name: (version / name).read_bytes() for name in (RECORD_FILE, TENSORS_FILE)}
             if phrases := read_vocabulary(folder.path / VOCABULARY_FILE):
                 members[VOCABULARY_FILE] = encode(phrases)
+            if with_audio:
+                kept = self.recordings(speaker).files()
+                members |= {f"{RECORDINGS_FOLDER}/{name}": data for name, data in kept.items()}
         return write_archive(Path(path), members, force=force)
 
     def import_(self, path: Path, name: str | None = None, *, force: bool = False) -> SpeakerRecord:
@@ -229,16 +239,20 @@ class SpeakerStore:
             InvalidSpeakerName: `name` cannot be a folder name.
             StoreError: The archive is not an exported speaker or is damaged, or the speaker exists.
         """
-        record, data, phrases = read_archive(Path(path), name=name)
+        record, data, phrases, recordings = read_archive(Path(path), name=name)
         if record.speaker in self and not force:
             raise StoreError(
                 f"speaker {record.speaker!r} exists; give another name, or force the import, which adds a version"
             )
         held = self.vocabulary(record.speaker) if phrases and record.speaker in self else ()
         checked([*held, *phrases])  # before anything is stored: too many refuse the whole
+        if recordings and record.speaker in self:
+            self.recordings(record.speaker).require_room(recordings)
         stored = self._add(record, data)
         if phrases:
             self.change_vocabulary(stored.speaker, lambda known: [*known, *phrases])
+        if recordings is not None:
+            self.recordings(stored.speaker).add(recordings)
         return stored
 
     @property

@@ -22,7 +22,7 @@ from asradapt.types import Utterance
 
 RATE = 16_000
 ENROLLED_FROM, TESTED_ON = 12, 4
-NEEDS_MODEL = {"enroll", "transcribe", "evaluate", "curve", "demo"}
+NEEDS_MODEL = {"enroll", "correct", "transcribe", "evaluate", "curve", "demo"}
 
 
 @dataclass(frozen=True)

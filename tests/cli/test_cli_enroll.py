@@ -47,7 +47,7 @@ def test_files_folder_and_manifest_enrol_the_same(asradapt, recordings, tmp_path
     manifest = write_rows(tmp_path / "m.jsonl", sorted(rows, key=lambda row: row["audio_filepath"]))
     entries = []
     for inputs in (clips(recordings, "ann", 3), [tmp_path / "folder"], ["--manifest", manifest]):
-        (entry,) = asradapt("enroll", "ann", *inputs, "--json", "--method", "affine").json["speakers"]
+        (entry,) = asradapt("enroll", "ann", *inputs, "--json", "--method", "affine", "--fresh").json["speakers"]
         entries.append({k: v for k, v in entry.items() if k not in ("wall_seconds", "version")})
     assert entries[0]["utterances"] == 3
     assert entries == [entries[0]] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from importlib.resources import files
 from types import NoneType
@@ -35,7 +36,17 @@ EVALUATE = {
     "failed": FAILED,
 }
 TRANSCRIBE = {
-    "results": [{"audio": str, "speaker": (str, NoneType), "text": str, "seconds": float}],
+    "results": [
+        {
+            "audio": str,
+            "speaker": (str, NoneType),
+            "text": str,
+            "recognised": str,
+            "seconds": float,
+            "segments": [{"start": float, "end": float, "text": str, "recognised": str}],
+            "sha256": str,
+        }
+    ],
     "failed": FAILED,
 }
 VOCABULARY = {"speaker": str, "phrases": [str]}
@@ -44,6 +55,17 @@ COMMANDS = {
     "enroll": (("--every-speaker", "--manifest", "mixed.jsonl"), ENROLL),
     "transcribe": (("--manifest", "mixed.jsonl"), TRANSCRIBE),
     "evaluate": (("--manifest", "mixed.jsonl"), EVALUATE),
+    "correct": (
+        ("ann", "edited.json"),
+        {
+            "speaker": str,
+            "corrected": int,
+            "confirmed": int,
+            "message": str,
+            "enrolled": ENROLL["speakers"][0],
+            "failed": FAILED,
+        },
+    ),
     "check": (
         ("mixed.jsonl",),
         {
@@ -65,9 +87,16 @@ COMMANDS = {
     "vocab list": (("bob",), VOCABULARY),
     "vocab remove": (("bob", "Zoe"), VOCABULARY),
     "speakers list": ((), {"speakers": [BRIEF], "failed": FAILED}),
-    "speakers show": (("ann",), BRIEF | {"versions": [int], "folds": dict, "gate": dict, "source": dict}),
+    "speakers show": (
+        ("ann",),
+        BRIEF | {"versions": [int], "folds": dict, "gate": dict, "source": dict, "kept_audio": dict},
+    ),
     "speakers remove": (("ann", "--yes"), {"removed": str}),
     "speakers rollback": (("ann", "--to", "1"), BRIEF),
+    "speakers forget-audio": (
+        ("ann", "--yes"),
+        {"speaker": str, "forgotten": {"recordings": int, "minutes": float}},
+    ),
     "speakers export": (("ann", "new.zip"), {"speaker": str, "file": str, "bytes": int}),
     "speakers import": (("ann.zip", "--name", "eve"), BRIEF),
     "models": ((), {"models": [{"name": str, "summary": str}]}),
@@ -132,6 +161,11 @@ def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest):
     ]
     manifest(*rows, name="good.jsonl")
     manifest(*rows, {"audio_filepath": "no.wav", "text": "three", "speaker": "ann"}, name="mixed.jsonl")
+    heard = asradapt("transcribe", "--manifest", "good.jsonl", "--format", "json").json
+    for entry in heard["results"]:
+        entry["text"] = f"{entry['text']} a".strip()
+    heard["results"] = [entry for entry in heard["results"] if entry["speaker"] == "ann"]
+    (tmp_path / "edited.json").write_text(json.dumps(heard))
     return tmp_path
 
 
@@ -193,6 +227,8 @@ WRONG = {
     "speakers show": ("nobody",),
     "speakers remove": ("nobody", "--yes"),
     "speakers rollback": ("nobody",),
+    "speakers forget-audio": ("nobody", "--yes"),
+    "correct": ("nobody", "no.json"),
     "speakers export": ("nobody", "x.zip"),
     "speakers import": ("no.zip",),
     "demo": ("--model", "no such model"),

@@ -1,0 +1,145 @@
+"""`asradapt correct`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asradapt.cli.common import (
+    json_option,
+    model_options,
+    note,
+    open_model,
+    open_store,
+    print_json,
+    progress,
+    report_problems,
+    say,
+    seed_option,
+    store_option,
+)
+from asradapt.cli.enroll import keep_audio_option, require_writable, tell_one
+from asradapt.types import Failure
+
+if TYPE_CHECKING:
+    from asradapt.correcting import Found
+    from asradapt.enrolment import Enrolled
+    from asradapt.store import SpeakerStore
+
+
+def _nothing(found: Found, confirmed: bool) -> str:
+    """Why there is nothing to learn from, in one plain sentence."""
+    count = f"{found.transcripts} transcript{'' if found.transcripts == 1 else 's'}"
+    more = "" if confirmed else "; if all of it is right, --confirmed learns from that"
+    return f"nothing was changed in {count}, so nothing is learned{more}"
+
+
+@click.command()
+@click.argument("speaker")
+@click.argument("transcript", type=click.Path(path_type=Path))
+@click.option(
+    "--audio-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the audio lies now  [default: where the transcript says]",
+)
+@click.option(
+    "--confirmed", is_flag=True, help="Text that was not changed was read and is right: learn from it too."
+)
+@keep_audio_option
+@store_option
+@model_options
+@seed_option
+@json_option
+def correct(
+    speaker: str,
+    transcript: Path,
+    audio_dir: Path | None,
+    confirmed: bool,
+    keep_audio: bool,
+    store_path: Path | None,
+    model: str,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Learn from a transcript that a person has corrected.
+
+    TRANSCRIPT is what `transcribe --format json` or `jsonl` wrote, with changes in its `text`: that of the
+    whole, or of segments. The changed segments are cut out of the audio, and SPEAKER is enrolled further
+    from them; the version in use is replaced only by one that is not worse.
+    """
+    from asradapt.store import validate_speaker
+    from asradapt.transcript_files import read_transcripts
+
+    speaker = validate_speaker(speaker)
+    store = open_store(store_path)
+    store.versions(speaker)  # a speaker who is not enrolled is told before any work
+    written, unread = read_transcripts(transcript)
+    from asradapt.correcting import cut, find_corrections
+
+    found = find_corrections(written, speaker, confirmed=confirmed)
+    failed, one = [*unread, *found.failed], None
+    warnings: list[str] = []
+    if found.work:
+        from asradapt.enrolment import EnrolmentOptions, enroll
+
+        source = open_model(model, device)
+        require_writable(store)
+        pieces, missing, warnings = cut(
+            found, speaker, source.sample_rate, folder=transcript.parent, audio_dir=audio_dir
+        )
+        failed += missing
+        if pieces:
+            with progress() as bar:
+                result = enroll(
+                    source,
+                    {speaker: pieces},
+                    options=EnrolmentOptions(seed=seed),
+                    store=store,
+                    progress=bar,
+                    keep_audio=keep_audio,
+                )
+            failed += result.failed
+            warnings += result.warnings
+            one = next(iter(result.speakers), None)
+    _show(speaker, store, found, one, failed, warnings, confirmed=confirmed, as_json=as_json)
+    report_problems(warnings, failed)
+    if one:
+        note(f"stored in {store.root}")
+    return 1 if failed else 0
+
+
+def _show(
+    speaker: str,
+    store: SpeakerStore,
+    found: Found,
+    one: Enrolled | None,
+    failed: list[Failure],
+    warnings: list[str],
+    *,
+    confirmed: bool,
+    as_json: bool,
+) -> None:
+    nothing = not found.work and not failed
+    message = _nothing(found, confirmed) if nothing else ""
+    if as_json:
+        print_json(
+            {
+                "speaker": speaker,
+                "corrected": found.edited,
+                "confirmed": found.confirmed,
+                "message": message,
+                "enrolled": one.as_dict() if one else None,
+                "failed": [failure.as_dict() for failure in failed],
+                "warnings": warnings,
+            }
+        )
+    elif one:
+        said = f" and {found.confirmed} confirmed" if found.confirmed else ""
+        say(f"{found.edited} corrected{said} segments found in {found.transcripts} transcripts")
+        tell_one(one, store)
+    elif message:
+        say(message)

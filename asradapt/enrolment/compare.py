@@ -1,0 +1,90 @@
+"""The second half of the gate: a new version must not be worse than the one in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asradapt.enrolment.gate import Verdict
+from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.past import Past, learned_from, standing_bank
+from asradapt.enrolment.selection import Person
+from asradapt.enrolment.training import evaluate_pairs
+from asradapt.models.base import SourceModel
+from asradapt.scoring import ErrorCounts, sign_flip, total
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A new version beside the one in use, on recordings that neither has learned from.
+
+    Attributes:
+        version: The version in use.
+        accepted: Whether the new one may take its place.
+        current: Counts of the version in use, one a recording that it has not learned from.
+        new: Held-out counts of the new one, in the same order.
+        chance: Probability that chance alone makes a difference this much in favour of the new one.
+        explanation: The decision in one plain sentence.
+    """
+
+    version: int
+    accepted: bool
+    current: tuple[ErrorCounts, ...]
+    new: tuple[ErrorCounts, ...]
+    chance: float | None
+    explanation: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The comparison as a part of `gate` in the record."""
+        return {
+            "version": self.version,
+            "accepted": self.accepted,
+            "utterances": len(self.new),
+            "before": total(self.current).as_dict() if self.current else None,
+            "after": total(self.new).as_dict() if self.new else None,
+            "chance": self.chance,
+        }
+
+
+def compare(model: SourceModel, person: Person, verdict: Verdict, options: EnrolmentOptions) -> Comparison | None:
+    """Compare a new version with the one in use; None where none is in use, or nothing speaks about it.
+
+    Not worse means: neither more wrong characters nor more wrong words, on the recordings that the version
+    in use has not learned from, each judged by a fold that has not either. The recordings it has learned
+    from cannot tell. Where there are no others, the new version must have learned from at least as many.
+    """
+    past = person.past
+    if past.current is None:
+        return None
+    unseen = [index for index, seen in enumerate(past.seen(person.examples)) if not seen]
+    if not unseen:
+        return _nothing_new(person, past)
+    pairs = [(0, person.examples[index]) for index in unseen]
+    scores = evaluate_pairs(model, standing_bank(model, past.current), pairs, options.training)[0]
+    current = [scores.counts[id(example)] for _, example in pairs]
+    return judge_pair(past.version, current, [verdict.after[index] for index in unseen], person.seed)
+
+
+def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[ErrorCounts], seed: int) -> Comparison:
+    """The decision between the counts of the version in use and those of the new one, recording by recording."""
+    old, fresh = total(current), total(new)
+    pairs = zip(current, new, strict=True)
+    chance = sign_flip([after.character_errors - before.character_errors for before, after in pairs], seed=seed)
+    accepted = fresh.character_errors <= old.character_errors and fresh.errors <= old.errors
+    count = f"{len(new)} new recording{'' if len(new) == 1 else 's'}"
+    rates = f"word errors {old.wer:.1%} with version {version}, {fresh.wer:.1%} after this enrolment"
+    letters = f"wrong letters {old.cer:.1%} and {fresh.cer:.1%}"
+    said = f"{'no worse' if accepted else 'worse'} than version {version} on {count}: {rates}; {letters}"
+    return Comparison(version, accepted, tuple(current), tuple(new), chance, said)
+
+
+def _nothing_new(person: Person, past: Past) -> Comparison | None:
+    assert past.current is not None
+    _, _, learned = learned_from(past.current.record)
+    if len(person.examples) >= learned:
+        return None
+    said = (
+        f"nothing new in these {len(person.examples)} recordings: version {past.version} has learned from "
+        f"{learned}, these among them (--fresh enrols from these alone)"
+    )
+    return Comparison(past.version, False, (), (), None, said)

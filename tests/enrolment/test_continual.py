@@ -1,0 +1,137 @@
+"""Enrolling further: from kept recordings or from the version in use, and never to something worse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from test_enroll import INPUT, files_of
+
+from asradapt.enrolment import enroll
+from asradapt.enrolment.compare import judge_pair
+from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.past import learned_from, standing_bank
+from asradapt.enrolment.training import evaluate_pairs
+from asradapt.scoring import score, total
+from asradapt.types import Utterance
+
+
+@pytest.fixture(scope="module")
+def rounds(speak):
+    """Five small rounds of one person, every one with other sentences."""
+    return [speak("ann", shift=1.0, utterances=5, seed=number) for number in range(5)]
+
+
+@pytest.fixture(scope="module")
+def unheard(tone_model, speak):
+    """Recordings of the same person that nobody learns from."""
+    return prepare_examples(tone_model, speak("ann", shift=1.0, utterances=12, seed=99)).usable
+
+
+def errors(model, store, examples) -> int:
+    """Wrong letters of the version in use."""
+    current = store.load("ann")
+    bank = standing_bank(model, current) if current.record.decision == "adapted" else None
+    scores = evaluate_pairs(model, bank, [(0, one) for one in examples], INPUT.training)[0]
+    return total(list(scores.counts.values())).character_errors
+
+
+def once(model, store, utterances, **how):
+    (one,) = enroll(model, {"ann": utterances}, options=INPUT, store=store, **how).speakers
+    return one
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_no_round_of_five_makes_it_worse(tone_model, store, rounds, unheard, keep):
+    found = []
+    for part in rounds:
+        one = once(tone_model, store, part, keep_audio=keep)
+        found.append(errors(tone_model, store, unheard))
+    assert found[-1] < found[0], found
+    assert all(later <= earlier for earlier, later in pairwise(found)), found
+    assert ("kept and 5 new" if keep else "trained from version") in one.start
+    assert bool(list(store.root.rglob("*.flac"))) is keep
+
+
+def test_wrong_texts_in_a_second_round_do_not_replace_what_works(tone_model, store, rounds, unheard):
+    once(tone_model, store, rounds[0])
+    before = errors(tone_model, store, unheard)
+    texts = [one.text for one in rounds[1]]
+    swapped = [replace(one, text=text) for one, text in zip(rounds[1], texts[1:] + texts[:1], strict=True)]
+    one = once(tone_model, store, swapped)
+    assert one.stays == 1
+    assert "version 1 stays in use" in one.explanation
+    assert store.current("ann") == 1
+    assert errors(tone_model, store, unheard) == before
+
+
+def test_the_record_remembers_all_that_its_tensors_have_learned_from(tone_model, store, rounds):
+    for part in rounds[:3]:
+        once(tone_model, store, part)
+    digests, _, count = learned_from(store.record("ann"))
+    assert (len(digests), count) == (5 * store.current("ann"), 5 * store.current("ann"))
+
+
+def test_recordings_that_were_learned_from_are_not_held_out_from_a_start_that_knows_them(
+    tone_model, store, rounds
+):
+    once(tone_model, store, rounds[0])
+    again = once(tone_model, store, [*rounds[0][:1], *rounds[1]])
+    assert "learned from 1 of these recordings" in again.start
+    assert "earlier" not in again.record.split
+    assert again.record.gate["current"]["utterances"] == 5
+
+
+def test_fewer_of_the_same_recordings_do_not_replace_a_version_and_fresh_does(tone_model, store, rounds):
+    once(tone_model, store, [*rounds[0], *rounds[1]])
+    less = once(tone_model, store, rounds[0])
+    assert less.stays == 1
+    assert "nothing new" in less.explanation
+    fresh = once(tone_model, store, rounds[0], fresh=True)
+    assert (fresh.stays, fresh.start, fresh.record.version) == (0, "", 2)
+
+
+def test_another_method_starts_from_the_source_and_says_so(tone_model, store, rounds):
+    once(tone_model, store, rounds[0])
+    options = replace(INPUT, method="head")
+    (one,) = enroll(tone_model, {"ann": rounds[1]}, options=options, store=store).speakers
+    assert "trained from the source: version 1 is input" in one.start
+
+
+def test_agreement_is_remembered_until_the_audio_is_forgotten(tone_model, store, rounds):
+    assert len(once(tone_model, store, rounds[0], keep_audio=True).kept.recordings) == 5
+    assert len(once(tone_model, store, rounds[1]).kept.recordings) == 10
+    store.recordings("ann").forget()
+    assert once(tone_model, store, rounds[2]).kept is None
+    assert not [name for name in files_of(store) if "recordings" in name]
+
+
+def test_a_new_text_replaces_the_one_that_was_kept(tone_model, store, rounds):
+    once(tone_model, store, rounds[0], keep_audio=True)
+    changed = Utterance(rounds[0][0].audio, "a b c", "ann")
+    result = enroll(tone_model, {"ann": [changed]}, options=INPUT, store=store)
+    assert any("new text replaces" in warning for warning in result.warnings)
+    assert result.speakers[0].record.utterances == 5
+    texts = [one.text for one in store.recordings("ann").kept().recordings]
+    assert "a b c" in texts
+    assert rounds[0][0].text not in texts
+
+
+def test_kept_recordings_are_trained_on_as_the_files_were(tone_model, store, rounds):
+    first = once(tone_model, store, rounds[0], keep_audio=True)
+    again = once(tone_model, store, rounds[0][:1])
+    assert again.record.utterances == 5
+    assert sorted(again.record.split["digests"]) == sorted(first.record.split["digests"])
+    for name, tensor in again.state.items():
+        torch.testing.assert_close(tensor.isfinite().all(), torch.tensor(True), msg=name)
+
+
+def test_not_worse_means_neither_more_wrong_letters_nor_more_wrong_words():
+    right, letter, word = score("ab cd", "ab cd"), score("ab cd", "ab ce"), score("ab cd", "a c")
+    assert judge_pair(3, [letter], [letter], 0).accepted
+    assert judge_pair(3, [word], [letter], 0).accepted
+    verdict = judge_pair(3, [right], [letter], 0)
+    assert not verdict.accepted
+    assert verdict.explanation.startswith("worse than version 3 on 1 new recording:")
