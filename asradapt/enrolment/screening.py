@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import torch
 
-from asradapt.audio import load_audio
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment.examples import Example
+from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.training import TrainingOptions, encode_pairs, pair_batches
 from asradapt.models.base import SourceModel
 from asradapt.recordings.duplicates import RATE, Samples, same_sounds
@@ -135,7 +135,7 @@ def _copies(examples: Sequence[Example], reasons: Mapping[int, object]) -> dict[
 
     @lru_cache(maxsize=16)
     def load(place: int) -> Samples:
-        return load_audio(examples[left[place]].utterance.audio, RATE).samples
+        return recording_of(examples[left[place]].utterance, RATE, None).samples
 
     spectra = [bands for number in left if (bands := examples[number].bands) is not None]
     found = {}
