@@ -76,13 +76,24 @@ def read_transcripts(path: Path) -> tuple[list[Written], list[Failure]]:
 def _entries(path: Path, content: str) -> Sequence[object]:
     try:
         whole = json.loads(content)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if not _is_lines(content):
+            raise TextError(f"{path} is not JSON ({error}): mind quotes and commas") from error
         return _lines(path, content)
     if isinstance(whole, dict):
         whole = whole["results"] if isinstance(whole.get("results"), list) else [whole]
     if not isinstance(whole, list) or not whole:
         raise TextError(f"{path} holds no transcript: give the file of `transcribe --format json` or `jsonl`")
     return whole
+
+
+def _is_lines(content: str) -> bool:
+    """Whether the file means to hold an object a line: the first line is one, or there is nothing."""
+    first = next((line for line in content.splitlines() if line.strip()), "")
+    try:
+        return not first or isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return len([line for line in content.splitlines() if line.strip()]) > 1 and first.rstrip().endswith("}")
 
 
 def _lines(path: Path, content: str) -> list[object]:

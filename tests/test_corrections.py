@@ -120,3 +120,18 @@ def test_an_older_transcript_without_segments_says_to_transcribe_again(tmp_path)
     path.write_text(json.dumps({key: value for key, value in ENTRY.items() if key != "segments"}))
     _, (failure,) = read_transcripts(path)
     assert "no 'segments': transcribe again" in failure.reason
+
+
+@pytest.mark.parametrize("broken", ['{\n "audio": "x.wav"\n "text": "a"\n}\n', '{\n "audio": "x.wav",\n "te'])
+def test_a_slip_in_an_indented_file_is_named_where_it_is(tmp_path, broken):
+    path = tmp_path / "t.json"
+    path.write_text(broken)
+    with pytest.raises(TextError, match=r"t\.json is not JSON \(.*line 3"):
+        read_transcripts(path)
+
+
+def test_a_slip_in_one_of_many_lines_is_named_by_its_line(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"audio": "x.wav"}\n{"audio": "y.wav" "text": "a"}\n')
+    with pytest.raises(TextError, match="line 2"):
+        read_transcripts(path)

@@ -186,7 +186,7 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
     "--budget",
     type=Duration(),
     metavar="TIME",
-    help="About so much computing for each person, such as 30s or 2m  [default: no limit]",
+    help="About so much computing for each person: 30 or 30s, 2m, 1h  [default: no limit]",
 )
 @click.option(
     "--untranscribed",
@@ -246,10 +246,9 @@ def enroll(
     """
     if lm and not untranscribed:
         raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
-    if untranscribed and budget is not None:
-        raise UsageError("--budget leaves out settings of an enrolment with texts; --untranscribed has only one")
-    if untranscribed and (keep_audio or fresh):
-        raise UsageError("--keep-audio and --fresh belong to recordings with texts; leave out --untranscribed")
+    given = {"--budget": budget, "--strict": strict, "--keep-audio": keep_audio, "--fresh": fresh}
+    if untranscribed and (useless := [name for name, value in given.items() if value]):
+        raise UsageError(f"{', '.join(useless)}: for recordings with texts only, not with --untranscribed")
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.adaptation import create
     from asradapt.enrolment import Enrolment, EnrolmentOptions, enroll_untranscribed

@@ -106,7 +106,10 @@ def _advice(
     record = open_store(store_path).record(speaker)
     texts, missed = read_texts(record), misheard_words(record)
     if missed is None:
-        note(f"the record of {speaker} does not say what was misheard; enrol again to have prompts chosen by it")
+        note(
+            f"the record of {speaker} does not say what was misheard; enrol with texts to have "
+            "prompts chosen by it; these are the sentences for everybody"
+        )
     sounds = known_sounds()
     sounds |= _looked_up({word for text in texts for word in text.split()} - sounds.keys(), dictionary)
     advice, unsure = advise(texts, missed or {}, sounds, count=count, level=level)

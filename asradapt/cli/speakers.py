@@ -26,6 +26,7 @@ from asradapt.types import Failure
 if TYPE_CHECKING:
     from asradapt.store import SpeakerRecord
     from asradapt.store.kept import Kept
+    from asradapt.store.recordings import Recordings
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...")
@@ -102,13 +103,14 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     record = store.record(speaker, version)
     versions = store.versions(speaker)
     shelf = store.recordings(speaker)
-    kept = shelf.kept()
+    kept, problem = _kept(shelf)
     if as_json:
         print_json(asdict(record) | {"versions": versions, "kept_audio": kept.as_dict()})
+        report_problems([problem] if problem else [], [])
         return 0
     say(f"speaker     {record.speaker}")
     say(f"decision    {'adapted by ' + record.method if record.decision == 'adapted' else 'source kept'}")
-    say(f"version     {record.version} (kept: {', '.join(map(str, versions))}), made {record.created}")
+    say(f"version     {record.version} (of {', '.join(map(str, versions))}), made {record.created}")
     say(f"recordings  {record.utterances}, {record.seconds:.1f} s")
     if not record.transcribed:
         say("texts       not known: learned without transcripts")
@@ -121,9 +123,19 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
             "folds       not measured: too few recordings"
             + ("" if record.transcribed else ", or nothing to learn")
         )
-    say(f"audio       {_audio(kept, shelf.path)}")
+    say(f"audio       {problem or _audio(kept, shelf.path)}")
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")
     return 0
+
+
+def _kept(shelf: Recordings) -> tuple[Kept, str]:
+    """What is kept of the recordings, and what is wrong with the list."""
+    from asradapt.store.kept import Kept
+
+    try:
+        return shelf.kept(), ""
+    except StoreError as error:
+        return Kept("", ()), str(error)
 
 
 def _audio(kept: Kept, folder: Path) -> str:
@@ -182,12 +194,11 @@ def forget_audio(speaker: str, yes: bool, store_path: Path | None, as_json: bool
     shelf = open_store(store_path).recordings(speaker)
     if not yes and not _confirmed(f"Delete the kept recordings of {speaker}?"):
         raise StoreError(f"the recordings of {speaker} are not deleted")
-    kept = shelf.forget()
+    count = shelf.forget()
     if as_json:
-        print_json({"speaker": speaker, "forgotten": kept.as_dict()})
+        print_json({"speaker": speaker, "forgotten": count})
     else:
-        count, minutes = len(kept.recordings), kept.seconds / 60
-        say(f"{speaker}: {count} recordings ({minutes:.1f} min) deleted; later ones are not kept")
+        say(f"{speaker}: {count} recording{'' if count == 1 else 's'} deleted; later ones are not kept")
     return 0
 
 
@@ -219,7 +230,10 @@ def export(speaker: str, file: Path, force: bool, with_audio: bool, store_path: 
     FILE becomes a zip archive with the current version of SPEAKER: no audio unless --with-audio, but the enrolment
     texts.
     """
-    path = open_store(store_path).export(speaker, file, force=force, with_audio=with_audio)
+    store = open_store(store_path)
+    path = store.export(speaker, file, force=force, with_audio=with_audio)
+    if with_audio and not store.recordings(speaker).agreed:
+        note(f"{speaker} has no kept recordings; the file holds none")
     if as_json:
         print_json({"speaker": speaker, "file": str(path), "bytes": path.stat().st_size})
     else:
@@ -238,7 +252,15 @@ def import_(file: Path, name: str | None, force: bool, store_path: Path | None, 
 
     Everything in FILE is checked before anything is stored; it may come from anywhere.
     """
-    record = open_store(store_path).import_(file, name, force=force)
+    store = open_store(store_path)
+    record = store.import_(file, name, force=force)
+    shelf = store.recordings(record.speaker)
+    if shelf.agreed:
+        count = len(shelf.kept().recordings)
+        note(
+            f"audio is kept: {count} recordings in {shelf.path}, and later ones too; "
+            "`asradapt speakers forget-audio` ends that"
+        )
     if as_json:
         print_json(_brief(record))
     else:

@@ -51,7 +51,8 @@ def compare(model: SourceModel, person: Person, verdict: Verdict, options: Enrol
 
     Not worse means: neither more wrong characters nor more wrong words, on the recordings that the version
     in use has not learned from, each judged by a fold that has not either. The recordings it has learned
-    from cannot tell. Where there are no others, the new version must have learned from at least as many.
+    from cannot tell. Where there are no others, the version in use stays, unless the new one has learned from
+    more recordings or from corrected texts.
     """
     past = person.past
     if past.current is None:
@@ -80,11 +81,11 @@ def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[Error
 
 def _nothing_new(person: Person, past: Past) -> Comparison | None:
     assert past.current is not None
-    _, _, learned = learned_from(past.current.record)
-    if len(person.examples) >= learned:
+    _, texts, learned = learned_from(past.current.record)
+    if len(person.examples) > learned or any(example.text not in texts for example in person.examples):
         return None
     said = (
-        f"nothing new in these {len(person.examples)} recordings: version {past.version} has learned from "
-        f"{learned}, these among them (--fresh enrols from these alone)"
+        f"nothing new in these {len(person.examples)} recordings, version {past.version} has learned from them "
+        "(--fresh enrols from these alone)"
     )
     return Comparison(past.version, False, (), (), None, said)

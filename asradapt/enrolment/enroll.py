@@ -257,9 +257,10 @@ def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:
 def stands(one: Enrolled, version: int) -> Enrolled:
     """The outcome where an enrolment without success meets an adaptation that had passed its own gate."""
     name = one.record.speaker
+    reason = one.explanation.removeprefix("the source is kept: ")
     explanation = (
-        f"{one.explanation}. The adaptation of version {version} stays in use; `asradapt speakers remove {name}` "
-        "goes back to the source"
+        f"version {version} stays in use, this enrolment brings nothing better: {reason}. `asradapt speakers "
+        f"remove {name}` goes back to the source; it deletes all versions, and the recordings that are kept"
     )
     return replace(one, record=replace(one.record, version=version), explanation=explanation, stays=version)
 
@@ -346,15 +347,18 @@ def gather(
     """Read and check the recordings of a job's people, and those of before; without a new one: to `failed`."""
     for name, utterances in speakers.items():
         examples, past = prepare_examples(model, utterances), look_back(model, store, name)
-        able = bool(examples.usable)
-        if able:
+        given = {example.digest for example in examples.usable}
+        if given:
             examples = with_kept(model, past, examples)
         failed += examples.failed
         warnings += examples.warnings
-        if able:
-            screened[name] = screen(model, examples.usable, options.training)
-            yield make_person(name, screened[name].kept, options, past)
+        checked = screen(model, examples.usable, options.training) if given else None
+        if checked and any(example.digest in given for example in checked.kept):
+            screened[name] = checked
+            yield make_person(name, checked.kept, options, past)
         else:
+            left_out = checked.left_out if checked else ()
+            failed += [Failure(one.audio, f"{one.reason}; record again: {one.text!r}") for one in left_out]
             failed.append(Failure(name, "no usable recording; this person was not enrolled"))
 
 

@@ -53,11 +53,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """What could be used, what could not and why, and what is odd about the rest."""
+    """What could be used, what could not and why, what is odd about the rest, and copies that are used once."""
 
     usable: tuple[Example, ...]
     failed: tuple[Failure, ...]
     warnings: tuple[str, ...]
+    copies: tuple[Failure, ...] = ()
 
 
 def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]]:
@@ -125,7 +126,7 @@ def prepare_examples(model: SourceModel, utterances: Sequence[Utterance]) -> Exa
     A recording that comes twice is used once: its copy would carry what is held out into the training part.
     """
     usable: dict[str, Example] = {}
-    failed, warnings = [], []
+    failed, warnings, copies = [], [], []
     for utterance in utterances:
         try:
             example, notes = prepare_example(model, utterance)
@@ -134,7 +135,8 @@ def prepare_examples(model: SourceModel, utterances: Sequence[Utterance]) -> Exa
                 raise TextError(f"the same recording as {first.utterance.audio} with another text; one is wrong")
             warnings += [f"{utterance.audio}: {note}" for note in notes]
             if first is not example:
+                copies.append(Failure(str(utterance.audio), f"the same recording as {first.utterance.audio}"))
                 warnings.append(f"{utterance.audio}: the same recording as {first.utterance.audio}, used once")
         except InputError as error:
             failed.append(Failure(str(utterance.audio), str(error)))
-    return Examples(tuple(usable.values()), tuple(failed), tuple(warnings))
+    return Examples(tuple(usable.values()), tuple(failed), tuple(warnings), tuple(copies))

@@ -27,7 +27,7 @@ def refusals(
     found: list[Failure] = []
     for utterances in people.values():
         examples = prepare_examples(model, utterances)
-        found += examples.failed
+        found += [*examples.failed, *examples.copies]
         if examples.usable:
             left_out = screen(model, examples.usable, options.training).left_out
             found += [Failure(one.audio, f"{one.reason}; record again: {one.text!r}") for one in left_out]

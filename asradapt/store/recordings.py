@@ -148,18 +148,16 @@ class Recordings:
                 "with `asradapt speakers forget-audio` or enrol without --keep-audio"
             )
 
-    def forget(self) -> Kept:
+    def forget(self) -> int:
         """Deletes all recordings and the agreement.
 
         Returns:
-            What was kept; an unreadable list counts as empty.
+            The number of recordings that were there, whether the list could be read or not.
         """
         with self.alone("forget recordings"):
-            before = Kept("", ())
-            with contextlib.suppress(DamagedSpeaker):
-                before = self.kept()
             if not self.path.exists():
-                return before
+                return 0
+            count = len(list(self.path.glob("*.flac")))
             taken = take_out(self.path, self.temporary)
         try:
             shutil.rmtree(taken)
@@ -167,7 +165,7 @@ class Recordings:
             raise StoreError(
                 f"the recordings are forgotten, but files remain in {taken} ({error.strerror}); delete it"
             ) from error
-        return before
+        return count
 
     def _write(self, one: NewRecording, now: str) -> KeptRecording:
         from asradapt.store.flac import flac_bytes

@@ -219,9 +219,9 @@ class SpeakerStore:
             members = {name: (version / name).read_bytes() for name in (RECORD_FILE, TENSORS_FILE)}
             if phrases := read_vocabulary(folder.path / VOCABULARY_FILE):
                 members[VOCABULARY_FILE] = encode(phrases)
-            if with_audio:
-                kept = self.recordings(speaker).files()
-                members |= {f"{RECORDINGS_FOLDER}/{name}": data for name, data in kept.items()}
+        if with_audio:  # outside: going back to another version mends no recording
+            kept = self.recordings(speaker).files()
+            members |= {f"{RECORDINGS_FOLDER}/{name}": data for name, data in kept.items()}
         return write_archive(Path(path), members, force=force)
 
     def import_(self, path: Path, name: str | None = None, *, force: bool = False) -> SpeakerRecord:

@@ -50,7 +50,7 @@ def fail_at(monkeypatch):
 @pytest.fixture
 def enroll_again(asradapt, recordings):
     """Enrols `ann`, who is adapted, for the second time."""
-    rows = ("--manifest", recordings / "manifest.jsonl", "--where", "part=enroll", "--method", "affine")
+    rows = ("--manifest", recordings / "manifest.jsonl", "--where", "part=enroll", "--method", "affine", "--fresh")
     return lambda *more: asradapt("enroll", "ann", *rows, *more)
 
 

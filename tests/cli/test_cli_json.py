@@ -95,7 +95,7 @@ COMMANDS = {
     "speakers rollback": (("ann", "--to", "1"), BRIEF),
     "speakers forget-audio": (
         ("ann", "--yes"),
-        {"speaker": str, "forgotten": {"recordings": int, "minutes": float}},
+        {"speaker": str, "forgotten": int},
     ),
     "speakers export": (("ann", "new.zip"), {"speaker": str, "file": str, "bytes": int}),
     "speakers import": (("ann.zip", "--name", "eve"), BRIEF),

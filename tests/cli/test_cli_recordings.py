@@ -96,7 +96,7 @@ def test_a_record_without_misheard_words_gives_the_usual_order(asradapt, enrolle
     old = {key: value for key, value in current.record.folds.items() if key != "misheard"}
     store.save(replace(current.record, folds=old), current.tensors)
     done = asradapt("prompts", "--for", "ann", "--count", "3")
-    assert "enrol again" in done.err
+    assert "enrol with texts" in done.err
     assert done.out == asradapt("prompts", "--count", "3").out
 
 

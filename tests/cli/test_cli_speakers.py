@@ -50,7 +50,7 @@ def test_show_says_what_was_decided_and_why(asradapt, enrolled):
 def test_show_of_an_earlier_version(asradapt, versions):
     assert asradapt("speakers", "show", "ann", "--json").json["method"] == "lowrank"
     assert asradapt("speakers", "show", "ann", "--version", 1, "--json").json["method"] == "affine"
-    assert "kept: 1, 2" in asradapt("speakers", "show", "ann", "--version", 1).out
+    assert "(of 1, 2)" in asradapt("speakers", "show", "ann", "--version", 1).out
 
 
 def test_rollback_changes_what_is_heard_and_can_be_taken_back(asradapt, versions, recordings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from asradapt.enrolment import enroll
 from asradapt.enrolment.compare import judge_pair
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.past import learned_from, standing_bank
+from asradapt.enrolment.screening import screen
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.scoring import score, total
 from asradapt.types import Utterance
@@ -91,6 +93,32 @@ def test_fewer_of_the_same_recordings_do_not_replace_a_version_and_fresh_does(to
     assert "nothing new" in less.explanation
     fresh = once(tone_model, store, rounds[0], fresh=True)
     assert (fresh.stays, fresh.start, fresh.record.version) == (0, "", 2)
+
+
+def test_the_same_recordings_again_bring_nothing_and_other_texts_for_them_do(tone_model, store, rounds):
+    once(tone_model, store, rounds[0], keep_audio=True)
+    again = once(tone_model, store, rounds[0])
+    assert (again.stays, again.record.version) == (1, 1)
+    assert again.explanation.startswith(
+        "version 1 stays in use, this enrolment brings nothing better: nothing new"
+    )
+    corrected = [*rounds[0][:4], replace(rounds[0][4], text=rounds[0][4].text + " a")]
+    assert "nothing new" not in once(tone_model, store, corrected).explanation
+
+
+def test_who_gives_only_recordings_that_are_left_out_is_not_trained_for(tone_model, store, rounds, monkeypatch):
+    once(tone_model, store, rounds[0], keep_audio=True)
+    module, new = sys.modules["asradapt.enrolment.enroll"], {one.text for one in rounds[1]}
+
+    def none_of_the_new(model, examples, options):
+        found = screen(model, examples, options)
+        return replace(found, kept=tuple(one for one in found.kept if one.text not in new))
+
+    monkeypatch.setattr(module, "screen", none_of_the_new)
+    result = enroll(tone_model, {"ann": rounds[1]}, options=INPUT, store=store)
+    assert result.speakers == ()
+    assert "no usable recording" in result.failed[-1].reason
+    assert store.versions("ann") == [1]
 
 
 def test_another_method_starts_from_the_source_and_says_so(tone_model, store, rounds):

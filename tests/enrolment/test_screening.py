@@ -112,6 +112,18 @@ def test_strict_enrols_nobody_and_says_which_recordings(source, rows, tmp_path):
     assert rows[7].text in refused.failed[0].reason
 
 
+def test_strict_names_a_file_that_is_given_twice(source, rows, tmp_path):
+    copy = tmp_path / "copy.opus"
+    copy.write_bytes(rows[0].audio.read_bytes())
+    refused = enroll(
+        source, {"ann": [*rows[:4], replace(rows[0], audio=copy)]}, options=EnrolmentOptions(strict=True)
+    )
+    assert refused.speakers == ()
+    assert [(one.item, one.reason) for one in refused.failed] == [
+        (str(copy), f"the same recording as {rows[0].audio}")
+    ]
+
+
 def test_the_outcome_and_the_record_say_what_was_left_out_and_misheard(tone_model, speak):
     (one,) = enroll(tone_model, {"bob": speak("bob", utterances=4)}).speakers
     assert one.left_out == ()

@@ -58,7 +58,7 @@ def test_what_is_kept_comes_back_as_it_was_and_is_stored_once(ann: SpeakerStore)
 
 
 def test_forgetting_deletes_recordings_and_agreement_and_nothing_else(ann: SpeakerStore) -> None:
-    assert len(ann.recordings("ann").forget().recordings) == 2
+    assert ann.recordings("ann").forget() == 2
     assert not ann.recordings("ann").agreed
     assert not list(ann.root.rglob("*.flac"))
     assert ann.load("ann").record.version == 1
@@ -98,7 +98,7 @@ def test_a_damaged_list_is_an_error_that_says_what_to_do(ann: SpeakerStore) -> N
     (shelf.path / "kept.json").write_text('{"format": 1, "agreed": "x", "recordings": [{"digest": "../up"}]}')
     with pytest.raises(DamagedSpeaker, match="forget-audio"):
         shelf.kept()
-    assert shelf.forget().recordings == ()
+    assert shelf.forget() == 2  # whether the list can be read or not
     assert not shelf.path.exists()
 
 
