@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asradapt.audio import Recording, load_audio
-from asradapt.audio_checks import is_silent
+from asradapt.audio_checks import LevelMeter, is_silent
 from asradapt.types import Utterance
 
 
@@ -47,7 +47,9 @@ def recording_of(utterance: Utterance, sample_rate: int, max_seconds: float | No
         import soxr
 
         samples = soxr.resample(samples, utterance.sample_rate, sample_rate, quality="HQ").astype(np.float32)
-    peak = float(np.abs(samples).max(initial=0.0))
+    meter = LevelMeter()
+    if len(utterance.samples):
+        meter.add(utterance.samples[:, None])
     seconds = len(utterance.samples) / utterance.sample_rate
     silent = is_silent(samples, sample_rate)
-    return Recording(samples, sample_rate, seconds, utterance.sample_rate, 1, peak, 0.0, silent)
+    return Recording(samples, sample_rate, seconds, utterance.sample_rate, 1, meter.peak, meter.clipped, silent)

@@ -41,7 +41,7 @@ def keep_recordings(
             if agree or shelf.agreed:
                 texts = {one.digest: one.text for one in shelf.kept().recordings}
                 wanted = [one for one in examples if texts.get(one.digest) != one.utterance.text]
-                found[name] = shelf.add(list(_new(wanted, sample_rate, failed)))
+                found[name] = shelf.add(list(_new(wanted, sample_rate, failed)), agree=agree)
         except InputError as error:
             failed.append(Failure(name, f"the recordings are not kept: {error}"))
     return found

@@ -114,6 +114,11 @@ def _current(model: SourceModel, store: SpeakerStore, name: str, notes: list[str
     record = current.record
     if record.decision != "adapted":
         return None
+    if not record.transcribed:  # which recordings it has heard cannot be told: no honest check could start from it
+        notes.append(
+            f"{name}: version {record.version} was learned without transcripts: training starts from the source"
+        )
+        return None
     if record.source.get("fingerprint") != model.fingerprint or record.source.get("name") != model.name:
         notes.append(
             f"{name}: version {record.version} was made for the source {record.source.get('name')} "
@@ -199,9 +204,14 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
             said=f"trained from the source: version {record.version} has learned from {again} of these recordings "
             "or sentences, so going on from it would flatter the check"
         )
-    if method != "auto" and (method, _options(method, options)) != (record.method, record.options):
+    wanted = record.method if method == "auto" else method
+    if (wanted, _options(wanted, options)) != (record.method, record.options):
         return Start(
             said=f"trained from the source: version {record.version} is {record.method} with other options"
+        )
+    if method == "auto" and any(one.one_speaker for one in create(wanted, options)):  # type: ignore[arg-type]
+        return Start(
+            said=f"trained from the source: version {record.version} is {wanted}, which auto does not try"
         )
     count = learned_from(record)[2]
     return Start(
@@ -212,7 +222,8 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
 
 
 def _options(method: str, options: Mapping[str, object]) -> dict[str, object]:
-    return {one.name: one.options() for one in create(method, options)}  # type: ignore[arg-type]
+    chosen = {name: options[name] for name in method.split("+") if name in options}
+    return {one.name: one.options() for one in create(method, chosen)}  # type: ignore[arg-type]
 
 
 def load_starts(bank: SpeakerBank, rows: Iterable[tuple[int, Mapping[str, Tensor]]]) -> None:

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from asradapt.adaptation import create
 from asradapt.decoding import GREEDY, Decoder, Heard
-from asradapt.enrolment.enroll import Judged, Progress, explain, groups, job_size, keep, make_person, make_record
+from asradapt.enrolment.enroll import (
+    Judged,
+    Progress,
+    explain,
+    groups,
+    job_size,
+    keep,
+    make_person,
+    make_record,
+    standing_version,
+)
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import decide
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
@@ -93,7 +103,26 @@ def _setting(work: _Work) -> Setting:
 
 
 def _vocabulary(work: _Work, name: str) -> tuple[str, ...]:
-    return work.store.vocabulary(name) if work.store is not None and name in work.store else ()
+    """A person's phrases; one damaged file must not end everybody's enrolment."""
+    try:
+        return work.store.vocabulary(name) if work.store is not None and name in work.store else ()
+    except StoreError as error:
+        work.warnings.append(f"{error}; nobody's phrases help to hear {name}")
+        return ()
+
+
+def _unless_less(store: SpeakerStore, one: Enrolled) -> Enrolled:
+    """The outcome, or the earlier version where that has learned from as much speech: nothing compares the two."""
+    version = standing_version(store, one.record) if one.record.decision == "adapted" else 0
+    if not version or store.record(one.record.speaker).seconds < one.record.seconds:
+        return one
+    name = one.record.speaker
+    explanation = (
+        f"version {version} stays in use: without transcripts nothing tells which is better, and it has learned "
+        f"from as much speech. `asradapt speakers remove {name}` makes room"
+    )
+    record = replace(one.record, version=version)
+    return replace(one, record=record, explanation=explanation, stays=version)
 
 
 def _cut(work: _Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, tuple[Example, ...]]:
@@ -230,6 +259,10 @@ def enroll_untranscribed(
                 progress(stage, (before + share) / len(jobs))
 
         finished = _run_job(work, {name: names[name] for name in job}, tell)
-        done += keep(store, finished, work.failed) if store is not None and finished else finished
+        if store is not None and finished:
+            checked = [_unless_less(store, one) for one in finished]
+            standing = [one for one in checked if one.stays]
+            finished = standing + keep(store, [one for one in checked if not one.stays], work.failed)
+        done += finished
         tell("done", 1.0)
     return Enrolment(tuple(done), tuple(work.failed), tuple(work.warnings))

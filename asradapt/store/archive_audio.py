@@ -59,6 +59,9 @@ def decode_audio(members: Mapping[str, bytes]) -> list[NewRecording] | None:
             f"{_LIST} names {len(wanted)} recordings; {len(wanted.keys() - there)} of them are missing and "
             f"{len(there - wanted.keys())} others are there"
         )
+    decoded = sum(one.seconds * one.sample_rate * 2 for one in listed)  # read_flac holds each to its length
+    if decoded > _MOST_TOTAL:
+        raise DamagedSpeaker(f"its recordings take {decoded:.0f} bytes of memory, the limit is {_MOST_TOTAL}")
     return [
         NewRecording(read_flac(members[name], one), one.sample_rate, one.text, one.digest)
         for name, one in wanted.items()

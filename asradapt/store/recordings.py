@@ -108,8 +108,12 @@ class Recordings:
             found[file_name(one.digest)] = (self.path / file_name(one.digest)).read_bytes()
         return found
 
-    def add(self, new: Sequence[NewRecording]) -> Kept:
+    def add(self, new: Sequence[NewRecording], *, agree: bool = True) -> Kept:
         """Keeps recordings; one that is there is not stored again, and a new text replaces its old one.
+
+        Args:
+            new: The recordings.
+            agree: Whether the person agrees now; otherwise nothing is kept unless an agreement is there.
 
         Returns:
             What is kept now.
@@ -120,6 +124,8 @@ class Recordings:
         """
         with self.alone("keep recordings"):
             before = self.kept()
+            if not agree and not before.agreed:  # forgotten meanwhile
+                return before
             found = {one.digest: one for one in before.recordings}
             self.require_room(new)
             now = datetime.now(UTC).isoformat(timespec="seconds")

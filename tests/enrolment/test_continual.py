@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
+from samples import store_speaker
 from test_enroll import INPUT, files_of
 
 from asradapt.enrolment import enroll
 from asradapt.enrolment.compare import judge_pair
 from asradapt.enrolment.examples import prepare_examples
-from asradapt.enrolment.past import learned_from, standing_bank
+from asradapt.enrolment.past import Past, begin, learned_from, standing_bank
 from asradapt.enrolment.screening import screen
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.scoring import score, total
@@ -119,6 +121,26 @@ def test_who_gives_only_recordings_that_are_left_out_is_not_trained_for(tone_mod
     assert result.speakers == ()
     assert "no usable recording" in result.failed[-1].reason
     assert store.versions("ann") == [1]
+
+
+def test_what_was_learned_without_transcripts_is_no_start(tone_model, store, rounds):
+    first = store_speaker(store, tone_model, "ann", "input")
+    stored = store.load("ann")
+    store.save(replace(first, split={"folds": [[0], [1]], "texts": [], "transcribed": False}), stored.tensors)
+    result = enroll(tone_model, {"ann": rounds[0]}, options=INPUT, store=store)
+    assert "learned without transcripts: training starts from the source" in " ".join(result.warnings)
+    assert result.speakers[0].start == ""
+    assert "earlier" not in result.speakers[0].record.split
+
+
+def test_another_size_of_the_method_is_no_start_under_auto_either(tone_model, rounds):
+    record = SimpleNamespace(version=1, method="lowrank", options={"lowrank": {"rank": 2}}, split={"texts": []})
+    current = SimpleNamespace(record=record, tensors={})
+    data = prepare_examples(tone_model, rounds[0]).usable
+    assert "lowrank with other options" in begin(Past(current), data, "auto", {}).said
+    assert begin(Past(current), data, "auto", {"lowrank": {"rank": 2}, "head": {}}).version == 1
+    record.method, record.options = "encoder", {"encoder": {}}
+    assert "auto does not try" in begin(Past(current), data, "auto", {}).said
 
 
 def test_another_method_starts_from_the_source_and_says_so(tone_model, store, rounds):

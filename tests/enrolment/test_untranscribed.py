@@ -241,6 +241,31 @@ def test_what_was_learned_from_transcripts_is_not_replaced(tone_model, teacher, 
     assert store.versions("ann") == [1]
 
 
+def test_a_later_one_replaces_an_earlier_one_only_with_more_speech(work, tone_model, ann, teacher, store):
+    one = learner(tone_model, ann, teacher)
+    missed = tuple(agreement(heard, "") for heard in one.heard)
+    one.seen = [Choice(Setting("input"), 1, 1.0, 1.0, tuple(agreement(h, h.text) for h in one.heard), ())]
+    one.states = [SpeakerBank(tone_model, create("input")).state(0)]
+    enrolled = untranscribed._finish(work, one, missed)
+    assert enrolled.record.decision == "adapted"
+    assert untranscribed._unless_less(store, enrolled) is enrolled
+    store.save(enrolled.record, enrolled.state)
+    again = untranscribed._unless_less(store, enrolled)
+    assert (again.stays, again.record.version) == (1, 1)
+    assert "version 1 stays in use" in again.explanation
+    more = replace(enrolled, record=replace(enrolled.record, seconds=enrolled.record.seconds + 1))
+    assert untranscribed._unless_less(store, more) is more
+
+
+def test_a_damaged_vocabulary_costs_its_help_and_nothing_else(work, tone_model, store):
+    store_speaker(store, tone_model, "ann", "input")
+    store.set_vocabulary("ann", ["abcd"])
+    next(store.root.rglob("vocabulary.json")).write_text("{")
+    with_store = replace(work, store=store)
+    assert untranscribed._vocabulary(with_store, "ann") == ()
+    assert "vocabulary.json" in with_store.warnings[0]
+
+
 def test_without_a_language_model_there_is_nothing_to_judge_by(tone_model, ann):
     with pytest.raises(UsageError, match="comes without a language model"):
         enroll_untranscribed(tone_model, {"ann": ann})

@@ -13,6 +13,7 @@ import torch
 from asradapt.errors import DamagedSpeaker, StoreError
 from asradapt.pcm import digest, to_integers, to_samples
 from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.store.archive_audio import decode_audio
 from asradapt.store.recordings import NewRecording
 
 
@@ -102,6 +103,12 @@ def test_a_damaged_list_is_an_error_that_says_what_to_do(ann: SpeakerStore) -> N
     assert not shelf.path.exists()
 
 
+def members_of(path: Path) -> dict[str, bytes]:
+    """What an archive holds."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def test_export_leaves_the_audio_out_unless_asked(ann: SpeakerStore, tmp_path: Path) -> None:
     with zipfile.ZipFile(ann.export("ann", tmp_path / "plain.zip")) as archive:
         assert len(archive.namelist()) == 2
@@ -170,3 +177,22 @@ def test_an_import_with_too_many_recordings_stores_nothing(
         ann.import_(path, force=True)
     assert ann.versions("ann") == [1]
     assert len(ann.recordings("ann").kept().recordings) == 1
+
+
+def test_a_small_archive_that_would_take_too_much_memory_is_refused(
+    ann: SpeakerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ann.export("ann", tmp_path / "ann.zip", with_audio=True)
+    monkeypatch.setattr("asradapt.store.flac.read_flac", lambda data, one: pytest.fail("it was decoded"))
+    decoded = 2 * sum(round(one.seconds * one.sample_rate) for one in ann.recordings("ann").kept().recordings)
+    monkeypatch.setattr("asradapt.store.archive_audio._MOST_TOTAL", decoded - 10)
+    with pytest.raises(DamagedSpeaker, match="limit is"):
+        decode_audio(members_of(path))
+
+
+def test_an_agreement_that_was_taken_back_meanwhile_is_not_made_again(ann: SpeakerStore) -> None:
+    shelf = ann.recordings("ann")
+    shelf.forget()
+    assert not shelf.add([noise(5)], agree=False).agreed
+    assert not list(ann.root.rglob("*.flac"))
+    assert not shelf.agreed
