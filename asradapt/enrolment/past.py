@@ -209,7 +209,7 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
         return Start(
             said=f"trained from the source: version {record.version} is {record.method} with other options"
         )
-    if method == "auto" and any(one.one_speaker for one in create(wanted, options)):  # type: ignore[arg-type]
+    if method == "auto" and any(one.one_speaker for one in create(wanted)):
         return Start(
             said=f"trained from the source: version {record.version} is {wanted}, which auto does not try"
         )
