@@ -21,11 +21,11 @@ import numpy as np
 
 from asradapt.curve import draw
 from asradapt.enrolment import EnrolmentOptions
-from asradapt.enrolment.enroll import judge, make_person
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed
 from asradapt.enrolment.forecast import Accepted, Curve, curves, fold_seconds, make_forecast
-from asradapt.enrolment.selection import Person
+from asradapt.enrolment.judging import judge
+from asradapt.enrolment.people import Person, make_person
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource

@@ -27,9 +27,8 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.method import Method
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
-from asradapt.enrolment.enroll import make_person
 from asradapt.enrolment.examples import prepare_examples
-from asradapt.enrolment.selection import Person
+from asradapt.enrolment.people import Person, make_person
 from asradapt.enrolment.training import Pair, Task, Trainer, TrainingOptions, evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model

@@ -18,8 +18,8 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.options import EnrolmentOptions, Setting
+from asradapt.enrolment.people import Person
 from asradapt.enrolment.pseudo import hear, labelled, teacher_for
-from asradapt.enrolment.selection import Person
 from asradapt.enrolment.self_training import Learner, SelfTraining, self_train
 from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
 from asradapt.manifests import parse_where, read_manifest

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import Past, learned_from, standing_bank
-from asradapt.enrolment.selection import Person
+from asradapt.enrolment.people import Person
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, sign_flip, total

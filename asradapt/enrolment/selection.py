@@ -6,49 +6,22 @@ Letters: S rows of the bank, one for every person, setting and fold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.clock import Clock
-from asradapt.enrolment.examples import Example
 from asradapt.enrolment.options import EnrolmentOptions, Setting
-from asradapt.enrolment.past import Past, Start, load_starts
+from asradapt.enrolment.past import load_starts
+from asradapt.enrolment.people import Person
+from asradapt.enrolment.planning import affordable, plan_marks, portions
 from asradapt.enrolment.training import Pair, Scores, Task, Trainer, evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
 
 Report = Callable[[float], None]  # share of the work that is done
-
-
-@dataclass(frozen=True, eq=False)
-class Person:
-    """A person's recordings with their folds.
-
-    Attributes:
-        name: Who it is.
-        examples: All usable utterances.
-        folds: Held-out indices of every fold.
-        seed: Seed of this person's minibatch order; the same alone and in a crowd.
-        settings: The candidates to try.
-        past: What is there of the person from before.
-        start: What training begins with.
-    """
-
-    name: str
-    examples: tuple[Example, ...]
-    folds: tuple[tuple[int, ...], ...]
-    seed: int
-    settings: tuple[Setting, ...]
-    past: Past = field(default_factory=Past)
-    start: Start = field(default_factory=Start)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of usable audio."""
-        return sum(example.seconds for example in self.examples)
 
 
 @dataclass(frozen=True)
@@ -127,19 +100,6 @@ class Trial:
             tuple(losses[id(example)] for example in examples),
             tuple(texts[id(example)] for example in examples),
         )
-
-
-def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
-    """Number of updates that one pass over this much audio takes; agrees with `training.minibatch`."""
-    return max(1, min(utterances, round(seconds / options.training.step_seconds)))
-
-
-def plan_marks(steps_a_pass: int, options: EnrolmentOptions) -> tuple[int, ...]:
-    """The numbers of updates at which held-out error is looked at, evenly up to the most allowed."""
-    most = max(options.least_steps, options.passes * steps_a_pass)
-    return tuple(
-        sorted({max(1, round(most * i / options.checkpoints)) for i in range(1, options.checkpoints + 1)})
-    )
 
 
 def plan(people: Sequence[Person], method: str, options: EnrolmentOptions) -> tuple[list[Trial], list[Task]]:
@@ -243,22 +203,6 @@ def select(person: Person, seen: Sequence[Choice]) -> Selected:
         chosen = prefer(seen, [index for index in everything if index not in held_out])
         counts |= {index: chosen.counts[index] for index in fold}
     return Selected(prefer(seen, everything), tuple(counts[index] for index in everything))
-
-
-def cost(person: Person, options: EnrolmentOptions) -> float:
-    """Seconds of audio in all updates of all folds of one setting."""
-    count = len(person.folds)
-    seconds = person.seconds * (count - 1) / max(1, count)  # of the training part of a fold
-    steps_a_pass = portions(seconds, len(person.examples), options)
-    return count * plan_marks(steps_a_pass, options)[-1] * seconds / steps_a_pass
-
-
-def affordable(people: Sequence[Person], options: EnrolmentOptions, clock: Clock) -> list[Person]:
-    """The people with as many of their settings, the first ones, as the time allows."""
-    most = max((len(person.settings) for person in people), default=0)
-    costs = [sum(cost(p, options) for p in people if len(p.settings) > rank) for rank in range(most)]
-    count = clock.affordable(costs)
-    return [replace(person, settings=person.settings[:count]) for person in people]
 
 
 def cross_validate(

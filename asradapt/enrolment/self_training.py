@@ -22,8 +22,10 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.people import Person
+from asradapt.enrolment.planning import portions
 from asradapt.enrolment.pseudo import hear
-from asradapt.enrolment.selection import Choice, Person, Selected, portions
+from asradapt.enrolment.selection import Choice, Selected
 from asradapt.enrolment.training import Pair, Task, encode_pairs, minibatch, pair_batches
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel

@@ -10,23 +10,16 @@ from torch import Tensor
 
 from asradapt.adaptation import create
 from asradapt.decoding import GREEDY, Decoder, Heard
-from asradapt.enrolment.enroll import (
-    Judged,
-    Progress,
-    explain,
-    groups,
-    job_size,
-    keep,
-    make_person,
-    make_record,
-    standing_version,
-)
+from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import decide
+from asradapt.enrolment.judging import Judged, explain, make_record
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
+from asradapt.enrolment.people import make_person
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.self_training import Learner, SelfTraining, choose, self_train, source_agreement
+from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, Interval, total

@@ -17,7 +17,7 @@ from asradapt.store import SpeakerStore
 
 # Functions inside an enrolment that is accepted, in the order in which they are first called.
 STEPS = {
-    "reading": ("asradapt.enrolment.enroll", "prepare_examples", 1),
+    "reading": ("asradapt.enrolment.people", "prepare_examples", 1),
     "training": ("asradapt.enrolment.training", "train_step", 3),
     "looking": ("asradapt.enrolment.selection", "evaluate_pairs", 2),
     "fitting": ("asradapt.enrolment.enroll", "fit_final", 1),

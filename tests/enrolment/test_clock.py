@@ -11,7 +11,9 @@ import pytest
 from asradapt.enrolment import EnrolmentOptions, Setting, enroll
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.folds import split_folds
-from asradapt.enrolment.selection import Person, affordable, run_method
+from asradapt.enrolment.people import Person
+from asradapt.enrolment.planning import affordable
+from asradapt.enrolment.selection import run_method
 from asradapt.errors import UsageError
 
 OPTIONS = EnrolmentOptions(folds=2, least_steps=8, checkpoints=4, passes=1)

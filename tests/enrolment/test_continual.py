@@ -110,7 +110,7 @@ def test_the_same_recordings_again_bring_nothing_and_other_texts_for_them_do(ton
 
 def test_who_gives_only_recordings_that_are_left_out_is_not_trained_for(tone_model, store, rounds, monkeypatch):
     once(tone_model, store, rounds[0], keep_audio=True)
-    module, new = sys.modules["asradapt.enrolment.enroll"], {one.text for one in rounds[1]}
+    module, new = sys.modules["asradapt.enrolment.people"], {one.text for one in rounds[1]}
 
     def none_of_the_new(model, examples, options):
         found = screen(model, examples, options)

@@ -10,8 +10,9 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment import EnrolmentOptions, enroll
-from asradapt.enrolment.enroll import auto_settings, job_size
+from asradapt.enrolment.enroll import job_size
 from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.people import auto_settings
 from asradapt.enrolment.training import Trainer, TrainingOptions
 from asradapt.errors import InvalidSpeakerName, StoreError, UnknownMethod, UsageError
 from asradapt.models.base import fingerprint

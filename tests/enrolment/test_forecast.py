@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from asradapt.enrolment import EnrolmentOptions, Setting
-from asradapt.enrolment.enroll import make_person
 from asradapt.enrolment.forecast import (
     DRAWN,
     PART,
@@ -20,6 +19,7 @@ from asradapt.enrolment.forecast import (
     foretell,
     make_forecast,
 )
+from asradapt.enrolment.people import make_person
 from asradapt.enrolment.selection import Choice
 from asradapt.scoring import ErrorCounts
 

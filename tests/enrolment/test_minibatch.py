@@ -8,7 +8,7 @@ import torch
 
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.options import EnrolmentOptions
-from asradapt.enrolment.selection import plan_marks, portions
+from asradapt.enrolment.planning import plan_marks, portions
 from asradapt.enrolment.training import Task, TrainingOptions, minibatch, pair_batches
 from asradapt.types import Utterance
 

@@ -8,7 +8,8 @@ import pytest
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.folds import split_folds
 from asradapt.enrolment.options import EnrolmentOptions, Setting
-from asradapt.enrolment.selection import Choice, Person, cross_validate, plan, prefer, run_method, select
+from asradapt.enrolment.people import Person
+from asradapt.enrolment.selection import Choice, cross_validate, plan, prefer, run_method, select
 from asradapt.enrolment.training import Trainer, TrainingOptions
 from asradapt.scoring import ErrorCounts, total
 

@@ -23,7 +23,7 @@ from asradapt.enrolment import (
     self_training,
     untranscribed,
 )
-from asradapt.enrolment.enroll import make_person
+from asradapt.enrolment.people import make_person
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.self_training import Learner, agreement, self_train

@@ -1,0 +1,133 @@
+"""Cross-validation and both gates of everybody in a job, and what is remembered and said of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from asradapt.adaptation import create
+from asradapt.adaptation.mixed import IDENTITY
+from asradapt.enrolment.clock import Clock
+from asradapt.enrolment.compare import Comparison, compare
+from asradapt.enrolment.gate import Verdict, decide
+from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.past import split_of
+from asradapt.enrolment.people import Person
+from asradapt.enrolment.retention import Retention
+from asradapt.enrolment.selection import Choice, cross_validate
+from asradapt.enrolment.training import evaluate_pairs
+from asradapt.models.base import SourceModel
+from asradapt.scoring import NORMALIZER, ErrorCounts, total
+from asradapt.store import SpeakerRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A person after cross-validation and gate; no choice and no verdict where the recordings were too few."""
+
+    person: Person
+    before: tuple[ErrorCounts, ...]
+    choice: Choice | None
+    verdict: Verdict | None
+    comparison: Comparison | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the adaptation is to be used."""
+        better = self.verdict is not None and self.verdict.accepted
+        return better and (self.comparison is None or self.comparison.accepted)
+
+    @property
+    def after(self) -> tuple[ErrorCounts, ...]:
+        """Held-out counts of the adaptations; those of the source where there are none."""
+        return self.verdict.after if self.verdict else self.before
+
+
+def source_counts(
+    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions
+) -> list[tuple[ErrorCounts, ...]]:
+    """Error counts of the source alone, one an utterance, for everybody in one run."""
+    pairs = [(row, example) for row, person in enumerate(people) for example in person.examples]
+    scores = evaluate_pairs(model, None, pairs, options.training)
+    return [
+        tuple(scores[row].counts[id(example)] for example in person.examples) for row, person in enumerate(people)
+    ]
+
+
+def judge(
+    model: SourceModel,
+    people: Sequence[Person],
+    options: EnrolmentOptions,
+    clock: Clock,
+    report: Callable[[float], None],
+) -> list[Judged]:
+    """Cross-validate everybody who has enough recordings, and pass each through the gate."""
+    began = time.monotonic()
+    before = source_counts(model, people, options)
+    clock.measured(sum(person.seconds for person in people), began)
+    able = [p for p in people if len(p.examples) >= options.least_utterances and len(p.folds) >= 2]
+    selected = cross_validate(model, able, options, clock, report) if able else []
+    by_name = {person.name: one for person, one in zip(able, selected, strict=True)}
+    judged = []
+    for person, counts in zip(people, before, strict=True):
+        one = by_name.get(person.name)
+        verdict = decide(counts, one.counts, confidence=options.confidence, seed=person.seed) if one else None
+        beside = compare(model, person, verdict, options) if verdict else None
+        judged.append(Judged(person, counts, one.choice if one else None, verdict, beside))
+    return judged
+
+
+def make_record(
+    model: SourceModel, judged: Judged, retention: Retention | None, options: EnrolmentOptions
+) -> SpeakerRecord:
+    """What is remembered about one enrolment."""
+    person, choice, verdict = judged.person, judged.choice, judged.verdict
+    methods = create(choice.setting.method, options.method_options) if choice and judged.accepted else ()
+    tried = {} if choice is None else asdict(choice.setting) | {"steps": choice.steps, "strength": choice.strength}
+    words: dict[str, object] = dict(verdict.words.as_dict()) if verdict else {"low": None, "high": None}
+    return SpeakerRecord(
+        speaker=person.name,
+        decision="adapted" if judged.accepted else "source",
+        method=choice.setting.method if choice and judged.accepted else IDENTITY,
+        options={method.name: method.options() for method in methods},
+        source={"name": model.name, "fingerprint": model.fingerprint},
+        utterances=len(person.examples),
+        seconds=round(person.seconds, 3),
+        split=split_of(person.examples, person.folds, person.past, person.start),
+        seed=options.seed,
+        folds={
+            "before": total(judged.before).as_dict(),
+            "after": total(judged.after).as_dict(),
+            "low": words["low"],
+            "high": words["high"],
+            "normalizer": NORMALIZER,
+        },
+        gate={
+            "confidence": options.confidence,
+            "budget": options.budget,
+            "chance": verdict.chance if verdict else None,
+            "tried": tried,
+            "retention": retention.as_dict() if retention else None,
+        }
+        | _beside(judged),
+    )
+
+
+def _beside(judged: Judged) -> dict[str, object]:
+    return {"current": judged.comparison.as_dict()} if judged.comparison else {}
+
+
+def explain(judged: Judged, options: EnrolmentOptions) -> str:
+    """The outcome in one plain sentence."""
+    if judged.verdict and judged.comparison and judged.verdict.accepted:
+        beside = judged.comparison.explanation
+        return f"{judged.verdict.explanation}; {beside}" if judged.accepted else beside
+    if judged.verdict:
+        return judged.verdict.explanation
+    count = len(judged.person.examples)
+    plural = "recording is" if count == 1 else "recordings are"
+    return (
+        f"the source is kept: {count} usable {plural} too few to check an adaptation; "
+        f"record at least {options.least_utterances} different sentences, better 10"
+    )

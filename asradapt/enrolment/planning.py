@@ -1,0 +1,39 @@
+"""How many updates an enrolment takes, when held-out error is looked at, and what the time allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from asradapt.enrolment.clock import Clock
+from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.people import Person
+
+
+def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
+    """Number of updates that one pass over this much audio takes; agrees with `training.minibatch`."""
+    return max(1, min(utterances, round(seconds / options.training.step_seconds)))
+
+
+def plan_marks(steps_a_pass: int, options: EnrolmentOptions) -> tuple[int, ...]:
+    """The numbers of updates at which held-out error is looked at, evenly up to the most allowed."""
+    most = max(options.least_steps, options.passes * steps_a_pass)
+    return tuple(
+        sorted({max(1, round(most * i / options.checkpoints)) for i in range(1, options.checkpoints + 1)})
+    )
+
+
+def cost(person: Person, options: EnrolmentOptions) -> float:
+    """Seconds of audio in all updates of all folds of one setting."""
+    count = len(person.folds)
+    seconds = person.seconds * (count - 1) / max(1, count)  # of the training part of a fold
+    steps_a_pass = portions(seconds, len(person.examples), options)
+    return count * plan_marks(steps_a_pass, options)[-1] * seconds / steps_a_pass
+
+
+def affordable(people: Sequence[Person], options: EnrolmentOptions, clock: Clock) -> list[Person]:
+    """The people with as many of their settings, the first ones, as the time allows."""
+    most = max((len(person.settings) for person in people), default=0)
+    costs = [sum(cost(p, options) for p in people if len(p.settings) > rank) for rank in range(most)]
+    count = clock.affordable(costs)
+    return [replace(person, settings=person.settings[:count]) for person in people]

@@ -1,0 +1,76 @@
+"""Outcomes into the store: nothing that works is replaced by something worse, one bad folder loses nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from asradapt.enrolment.keeping import keep_recordings
+from asradapt.enrolment.options import Enrolled
+from asradapt.enrolment.people import Person
+from asradapt.errors import StoreError
+from asradapt.models.base import SourceModel
+from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.types import Failure
+
+
+def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:
+    """The current version of the speaker if that is an adaptation to the same source, else 0."""
+    if record.speaker not in store:
+        return 0
+    try:
+        current = store.load(record.speaker).record
+    except StoreError:  # damaged: nothing that could stand
+        return 0
+    return current.version if current.decision == "adapted" and current.source == record.source else 0
+
+
+def stands(one: Enrolled, version: int) -> Enrolled:
+    """The outcome where an enrolment without success meets an adaptation that had passed its own gate."""
+    name = one.record.speaker
+    reason = one.explanation.removeprefix("the source is kept: ")
+    explanation = (
+        f"version {version} stays in use, this enrolment brings nothing better: {reason}. `asradapt speakers "
+        f"remove {name}` goes back to the source; it deletes all versions, and the recordings that are kept"
+    )
+    return replace(one, record=replace(one.record, version=version), explanation=explanation, stays=version)
+
+
+def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure]) -> list[Enrolled]:
+    """Store everybody; who cannot be stored goes to `failed`, so that one bad folder loses nobody else.
+
+    An adaptation that stands is not replaced by an enrolment that ends with the source: a second round
+    with less or worse speech must not make it worse.
+
+    Raises:
+        StoreError: If nobody could be stored.
+    """
+    kept, errors = [], []
+    for one in enrolled:
+        try:
+            earlier = standing_version(store, one.record) if one.record.decision == "source" else 0
+            if earlier:
+                kept.append(stands(one, earlier))
+            else:
+                kept.append(replace(one, record=store.save(one.record, one.state)))
+        except StoreError as error:
+            errors.append(error)
+            failed.append(Failure(one.record.speaker, str(error)))
+    if errors and not kept:
+        raise errors[0]
+    return kept
+
+
+def with_audio(
+    store: SpeakerStore,
+    model: SourceModel,
+    people: Sequence[Person],
+    enrolled: Sequence[Enrolled],
+    agree: bool,
+    failed: list[Failure],
+) -> list[Enrolled]:
+    """Keep the recordings of those who agree; what is kept is noted with each."""
+    stored = {one.record.speaker for one in enrolled}
+    examples = {person.name: person.examples for person in people if person.name in stored}
+    kept = keep_recordings(store, examples, model.sample_rate, agree=agree, failed=failed)
+    return [replace(one, kept=kept.get(one.record.speaker)) for one in enrolled]
