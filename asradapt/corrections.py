@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
 
+from asradapt.enrolment.examples import LONGEST_SECONDS
 from asradapt.errors import TextError
 from asradapt.scoring import normalize
 from asradapt.transcript_files import Piece, Written
-
-LONGEST_SECONDS = 40.0
-"""Longest stretch that enrolment takes."""
 
 _SLACK_SECONDS = 0.05  # times are written in milliseconds, and resampling moves the end
 

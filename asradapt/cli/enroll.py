@@ -31,7 +31,7 @@ from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
     from asradapt.decoding import Decoder
-    from asradapt.enrolment import Enrolled, Enrolment
+    from asradapt.enrolment import Enrolled, Enrolment, EnrolmentOptions
     from asradapt.models.source import ConformerSource
     from asradapt.store import SpeakerStore
 
@@ -244,15 +244,11 @@ def enroll(
     model is kept for this speaker, and that is a success too. Who is enrolled already is enrolled further: from
     the recordings that were kept, or from the version in use, which is replaced only by one that is not worse.
     """
-    if lm and not untranscribed:
-        raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
-    given = {"--budget": budget, "--strict": strict, "--keep-audio": keep_audio, "--fresh": fresh}
-    if untranscribed and (useless := [name for name, value in given.items() if value]):
-        raise UsageError(f"{', '.join(useless)}: for recordings with texts only, not with --untranscribed")
+    with_texts = {"--budget": budget, "--strict": strict, "--keep-audio": keep_audio, "--fresh": fresh}
+    _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.adaptation import create
-    from asradapt.enrolment import Enrolment, EnrolmentOptions, enroll_untranscribed
-    from asradapt.enrolment import enroll as enroll_people
+    from asradapt.enrolment import Enrolment, EnrolmentOptions
 
     if method != "auto":
         create(method)  # a wrong name is told before any work
@@ -268,22 +264,63 @@ def enroll(
     result = Enrolment((), (), ())
     if people and not (strict and failed):
         source = open_model(model, device)
-        teacher = _teacher(source, lm) if untranscribed else None
-        require_writable(store)
-        with progress() as bar:
-            if teacher:
-                result = enroll_untranscribed(
-                    source, people, decoder=teacher, options=options, store=store, progress=bar
-                )
-            else:
-                result = enroll_people(
-                    source, people, options=options, store=store, progress=bar, keep_audio=keep_audio, fresh=fresh
-                )
-    failed += result.failed
-    warnings += result.warnings
+        if untranscribed:
+            result = _hear(source, people, options, store, lm)
+        else:
+            result = _learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
+    return _finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
+
+
+def _require_fitting(untranscribed: bool, lm: str | None, with_texts: Sequence[str]) -> None:
+    """Refuse options of an enrolment with texts in one without, and the other way round.
+
+    Raises:
+        UsageError: If there is any.
+    """
+    if lm and not untranscribed:
+        raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
+    if untranscribed and with_texts:
+        raise UsageError(f"{', '.join(with_texts)}: for recordings with texts only, not with --untranscribed")
+
+
+def _learn(
+    source: ConformerSource,
+    people: People,
+    options: EnrolmentOptions,
+    store: SpeakerStore,
+    *,
+    keep_audio: bool,
+    fresh: bool,
+) -> Enrolment:
+    """Enrol people from recordings with their texts."""
+    from asradapt.enrolment import enroll as enroll_people
+
+    require_writable(store)
+    with progress() as bar:
+        return enroll_people(
+            source, people, options=options, store=store, progress=bar, keep_audio=keep_audio, fresh=fresh
+        )
+
+
+def _hear(
+    source: ConformerSource, people: People, options: EnrolmentOptions, store: SpeakerStore, lm: str | None
+) -> Enrolment:
+    """Enrol people from recordings without texts."""
+    from asradapt.enrolment import enroll_untranscribed
+
+    teacher = _teacher(source, lm)
+    require_writable(store)
+    with progress() as bar:
+        return enroll_untranscribed(source, people, decoder=teacher, options=options, store=store, progress=bar)
+
+
+def _finish(
+    result: Enrolment, failed: Sequence[Failure], warnings: Sequence[str], store: SpeakerStore, as_json: bool
+) -> int:
+    """Print the outcome; the exit code."""
     if as_json:
         entries = [one.as_dict() for one in result.speakers]
-        print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": warnings})
+        print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": list(warnings)})
     else:
         _print(result, store)
     report_problems(warnings, failed)

@@ -54,7 +54,12 @@ class Accepted:
 
     @property
     def enough(self) -> bool:
-        """Whether there is enough speech, and enough left to hear better, to foretell anything."""
+        """Whether there is enough speech, and enough left to hear better, to foretell anything.
+
+        Not where training began with an earlier version: how much speech that stands for is no point of a curve.
+        """
+        if self.person.start.version:
+            return False
         long = self.person.seconds >= LEAST_SECONDS and len(self.person.examples) >= LEAST_UTTERANCES
         return long and total(self.after).errors > 0
 

@@ -52,6 +52,9 @@ class Choice:
         return sum(self.losses)
 
 
+Preference = Callable[[Sequence[Choice], Sequence[int]], Choice]  # the candidate to use, judged on some utterances
+
+
 @dataclass(frozen=True)
 class Selected:
     """A person's preferred candidate, and an unflattered estimate of what choosing like this brings.
@@ -194,15 +197,18 @@ def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
     return min(seen, key=lambda choice: sum(choice.losses[index] for index in indices))
 
 
-def select(person: Person, seen: Sequence[Choice]) -> Selected:
-    """The preferred candidate; and each fold judged by a choice that has not seen it (nested selection)."""
+def select(person: Person, seen: Sequence[Choice], preferred: Preference = prefer) -> Selected:
+    """The preferred candidate; and each fold judged by a choice that has not seen it (nested selection).
+
+    When to stop, and the checkpoint that lower strengths are tried at, was seen from all folds together.
+    """
     counts: dict[int, ErrorCounts] = {}
     everything = range(len(person.examples))
     for fold in person.folds:
         held_out = set(fold)
-        chosen = prefer(seen, [index for index in everything if index not in held_out])
+        chosen = preferred(seen, [index for index in everything if index not in held_out])
         counts |= {index: chosen.counts[index] for index in fold}
-    return Selected(prefer(seen, everything), tuple(counts[index] for index in everything))
+    return Selected(preferred(seen, everything), tuple(counts[index] for index in everything))
 
 
 def cross_validate(

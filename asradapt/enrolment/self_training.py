@@ -25,13 +25,13 @@ from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.pseudo import hear
-from asradapt.enrolment.selection import Choice, Selected
-from asradapt.enrolment.training import Pair, Task, encode_pairs, minibatch, pair_batches
+from asradapt.enrolment.selection import Choice
+from asradapt.enrolment.training import Pair, Task, encode_pairs, minibatch, pair_batches, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
 from asradapt.scoring.alignment import align_items
-from asradapt.test_time.losses import uncertainty
+from asradapt.test_time.losses import loss_problems, uncertainty
 
 Report = Callable[[float], None]  # share of the work that is done
 GRAINS = 10  # a confidence is counted in tenths, because counts are whole numbers
@@ -64,10 +64,9 @@ class SelfTraining:
         problems = []
         if min(self.rounds, self.passes, self.steps) < 1:
             problems.append("rounds, passes and steps must be at least 1")
-        if not (self.rate > 0 and self.temperature > 0):
-            problems.append("rate and temperature must be above 0")
-        if not 0 <= self.share <= 1:
-            problems.append(f"the share of the entropy must lie from 0 to 1, got {self.share}")
+        if not self.rate > 0:
+            problems.append(f"the rate must be above 0, got {self.rate}")
+        problems += loss_problems(self.temperature, self.share)
         if problems:
             raise UsageError("; ".join(problems))
 
@@ -166,9 +165,7 @@ class _Job:
         self._done = [0] * rows  # updates of each row
         method = learners[0].person.settings[0].method
         self._bank = SpeakerBank(model, create(method, options.method_options), speakers=rows, seed=options.seed)
-        by_method = {method.name: method.rate for method in self._bank.methods}
-        factors = torch.tensor([task.rate for task in self._tasks], device=model.device)
-        rates = {name: factors * by_method[name.split("/")[0]] for name in self._bank.tensors}
+        rates = row_rates(self._bank, self._tasks)
         self._bank.requires_grad()
         self._optimiser = RowAdam(self._bank.tensors, rates, decay=options.training.decay)
 
@@ -218,7 +215,7 @@ class _Job:
             one.states.append(bank.state(one.rows[-1]))
 
 
-def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
+def prefer_clearly(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
     """The candidate to use, judged on some recordings: the full training unless another is clearly better.
 
     There is no text whose loss could tell candidates apart, and the fewest missed words are mostly luck, so
@@ -235,17 +232,6 @@ def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
     mean = sum(gains) / len(gains)
     deviation = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / max(1, len(gains) - 1))
     return best if sum(gains) > deviation * math.sqrt(len(gains)) else usual
-
-
-def choose(learner: Learner) -> Selected:
-    """The preferred candidate; and each fold judged by one that was chosen without it."""
-    counts: dict[int, ErrorCounts] = {}
-    everything = range(len(learner.person.examples))
-    for fold in learner.person.folds:
-        held_out = set(fold)
-        chosen = prefer(learner.seen, [index for index in everything if index not in held_out])
-        counts |= {index: chosen.counts[index] for index in fold}
-    return Selected(prefer(learner.seen, everything), tuple(counts[index] for index in everything))
 
 
 def self_train(

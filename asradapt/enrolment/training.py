@@ -172,6 +172,15 @@ def evaluate_pairs(
     return scores
 
 
+def row_rates(bank: SpeakerBank, tasks: Sequence[Task]) -> dict[str, Tensor]:
+    """Learning rates (S,) of a bank's tensors: each method's own, times the factor of the row's task."""
+    by_method = {method.name: method.rate for method in bank.methods}
+    return {
+        name: torch.tensor([task.rate * by_method[name.split("/")[0]] for task in tasks], device=tensor.device)
+        for name, tensor in bank.tensors.items()
+    }
+
+
 class Trainer:
     """A job of many rows: steps the active ones, in bounded memory.
 
@@ -186,11 +195,8 @@ class Trainer:
         self, model: SourceModel, bank: SpeakerBank, tasks: Sequence[Task], options: TrainingOptions
     ) -> None:
         self.model, self.bank, self.tasks, self.options = model, bank, tasks, options
-        factors = torch.tensor([task.rate for task in tasks], device=model.device)
-        by_method = {method.name: method.rate for method in bank.methods}
-        rates = {name: factors * by_method[name.split("/")[0]] for name in bank.tensors}
         bank.requires_grad()
-        self._optimiser = RowAdam(bank.tensors, rates, decay=options.decay)
+        self._optimiser = RowAdam(bank.tensors, row_rates(bank, tasks), decay=options.decay)
 
     def step(self, number: int, active: Sequence[int]) -> None:
         """Update number `number` (from 0) of the rows `active`; the others stay as they are."""

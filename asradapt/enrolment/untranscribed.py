@@ -18,7 +18,8 @@ from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Se
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
-from asradapt.enrolment.self_training import Learner, SelfTraining, choose, self_train, source_agreement
+from asradapt.enrolment.selection import select
+from asradapt.enrolment.self_training import Learner, SelfTraining, prefer_clearly, self_train, source_agreement
 from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel
@@ -156,7 +157,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     person = learner.person
     choice = verdict = None
     if learner.seen:
-        selected = choose(learner)
+        selected = select(person, learner.seen, prefer_clearly)
         choice = selected.choice
         verdict = decide(before, selected.counts, confidence=work.options.confidence, seed=person.seed)
     judged = Judged(person, before, choice, verdict)

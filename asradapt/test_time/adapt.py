@@ -14,7 +14,7 @@ from torch import Tensor
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
-from asradapt.test_time.losses import uncertainty
+from asradapt.test_time.losses import loss_problems, uncertainty
 
 FAINTEST = 1e-12  # a gradient whose root mean square is less than this moves nothing
 
@@ -44,10 +44,9 @@ class EachOptions:
         problems = []
         if self.steps < 1:
             problems.append(f"steps must be at least 1, got {self.steps}")
-        if not (self.rate > 0 and self.temperature > 0 and self.batch_seconds > 0):
-            problems.append("rate, temperature and seconds of a batch must be above 0")
-        if not 0 <= self.share <= 1:
-            problems.append(f"the share of the entropy must lie from 0 to 1, got {self.share}")
+        if not (self.rate > 0 and self.batch_seconds > 0):
+            problems.append("rate and seconds of a batch must be above 0")
+        problems += loss_problems(self.temperature, self.share)
         if any(method.one_speaker for method in create(self.methods)):
             problems.append(f"method {self.methods!r} takes one utterance a batch; choose another")
         if problems:

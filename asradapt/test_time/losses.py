@@ -14,6 +14,16 @@ from asradapt.decoding import BLANK
 from asradapt.features import mask
 
 
+def loss_problems(temperature: float, share: float) -> list[str]:
+    """What is wrong with the numbers of `uncertainty`, in sentences."""
+    problems = []
+    if not temperature > 0:
+        problems.append(f"the temperature must be above 0, got {temperature}")
+    if not 0 <= share <= 1:
+        problems.append(f"the share of the entropy must lie from 0 to 1, got {share}")
+    return problems
+
+
 def _share(weights: Tensor) -> Tensor:
     """(B, F) weights that sum to 1 in every row; zeros where a row has none."""
     return weights / weights.sum(dim=1, keepdim=True).clamp(min=1.0)

@@ -19,6 +19,7 @@ from asradapt.enrolment.forecast import (
     foretell,
     make_forecast,
 )
+from asradapt.enrolment.past import Start
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.selection import Choice
 from asradapt.scoring import ErrorCounts
@@ -55,6 +56,13 @@ def test_the_exponent_lies_between_that_of_the_folds_and_the_typical_one(accepte
     assert forecast.now < curve.rate  # everything is more than a fold trains on
     assert forecast.low < forecast.now - forecast.then < forecast.high
     assert forecast.then == pytest.approx(forecast.now * (540 / 360) ** -curve.exponent)
+
+
+def test_nothing_is_foretold_where_training_began_with_a_version(accepted):
+    one = accepted(0.2)
+    assert one.enough
+    going_on = replace(one.person, start=Start(version=1))
+    assert not replace(one, person=going_on).enough
 
 
 def test_with_few_words_the_folds_count_less_and_the_interval_is_wider(accepted):
