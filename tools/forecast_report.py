@@ -21,6 +21,7 @@ import numpy as np
 
 from asradapt.curve import draw
 from asradapt.enrolment import EnrolmentOptions
+from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed
 from asradapt.enrolment.forecast import Accepted, Curve, curves, fold_seconds, make_forecast
@@ -53,7 +54,7 @@ class Known:
         if key not in self.found:
             examples = [e for u in drawn if (e := self.examples[id(u)])]
             person = make_person(f"{name}-{minutes:g}-{repeat}", examples, self.options)
-            (judged,) = judge(self.model, [person], self.options, lambda share: None)
+            (judged,) = judge(self.model, [person], self.options, Clock(), lambda share: None)
             assert judged.choice
             accepted = [Accepted(person, judged.choice, judged.after)]
             fitted = curves(self.model, accepted, self.options) if curve else []
