@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 
-def length_batches(lengths: Sequence[int], *, budget: int, most: int = 0) -> Iterator[list[int]]:
+def length_batches(
+    lengths: Sequence[int], *, budget: int, most: int = 0, equal: bool = False
+) -> Iterator[list[int]]:
     """Indices in batches of similar length, longest first, padding included within a budget.
 
     Longest first, so that a lack of memory shows at once and not after an hour.
@@ -20,12 +22,13 @@ def length_batches(lengths: Sequence[int], *, budget: int, most: int = 0) -> Ite
         lengths: Length of every item.
         budget: Most that (items in a batch) x (longest of them) may be; a longer item comes alone.
         most: Most items in a batch; 0 for any number.
+        equal: Whether a batch may hold items of one length only.
     """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         longest = lengths[batch[0]] if batch else lengths[index]
         full = (len(batch) + 1) * longest > budget or (most and len(batch) == most)
-        if batch and full:
+        if batch and (full or (equal and lengths[index] != longest)):
             yield batch
             batch = []
         batch.append(index)

@@ -248,7 +248,8 @@ class Transcriber:
 
     def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
         budget = round(self._seconds * self.model.sample_rate)
-        return length_batches([len(piece) for piece in pieces], budget=budget, most=self.options.batch_size)
+        lengths, most = [len(piece) for piece in pieces], self.options.batch_size
+        return length_batches(lengths, budget=budget, most=most, equal=self.model.equal_lengths)
 
     @torch.no_grad()
     def _decode(self, rows: Sequence[Row]) -> list[Heard]:

@@ -12,10 +12,16 @@ from torch import Tensor
 
 from asradapt.features import FeatureOptions
 from asradapt.models import load_model
+from asradapt.models.base import SourceModel
 from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.models.source import ConformerSource
 
 torch.set_num_threads(1)
+
+try:  # the extra [hf]; without it the models of this project alone are tested
+    from families import FOREIGN, foreign_models
+except ImportError:
+    FOREIGN = ()
 
 RATE = 16000
 ALPHABET = ("<blank>", " ", "'", *"abcdefghijklmnopqrstuvwxyz")
@@ -50,10 +56,12 @@ if (files("asradapt") / "assets" / "source_en.safetensors").is_file():
     MODELS["source_en"] = lambda: load_model("source_en", device="cpu")
 
 
-@pytest.fixture(scope="session", params=list(MODELS))
-def model(request: pytest.FixtureRequest) -> ConformerSource:
+@pytest.fixture(scope="session", params=[*MODELS, *FOREIGN])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
     """Every model that the contracts are tested on, one after the other; shared, so never change it."""
-    return MODELS[request.param]()
+    if request.param in MODELS:
+        return MODELS[request.param]()
+    return foreign_models(tmp_path_factory.mktemp("models"))[request.param]()
 
 
 @pytest.fixture(scope="session")

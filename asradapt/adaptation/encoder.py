@@ -28,12 +28,7 @@ class Encoder(Method):
 
     def sites(self, model: SourceModel) -> list[Site]:
         """One site a weight of the network, without those of its output sites."""
-        outputs = tuple(f"{site.name}." for site in model.sites if site.kind == "output")
-        return [
-            Site(name, "weight", value.shape[-1], value.shape[0], tuple(value.shape))
-            for name, value in model.module.named_parameters()
-            if not name.startswith(outputs)
-        ]
+        return list(model.weights)
 
     def tensors(self, site: Site) -> dict[str, TensorSpec]:
         """`change`, of the weight's shape."""

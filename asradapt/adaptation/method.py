@@ -81,10 +81,12 @@ class Method(ABC):
     ) -> Iterator[None]:
         """Apply the method at `site` until the context ends; `tensors` are (S, ...), `rows` (B,)."""
 
-        def hook(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
             # gathered in every forward pass, so that each has its own graph and sees the tensors as they are
-            gathered = {name: _of_rows(tensor, rows) for name, tensor in tensors.items()}
-            return self.apply(inputs[0], output, gathered)
+            first, *others = output if isinstance(output, tuple) else (output,)
+            gathered = {name: _of_rows(tensor, rows, len(first)) for name, tensor in tensors.items()}
+            changed = self.apply(inputs[0], first, gathered)
+            return (changed, *others) if isinstance(output, tuple) else changed
 
         handle = model.module.get_submodule(site.name).register_forward_hook(hook)
         try:
@@ -97,9 +99,14 @@ class Method(ABC):
         return asdict(self)
 
 
-def _of_rows(tensor: Tensor, rows: Tensor) -> Tensor:
-    """(S, ...) to (B, ...); with one speaker it is only viewed, not copied."""
-    return tensor if tensor.shape[0] == 1 else tensor.index_select(0, rows)
+def _of_rows(tensor: Tensor, rows: Tensor, batch: int) -> Tensor:
+    """(S, ...) to (batch, ...); with one speaker it is only viewed, not copied.
+
+    A search that keeps several hypotheses of each of the B rows has them side by side: B times as many rows.
+    """
+    if tensor.shape[0] == 1:
+        return tensor
+    return tensor.index_select(0, rows if len(rows) == batch else rows.repeat_interleave(batch // len(rows)))
 
 
 METHODS: dict[str, type[Method]] = {}

@@ -126,7 +126,9 @@ def _listened(model: SourceModel, window: dict[int, Samples]) -> Iterator[tuple[
     """Numbers and log probabilities (F, V) of the recordings of a window, a batch at a time."""
     places = list(window)
     budget = round(BATCH_SECONDS * model.sample_rate)
-    for batch in length_batches([len(window[place]) for place in places], budget=budget):
+    for batch in length_batches(
+        [len(window[place]) for place in places], budget=budget, equal=model.equal_lengths
+    ):
         chosen = [places[row] for row in batch]
         padded, lengths = pad([window[place] for place in chosen])
         waveforms = torch.from_numpy(padded).to(model.device)

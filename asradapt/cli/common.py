@@ -19,7 +19,7 @@ from asradapt.errors import ManifestError, UsageError
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
-    from asradapt.models.source import ConformerSource
+    from asradapt.models.base import SourceModel
     from asradapt.store import SpeakerStore
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,14 +60,58 @@ where_option = click.option(
 )
 
 
+_MODEL_OPTIONS = "asradapt.model_options"  # where the command's context keeps them
+
+
+def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
+    """Keep an option of the source model until the model is opened; the command itself has no use for it."""
+    if value is not None:
+        context.meta.setdefault(_MODEL_OPTIONS, {})[option.name] = value
+
+
 def model_options(command: F) -> F:
-    """`--model` and `--device`."""
-    command = click.option(
-        "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda or mps."
-    )(command)
-    return click.option(
-        "--model", default="source_en", show_default=True, help="Source model: a name or a .safetensors file."
-    )(command)
+    """`--model`, `--device`, and what else can be said of a source model."""
+    hidden: dict[str, Any] = {"callback": _remember, "expose_value": False}
+    for option in (
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16", "fp16"]),
+            **hidden,
+            help="What a foreign model's frozen weights are computed with  [default: fp32]",
+        ),
+        click.option(
+            "--task",
+            type=click.Choice(["transcribe", "translate"]),
+            **hidden,
+            help="What a model that can do both should do  [default: transcribe]",
+        ),
+        click.option("--language", metavar="CODE", **hidden, help="Language, for a model of many languages."),
+        click.option(
+            "--allow-pickle",
+            is_flag=True,
+            default=None,
+            **hidden,
+            help="Read weights from a pickle where there are no safetensors; only its tensors are taken.",
+        ),
+        click.option(
+            "--weights",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            **hidden,
+            help="A file with the weights of a torchaudio bundle  [default: torch's own cache]",
+        ),
+        click.option(
+            "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda or mps."
+        ),
+        click.option(
+            "--model",
+            default="source_en",
+            show_default=True,
+            help="Source model: a name, torchaudio:BUNDLE, hf:OWNER/MODEL, a folder or a .safetensors file.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # a plain class in click before 8.2
@@ -96,11 +140,13 @@ def open_store(path: Path | None) -> SpeakerStore:
     return SpeakerStore(path)
 
 
-def open_model(name: str, device: str) -> ConformerSource:
+def open_model(name: str, device: str) -> SourceModel:
     """The source model, on its device, computing with the machine's cores."""
-    from asradapt.models import load_model
+    from asradapt.models import ModelOptions, load_model
 
-    return load_model(name, device=device)
+    context = click.get_current_context(silent=True)
+    said: dict[str, Any] = context.meta.get(_MODEL_OPTIONS, {}) if context else {}
+    return load_model(name, device=device, options=ModelOptions(**said))
 
 
 def help_without_command(context: click.Context) -> int:

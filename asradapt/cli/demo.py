@@ -31,7 +31,7 @@ from asradapt.types import Failure, Utterance
 if TYPE_CHECKING:
     from asradapt.decoding import Decoder
     from asradapt.evaluation import Evaluation
-    from asradapt.models.source import ConformerSource
+    from asradapt.models.base import SourceModel
     from asradapt.store import SpeakerStore
     from asradapt.transcriber import Transcriber
 
@@ -57,7 +57,7 @@ def _part(name: str) -> list[Utterance]:
     return list(read_manifest(demo_folder() / "manifest.jsonl", where=[("part", name)]).utterances)
 
 
-def _enroll(model: ConformerSource, store: SpeakerStore, seed: int, failed: list[Failure]) -> dict[str, object]:
+def _enroll(model: SourceModel, store: SpeakerStore, seed: int, failed: list[Failure]) -> dict[str, object]:
     from asradapt.enrolment import EnrolmentOptions, enroll
 
     recordings = _part("enroll")

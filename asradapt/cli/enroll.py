@@ -32,7 +32,7 @@ from asradapt.types import Failure, Utterance
 if TYPE_CHECKING:
     from asradapt.decoding import Decoder
     from asradapt.enrolment import Enrolled, Enrolment, EnrolmentOptions
-    from asradapt.models.source import ConformerSource
+    from asradapt.models.base import SourceModel
     from asradapt.store import SpeakerStore
 
 keep_audio_option = click.option(
@@ -110,7 +110,7 @@ def require_writable(store: SpeakerStore) -> None:
         raise StoreError(f"the store cannot be written ({reason}); choose another --store") from error
 
 
-def _teacher(source: ConformerSource, lm: str | None) -> Decoder:
+def _teacher(source: SourceModel, lm: str | None) -> Decoder:
     """What hears the texts of an enrolment without transcripts: beam search with a language model.
 
     Raises:
@@ -284,7 +284,7 @@ def _require_fitting(untranscribed: bool, lm: str | None, with_texts: Sequence[s
 
 
 def _learn(
-    source: ConformerSource,
+    source: SourceModel,
     people: People,
     options: EnrolmentOptions,
     store: SpeakerStore,
@@ -303,7 +303,7 @@ def _learn(
 
 
 def _hear(
-    source: ConformerSource, people: People, options: EnrolmentOptions, store: SpeakerStore, lm: str | None
+    source: SourceModel, people: People, options: EnrolmentOptions, store: SpeakerStore, lm: str | None
 ) -> Enrolment:
     """Enrol people from recordings without texts."""
     from asradapt.enrolment import enroll_untranscribed

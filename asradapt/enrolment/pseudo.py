@@ -100,7 +100,7 @@ def hear(
     """
     heard: dict[tuple[int, int], Heard] = {}
     by_row = bank is not None and bank.one_speaker
-    for batch in pair_batches(pairs, options.batch_seconds, by_row=by_row):
+    for batch in pair_batches(model, pairs, options.batch_seconds, by_row=by_row):
         logits, frames = encode_pairs(model, bank, batch)
         found = decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch])
         heard |= {(row, id(example)): one for (row, example), one in zip(batch, found, strict=True)}

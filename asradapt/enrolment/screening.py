@@ -99,7 +99,7 @@ def screen(model: SourceModel, examples: Sequence[Example], options: TrainingOpt
 def _listen(model: SourceModel, examples: Sequence[Example], options: TrainingOptions) -> tuple[Judged, list[str]]:
     """The texts judged on what the source hears, and what that is."""
     scores, heard = {}, {}
-    for batch in pair_batches([(0, example) for example in examples], options.batch_seconds):
+    for batch in pair_batches(model, [(0, example) for example in examples], options.batch_seconds):
         logits, frames = encode_pairs(model, None, batch)
         texts = greedy_decode(logits, frames, model.tokens)
         for (_, example), score, text in zip(batch, log_scores(logits, frames), texts, strict=True):

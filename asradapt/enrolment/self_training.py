@@ -191,7 +191,7 @@ class _Job:
         training = self._options.training
         work = {row: minibatch(self._tasks[row], self._done[row], training.step_seconds) for row in active}
         pairs = [(row, example) for row, examples in work.items() for example in examples]
-        for batch in pair_batches(pairs, training.batch_seconds, by_row=self._bank.one_speaker):
+        for batch in pair_batches(self._model, pairs, training.batch_seconds, by_row=self._bank.one_speaker):
             logits, frames = encode_pairs(self._model, self._bank, batch)
             losses = uncertainty(logits, frames, temperature=self._plan.temperature, share=self._plan.share)
             weights = torch.tensor([1 / len(work[row]) for row, _ in batch], device=losses.device)

@@ -79,17 +79,21 @@ class Scores:
     texts: dict[int, str] = field(default_factory=dict)
 
 
-def pair_batches(pairs: Sequence[Pair], seconds: float, *, by_row: bool = False) -> Iterator[list[Pair]]:
+def pair_batches(
+    model: SourceModel, pairs: Sequence[Pair], seconds: float, *, by_row: bool = False
+) -> Iterator[list[Pair]]:
     """Pairs in batches of similar length of at most `seconds` of audio, padding included.
 
     Args:
+        model: The source model, which may take rows of one length only.
         pairs: What to batch.
         seconds: The bound.
         by_row: Keep the rows apart, for methods that take one speaker a batch.
     """
-    groups: dict[int, list[Pair]] = {}
+    groups: dict[tuple[int, int], list[Pair]] = {}
     for pair in pairs:
-        groups.setdefault(pair[0] if by_row else 0, []).append(pair)
+        frames = len(pair[1].features) if model.equal_lengths else 0
+        groups.setdefault((pair[0] if by_row else 0, frames), []).append(pair)
     for group in groups.values():
         lengths = [round(example.seconds * 1000) for _, example in group]
         for indices in length_batches(lengths, budget=round(seconds * 1000)):
@@ -143,7 +147,7 @@ def train_step(
     """Gradients of one update of the given rows: mean loss per token of each row's utterances."""
     tokens = {row: sum(len(e.target) for e in examples) for row, examples in tasks.items()}
     pairs = [(row, example) for row, examples in tasks.items() for example in examples]
-    for batch in pair_batches(pairs, options.batch_seconds, by_row=bank.one_speaker):
+    for batch in pair_batches(model, pairs, options.batch_seconds, by_row=bank.one_speaker):
         logits, frames = encode_pairs(model, bank, batch)
         losses = ctc_losses(logits, frames, batch)
         if options.anchor:
@@ -160,7 +164,7 @@ def evaluate_pairs(
     """Losses and errors of every row on its utterances, by greedy decoding; by the utterance's identity."""
     scores: dict[int, Scores] = {}
     by_row = bank is not None and bank.one_speaker
-    for batch in pair_batches(pairs, options.batch_seconds, by_row=by_row):
+    for batch in pair_batches(model, pairs, options.batch_seconds, by_row=by_row):
         logits, frames = encode_pairs(model, bank, batch)
         losses = ctc_losses(logits, frames, batch).tolist()
         texts = greedy_decode(logits, frames, model.tokens)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asradapt.errors import UnknownName, UsageError
+from asradapt.errors import UsageError
+from asradapt.models.names import DEFAULT_MODEL, EMBEDDED
+from asradapt.models.options import ModelOptions
 
 if TYPE_CHECKING:  # torch takes over a second to import; naming models must not
-    from asradapt.models.source import ConformerSource
+    from asradapt.models.base import SourceModel
 
-__all__ = ["DEFAULT_MODEL", "EMBEDDED", "load_model", "resolve_device"]
-
-EMBEDDED = {"source_en": "embedded English conformer-CTC, characters, 16 kHz; works offline"}
-DEFAULT_MODEL = "source_en"
+__all__ = ["DEFAULT_MODEL", "EMBEDDED", "ModelOptions", "load_model", "resolve_device"]
 
 
 def resolve_device(name: str) -> str:
@@ -34,27 +31,23 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto") -> ConformerSource:
-    """Load a source model by name or from a `.safetensors` file with its JSON beside it.
+def load_model(
+    name: str = DEFAULT_MODEL, *, device: str = "auto", options: ModelOptions | None = None
+) -> SourceModel:
+    """Load a source model; nothing is ever downloaded.
 
     Args:
-        name: An embedded model's name or a path.
+        name: An embedded model's name; `torchaudio:BUNDLE`; `hf:OWNER/MODEL` or the folder of a transformers
+            model; a `.safetensors` file of this project's own with its JSON beside it.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        options: What else is said of it.
 
     Raises:
-        UnknownName: For a name that is neither embedded nor a file.
-        InputError: If the files are damaged.
-        UsageError: If the device is not available.
+        UnknownName: For a name that is none of these.
+        InputError: If the files are damaged, incomplete or not on this machine.
+        UsageError: If the device is not available, or an option does not go with the model.
     """
-    from asradapt.models.source import load_source
+    from asradapt.models.names import load_named
 
-    if name in EMBEDDED:
-        path = Path(str(files("asradapt") / "assets" / f"{name}.safetensors"))
-    else:
-        path = Path(name)
-        if path.is_dir():
-            path = next(iter(sorted(path.glob("*.safetensors"))), path / "model.safetensors")
-        if not path.is_file():
-            hint = "A path to a .safetensors file (with its .json beside it) works too"
-            raise UnknownName("source model", name, EMBEDDED, hint)
-    return load_source(path).to(resolve_device(device))
+    place = resolve_device(device)
+    return load_named(name, options or ModelOptions()).to(place)

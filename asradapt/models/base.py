@@ -6,8 +6,9 @@ Letters: B batch, T samples, F frames, D width, V tokens.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class Site:
 
     Attributes:
         name: The path of the module whose output is the activation, as in `named_modules`.
-        kind: What the place is: `input`, `norm`, `feed_forward`, `attention`, `block`, `output`, `weight`.
+        kind: What the place is, one of `SITE_KINDS`, or `weight`: a parameter itself.
         width_in: Width of the module's input.
         width: Width D of the activation.
         shape: The full shape where the place is a weight, not an activation.
@@ -39,17 +40,23 @@ SITE_KINDS = ("input", "norm", "feed_forward", "attention", "block", "output")
 class SourceModel(Protocol):
     """A frozen acoustic model that serves as the source of adaptation.
 
-    Row-independent: row `i` of a padded batch equals that row alone, at every batch size and order.
+    Row-independent: row `i` of a padded batch equals that row alone, at every batch size and order; a model that
+    cannot keep this promise says so by `equal_lengths`, and is given rows of one length only.
 
     Attributes:
         name: What `--model` calls it.
         sample_rate: Samples per second of its waveforms.
         tokens: The V output tokens; index 0 is the CTC blank, `" "` the word boundary.
         frame_seconds: Seconds from output frame to output frame.
-        sites: The places that adaptation methods may use.
+        sites: The modules whose output adaptation methods may change.
+        weights: The parameters that a method may change: those before the output that take part in recognition.
         fingerprint: sha256 over sorted name, shape, dtype and bytes of all weights.
-        module: The network; always in `eval()` mode, its parameters never need gradients.
+        equal_lengths: Whether padding changes the rows, so that a batch may hold rows of one length only.
+        card: What `asradapt models show` says of it, besides.
+        module: The network that `encode` runs; always in `eval()` mode, its parameters never need gradients.
     """
+
+    card: dict[str, Any]
 
     @property
     def name(self) -> str:
@@ -77,8 +84,18 @@ class SourceModel(Protocol):
         ...
 
     @property
+    def weights(self) -> tuple[Site, ...]:
+        """The parameters that a method may change."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """sha256 over the weights."""
+        ...
+
+    @property
+    def equal_lengths(self) -> bool:
+        """Whether a batch may hold rows of one length only."""
         ...
 
     @property
@@ -89,6 +106,10 @@ class SourceModel(Protocol):
     @property
     def device(self) -> torch.device:
         """Where it computes."""
+        ...
+
+    def to(self, device: torch.device | str) -> SourceModel:
+        """Move the network; the fingerprint does not change."""
         ...
 
     def prepare(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,3 +133,19 @@ def fingerprint(module: nn.Module) -> str:
         raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)  # numpy knows no bfloat16
         digest.update(raw.numpy().tobytes())
     return digest.hexdigest()
+
+
+def weight_sites(module: nn.Module, sites: Collection[Site], unused: Collection[str] = ()) -> tuple[Site, ...]:
+    """One site for each parameter of a network that does not belong to an output site.
+
+    Args:
+        module: The network.
+        sites: Its other sites.
+        unused: Names of parameters that take no part in recognition.
+    """
+    outputs = tuple(f"{site.name}." for site in sites if site.kind == "output")
+    return tuple(
+        Site(name, "weight", value.shape[-1], value.shape[0], tuple(value.shape))
+        for name, value in module.named_parameters()
+        if not name.startswith(outputs) and name not in unused and value.ndim
+    )

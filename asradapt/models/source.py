@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from asradapt.errors import InputError
 from asradapt.features import FeatureOptions, log_mel, normalise
-from asradapt.models.base import Site, fingerprint
+from asradapt.models.base import Site, fingerprint, weight_sites
 from asradapt.models.conformer import Conformer, ConformerOptions
 
 FORMAT = 1
@@ -68,10 +68,20 @@ class ConformerSource:
         """Where a speaker may change the network."""
         return self._network.sites()
 
+    @cached_property
+    def weights(self) -> tuple[Site, ...]:
+        """The parameters that a method may change."""
+        return weight_sites(self._network, self.sites)
+
     @property
     def fingerprint(self) -> str:
         """sha256 over the weights."""
         return self._fingerprint
+
+    @property
+    def equal_lengths(self) -> bool:
+        """False: every convolution and every attention is masked."""
+        return False
 
     @property
     def module(self) -> nn.Module:

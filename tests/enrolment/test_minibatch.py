@@ -64,10 +64,11 @@ def test_checkpoints_are_even_and_end_with_the_last_update(passes, steps_a_pass)
     assert marks[0] >= 1
 
 
-def test_batches_of_pairs_hold_each_once_and_bound_the_audio():
+def test_batches_of_pairs_hold_each_once_and_bound_the_audio(tiny_model):
+    model = tiny_model()
     pairs = [(n % 3, example) for n, example in enumerate(recordings(40))]
     for by_row in (False, True):
-        batches = list(pair_batches(pairs, 20.0, by_row=by_row))
+        batches = list(pair_batches(model, pairs, 20.0, by_row=by_row))
         assert sorted((row, id(e)) for batch in batches for row, e in batch) == sorted(
             (r, id(e)) for r, e in pairs
         )

@@ -1,0 +1,79 @@
+"""What `--model` may be: an embedded model, a file, a folder, or a kind of model and a name behind a colon.
+
+Another package adds a kind of its own by an entry point of the group `asradapt.models`, named as the kind and
+leading to a function of the name and the options; docs/adding-a-source-model.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asradapt.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:  # torch takes over a second to import; naming models must not
+    from asradapt.models.base import SourceModel
+    from asradapt.models.options import ModelOptions
+
+EMBEDDED = {"source_en": "embedded English conformer-CTC, characters, 16 kHz; works offline"}
+DEFAULT_MODEL = "source_en"
+GROUP = "asradapt.models"
+KINDS = {
+    "torchaudio": "asradapt.models.torchaudio_bundle:load_bundle",
+    "hf": "asradapt.models.huggingface:load_huggingface",
+}
+"""The kinds of models that come with the program, with the functions that load them."""
+
+Loader = Callable[[str, "ModelOptions"], "SourceModel"]
+
+
+def _other_kinds() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=GROUP)}
+
+
+def _loader(value: str) -> Loader:
+    module, _, function = value.partition(":")
+    loader: Loader = getattr(import_module(module), function)
+    return loader
+
+
+def load_named(name: str, options: ModelOptions) -> SourceModel:
+    """The source model of a name, on the CPU.
+
+    Raises:
+        UnknownName: For a name that is nothing of what `--model` may be.
+        InputError: If it is damaged, incomplete or not on this machine.
+        UsageError: If an option does not go with it.
+    """
+    from asradapt.models.source import load_source
+
+    kind, colon, rest = name.partition(":")
+    kinds = {**_other_kinds(), **KINDS} if colon else {}
+    if kind in kinds and rest:
+        return _loader(kinds[kind])(rest, options)
+    path = Path(name).expanduser()
+    if name not in EMBEDDED and (path / "config.json").is_file():
+        return _loader(KINDS["hf"])(name, options)
+    if unused := options.unused():
+        raise UsageError(f"{', '.join(unused)} is of no use for the model {name}")
+    return load_source(_conformer_file(name, path))
+
+
+def _conformer_file(name: str, path: Path) -> Path:
+    """The `.safetensors` file of an embedded model, a file or a folder."""
+    if name in EMBEDDED:
+        return Path(str(files("asradapt") / "assets" / f"{name}.safetensors"))
+    if path.is_dir():
+        path = next(iter(sorted(path.glob("*.safetensors"))), path / "model.safetensors")
+    if not path.is_file():
+        raise UnknownName("source model", name, EMBEDDED, _hint())
+    return path
+
+
+def _hint() -> str:
+    kinds = ", ".join(f"{kind}:NAME" for kind in sorted({*KINDS, *_other_kinds()}))
+    return f"Also {kinds}, the folder of a transformers model, or a .safetensors file with its .json beside it"

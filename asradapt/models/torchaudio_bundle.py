@@ -1,0 +1,177 @@
+"""The CTC bundles of torchaudio as source models: wav2vec 2.0, HuBERT and VoxPopuli, by the bundle's name.
+
+The weights come from torch's own cache, where `asradapt models fetch` (and torchaudio itself) puts them, or from
+`--weights FILE`. They are a pickle, of which only tensors are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchaudio
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from asradapt.errors import InputError, UnknownName, UsageError
+from asradapt.models.alphabet import make_alphabet
+from asradapt.models.options import ModelOptions
+from asradapt.models.waveform import WaveformShape, WaveformSource
+
+logger = logging.getLogger(__name__)
+
+
+class Front(nn.Module):
+    """The convolutions of a torchaudio model: waveforms (B, T) to (B, F', C)."""
+
+    def __init__(self, convolutions: nn.Module) -> None:
+        super().__init__()
+        self.convolutions = convolutions
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Run the convolutions."""
+        features: Tensor = self.convolutions(waveforms, None)[0]
+        return features
+
+
+class Rest(nn.Module):
+    """The encoder and the output layer of a torchaudio model: features (B, F', C) to logits (B, F', V)."""
+
+    def __init__(self, encoder: nn.Module, aux: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.aux = encoder, aux
+
+    def forward(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and the frame counts."""
+        return self.aux(self.encoder(features, frames)), frames
+
+
+def bundles() -> dict[str, Any]:
+    """All bundles of torchaudio that write text, by name."""
+    from torchaudio.pipelines import Wav2Vec2ASRBundle
+
+    found = {name: getattr(torchaudio.pipelines, name) for name in dir(torchaudio.pipelines)}
+    return {name: value for name, value in found.items() if isinstance(value, Wav2Vec2ASRBundle)}
+
+
+def find_bundle(name: str) -> Any:
+    """The bundle of a name.
+
+    Raises:
+        UnknownName: If it is none that writes text.
+    """
+    known = bundles()
+    if name not in known:
+        silent = hasattr(torchaudio.pipelines, name)
+        hint = "It exists, but was never taught to write text" if silent else ""
+        raise UnknownName("torchaudio bundle", name, known, hint)
+    return known[name]
+
+
+def cached_file(bundle: Any) -> Path:
+    """Where torch keeps the weights of a bundle."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(bundle._path).name
+
+
+def load_bundle(name: str, options: ModelOptions) -> WaveformSource:
+    """A bundle by name, its weights from torch's cache or `--weights`.
+
+    Raises:
+        UnknownName: For a name that is no bundle that writes text.
+        InputError: If the weights are not there, damaged, or another network's.
+        UsageError: If an option does not go with it.
+    """
+    if unused := options.unused("weights", "precision"):
+        raise UsageError(f"{', '.join(unused)} is of no use for torchaudio:{name}")
+    bundle = find_bundle(name)
+    path = options.weights or cached_file(bundle)
+    if not path.is_file() and options.weights:
+        raise InputError(f"the weights {path} do not exist")
+    if not path.is_file():
+        raise InputError(
+            f"the weights of torchaudio:{name} are not on this machine; with a network, `asradapt models fetch "
+            f"torchaudio:{name}` downloads them once, or --weights FILE names a copy of {path.name}"
+        )
+    return make_source(name, bundle, path, options)
+
+
+def make_source(name: str, bundle: Any, path: Path, options: ModelOptions) -> WaveformSource:
+    """The source model of a bundle with the weights of a file."""
+    from asradapt.models.huggingface import DTYPES
+
+    network = torchaudio.models.wav2vec2_model(**bundle._params)
+    _fill(network, read_weights(path), bundle, path)
+    dtype = DTYPES[options.precision]
+    network.to(dtype)
+    labels = bundle.get_labels()
+    shape = WaveformShape(
+        sample_rate=int(bundle.sample_rate),
+        convolutions=tuple(
+            (kernel, stride) for _, kernel, stride in bundle._params["extractor_conv_layer_config"]
+        ),
+        width=bundle._params["extractor_conv_layer_config"][-1][0],
+        normalise=bundle._normalize_waveform,
+        over_time=bundle._params["extractor_mode"] == "group_norm",
+        first="encoder.feature_projection.layer_norm",
+        last="aux",
+        epsilon=1e-5,
+        dtype=dtype,
+    )
+    rest = Rest(network.encoder, network.aux)
+    alphabet = make_alphabet(labels, blank=0, boundary="|")
+    card = {"architecture": "Wav2Vec2Model", "library": "torchaudio", "weights": str(path), "sha256": sha256(path)}
+    logger.info("weights %s, sha256 %s", path, card["sha256"])
+    return WaveformSource(
+        f"torchaudio:{name}", Front(network.feature_extractor), rest, rest, alphabet, shape, card
+    )
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of safetensors, or of a pickle, of which only tensors are read.
+
+    Raises:
+        InputError: If it is damaged, or a pickle that holds anything else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} is a pickle that holds more than tensors, or is damaged; it is not read further"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
+        raise InputError(f"the weights {path} cannot be read: {str(error)[:200]}") from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError(f"{path} does not hold the tensors of a network by name")
+    return dict(content)
+
+
+def _fill(network: nn.Module, weights: dict[str, Tensor], bundle: Any, path: Path) -> None:
+    """Load weights strictly, as torchaudio's own code does: outputs that mean nothing are left out.
+
+    Raises:
+        InputError: If they are another network's.
+    """
+    axes = set(bundle._remove_aux_axis)
+    outputs = bundle._params["aux_num_out"]
+    for key in ("aux.weight", "aux.bias"):
+        if key in weights and len(weights[key]) > outputs:
+            kept = [index for index in range(len(weights[key])) if index not in axes]
+            weights[key] = weights[key][kept]
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise InputError(f"the weights {path} are another network's: {str(error)[:300]}") from error
