@@ -120,6 +120,8 @@ def load_huggingface(name: str, options: ModelOptions) -> SourceModel:
 def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: ModelOptions) -> WaveformSource:
     if unused := options.unused("allow_pickle", "language", "precision"):
         raise UsageError(f"{', '.join(unused)} is of no use for {name}, a CTC model of transformers")
+    if options.language and "adapter_attn_dim" not in config:
+        raise UsageError(f"--language is of no use for {name}: it knows one language")
     dtype = DTYPES[options.precision]
     model = _network(folder, config, options, dtype)
     alphabet = read_alphabet(folder, model, options.language)
@@ -255,8 +257,6 @@ def read_alphabet(folder: Path, model: Any, language: str | None) -> Alphabet:
     settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     if vocabulary and all(isinstance(value, dict) for value in vocabulary.values()):
         vocabulary = _of_language(vocabulary, language or settings.get("target_lang"))
-    elif language:
-        raise UsageError(f"--language is of no use for {folder.name}: it knows one language")
     added = settings.get("added_tokens_decoder") or {}
     numbers = {**vocabulary, **{entry["content"]: int(number) for number, entry in added.items()}}
     outputs = model.lm_head.out_features
