@@ -3,7 +3,7 @@
     python tools/bench/speakers.py [--speakers 1 2 8 32 128] [--method affine+lowrank] [--rank 8] [--json OUT]
     python tools/bench/speakers.py --random-wav2vec2 768x4 --method lowrank --seconds 2
 
-A batch of 32 (128 for 128 speakers) clips of 4 s: features once, then encoder and greedy decoding, which are timed.
+A batch of 32 (128 for 128 speakers) clips of 4 s: features once; encoder and greedy decoding, which are timed.
 PEFT puts its LoRA of the same rank around the same linear layers of the same encoder and is given a speaker's
 name per row. `--random-wav2vec2 WIDTHxLAYERS` makes a transformers network with random weights, of the shape of
 wav2vec2-base but for what is given.
