@@ -35,7 +35,9 @@ SHAPE = {
 
 
 def _text(chance: random.Random) -> str:
-    return " ".join("".join(chance.choices(LETTERS[1:], k=chance.randint(1, 3))) for _ in range(chance.randint(1, 2)))
+    return " ".join(
+        "".join(chance.choices(LETTERS[1:], k=chance.randint(1, 3))) for _ in range(chance.randint(1, 2))
+    )
 
 
 def _loss(network: torch.nn.Module, chance: random.Random) -> torch.Tensor:

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asradapt.adaptation import SpeakerBank
 from asradapt.batching import length_batches
 from asradapt.decoding import greedy_decode
-from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment
+from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment, augmentation_for
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.errors import UsageError
@@ -211,7 +211,7 @@ class Trainer:
 
     def _augmented(self, examples: Sequence[Example], row: int, number: int) -> list[Example]:
         """The examples of one update, changed by a seed of the row's own: company changes nothing."""
-        options, seed = self.options.augmentation, self.tasks[row].seed
+        options, seed = augmentation_for(self.model, self.options.augmentation), self.tasks[row].seed
         return [
             replace(example, features=augment(example.features, options, f"{seed}/{number}/{place}"))
             for place, example in enumerate(examples)

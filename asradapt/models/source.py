@@ -84,6 +84,11 @@ class ConformerSource:
         return False
 
     @property
+    def spectral(self) -> bool:
+        """True: normalised log-mel bands."""
+        return True
+
+    @property
     def module(self) -> nn.Module:
         """The network."""
         return self._network

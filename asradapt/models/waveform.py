@@ -165,6 +165,11 @@ class WaveformSource:
         return self.places.leak > LEAK
 
     @property
+    def spectral(self) -> bool:
+        """False: the convolutions learned their own channels, whose neighbours mean nothing."""
+        return False
+
+    @property
     def fingerprint(self) -> str:
         """sha256 over the weights, those of the front end too."""
         return self._fingerprint
