@@ -50,7 +50,7 @@ NO_AUGMENTATION = Augmentation(0.0, 0.0, 0, 0.0, 0, 0.0, 0.0)
 
 
 def augmentation_for(model: SourceModel, options: Augmentation) -> Augmentation:
-    """What of an augmentation makes sense for a model: learned channels have no neighbours and no common variance."""
+    """What of an augmentation suits a model: learned channels have no neighbours and no common variance."""
     return options if model.spectral or options == NO_AUGMENTATION else replace(options, warp=0.0, noise=0.0)
 
 

@@ -52,8 +52,8 @@ class SourceModel(Protocol):
         weights: The parameters that a method may change: those before the output that take part in recognition.
         fingerprint: sha256 over sorted name, shape, dtype and bytes of all weights.
         equal_lengths: Whether padding changes the rows, so that a batch may hold rows of one length only.
-        spectral: Whether what `prepare` gives is a spectrum, band beside band, with a variance of about 1; only then
-            may augmentation warp bands and add noise.
+        spectral: Whether what `prepare` gives is a spectrum, band beside band, with a variance of about 1; only
+            then may augmentation warp bands and add noise.
         card: What `asradapt models show` says of it, besides.
         module: The network that `encode` runs; always in `eval()` mode, its parameters never need gradients.
     """

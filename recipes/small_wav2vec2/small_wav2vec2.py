@@ -2,8 +2,8 @@
 
     python recipes/small_wav2vec2/small_wav2vec2.py MANIFEST --out FOLDER [--steps 3000] [--seed 0]
 
-It is no good recogniser: it is the smallest real model of that family that understands something, to show the way of
-a foreign model from training to an adapted speaker without a download (README.md beside this file).
+It is no good recogniser: it is the smallest real model of that family that understands something, to show the
+way of a foreign model from training to an adapted speaker without a download (README.md beside this file).
 """
 
 from __future__ import annotations

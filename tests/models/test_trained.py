@@ -1,4 +1,4 @@
-"""A foreign model that really recognises something adapts to a person, through the same code as the embedded one."""
+"""A foreign model that really recognises something adapts to a person, by the same code as the embedded one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from tones import record_person  # noqa: E402
-from trained import train_ctc  # noqa: E402
+from tones import record_person
+from trained import train_ctc
 
-from asradapt.cli import run  # noqa: E402
-from asradapt.enrolment import EnrolmentOptions, enroll  # noqa: E402
-from asradapt.models import load_model  # noqa: E402
-from asradapt.scoring import score, total  # noqa: E402
-from asradapt.store import SpeakerStore  # noqa: E402
-from asradapt.transcriber import Transcriber  # noqa: E402
-from asradapt.transcript import TranscriberOptions, Transcript  # noqa: E402
+from asradapt.cli import run
+from asradapt.enrolment import EnrolmentOptions, enroll
+from asradapt.models import load_model
+from asradapt.scoring import score, total
+from asradapt.store import SpeakerStore
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 
 SHIFT = 1.0  # in bands: half way to the next letter
 
