@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any
 from asradapt.errors import InputError, UsageError
 
 INSTALL = "install the extra for Hugging Face models: pip install 'asradapt[hf]'"
-TEXTS = (".json", ".txt", ".model")
+TEXTS = (".json", ".txt", ".model", "README.md")  # endings
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 PICKLES = ("*.bin", "*.pt", "*.pth")
+RECOGNISERS = ("ForCTC", "WhisperForConditionalGeneration")  # what their classes are called
 ROOM = 64 << 20  # bytes to leave free besides the download itself
 
 
@@ -76,6 +78,17 @@ def read_json(path: Path, why: str = "") -> dict[str, Any]:
     return content
 
 
+def read_licence(folder: Path) -> str | None:
+    """The licence that the head of a model's README states, if there is one."""
+    try:
+        text = (folder / "README.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    _, *head = text.split("---", 2)
+    found = re.search(r"^license(?:_name)?:\s*(\S+)", head[0], re.MULTILINE) if head else None
+    return found[1].strip("\"'") if found else None
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The files that hold the weights of a model folder, safetensors if it has any."""
     for pattern in WEIGHTS:
@@ -97,7 +110,7 @@ def cached_models() -> dict[str, str]:
             (kind, *_) = json.loads(config.read_text(encoding="utf-8")).get("architectures") or [""]
         except (OSError, ValueError, AttributeError):
             continue
-        if str(kind).endswith(("ForCTC", "WhisperForConditionalGeneration")) and weight_files(config.parent):
+        if str(kind).endswith(RECOGNISERS) and weight_files(config.parent):
             found[name] = str(kind)
     return found
 
@@ -170,6 +183,7 @@ def fetch_hub(name: str, *, allow_pickle: bool = False, language: str | None = N
         info = HfApi().model_info(name, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         sizes = {entry.rfilename: entry.size or 0 for entry in info.siblings or ()}
         try:
+            _check_kind(info.config or {})
             wanted = wanted_files(sizes, allow_pickle=allow_pickle, language=language)
         except InputError as error:
             raise InputError(f"hf:{name}: {error}") from error
@@ -179,6 +193,17 @@ def fetch_hub(name: str, *, allow_pickle: bool = False, language: str | None = N
         raise
     except Exception as error:  # of the hub's library, of its HTTP client, of the disk
         raise InputError(f"hf:{name} cannot be downloaded: {_reason(name, error)}") from error
+
+
+def _check_kind(config: Mapping[str, Any]) -> None:
+    """Refuse what the hub knows to be no recogniser, before gigabytes of it come.
+
+    Raises:
+        InputError: With what it is.
+    """
+    kinds = [str(kind) for kind in config.get("architectures") or ()]
+    if kinds and not any(kind.endswith(RECOGNISERS) for kind in kinds):
+        raise InputError(f"it is a {kinds[0]}, no speech recogniser of a kind that can be used (CTC or Whisper)")
 
 
 def _check_room(cache: Path, name: str, sizes: Mapping[str, int]) -> None:

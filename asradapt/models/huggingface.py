@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from asradapt.errors import InputError, UsageError
 from asradapt.models.ctc_vocabulary import Vocabulary, read_vocabulary
-from asradapt.models.hub import INSTALL, PICKLES, find_folder, read_json, weight_files
+from asradapt.models.hub import INSTALL, PICKLES, find_folder, read_json, read_licence, weight_files
 from asradapt.models.options import ModelOptions
 from asradapt.models.waveform import WaveformShape, WaveformSource
 
@@ -99,9 +99,12 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
     card = {
         "architecture": type(model).__name__,
         "library": "transformers",
-        "licence": "see the model's own card",
+        "licence": read_licence(folder),
         "language": vocabulary.language,
-        "weights": [str(path) for path in weight_files(folder)],
+        "weights": [
+            *map(str, weight_files(folder)),
+            *_adapter_files(vocabulary, allow_pickle=options.allow_pickle)[:1],
+        ],
     }
     return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card)
 
@@ -220,19 +223,24 @@ def _speak(name: str, model: Any, vocabulary: Vocabulary, arguments: dict[str, A
         InputError: If they are not there, or do not fit; a model of one language may have them built in.
     """
     language, folder = vocabulary.language, vocabulary.folder
-    endings = ("safetensors", "bin") if "use_safetensors" not in arguments else ("safetensors",)
-    files = [f"adapter.{language}.{ending}" for ending in endings]
-    if not any((folder / file).exists() for file in files):
+    if not _adapter_files(vocabulary, allow_pickle="use_safetensors" not in arguments):
         if len(vocabulary.languages) == 1:
             return
         raise InputError(
-            f"{name} has no {files[0]} in {folder}, the weights of that language; if it comes from the hub, "
-            f"`asradapt models fetch {name} --language {language}` downloads them"
+            f"{name} has no adapter.{language}.safetensors in {folder}, the weights of that language; if it comes "
+            f"from the hub, `asradapt models fetch {name} --language {language}` downloads them"
         )
     try:
         model.load_adapter(language, **arguments)
     except Exception as error:
         raise InputError(_unreadable(name, folder, error)) from error
+
+
+def _adapter_files(vocabulary: Vocabulary, *, allow_pickle: bool) -> list[str]:
+    """The files of the chosen language's weights, the one that is read first."""
+    endings = ("safetensors", "bin") if allow_pickle else ("safetensors",)
+    paths = [vocabulary.folder / f"adapter.{vocabulary.language}.{ending}" for ending in endings]
+    return [str(path) for path in paths if vocabulary.language and path.exists()]
 
 
 def _unreadable(name: str, folder: Path, error: Exception) -> str:
