@@ -19,7 +19,6 @@ from asradapt.errors import InputError
 
 CHUNK = 1 << 18
 ROOM = 64 << 20  # bytes to leave free besides the file itself
-AGAIN = "run it again, it goes on where it stopped"
 
 Report = Callable[[int, int], None]  # bytes that are there, bytes of the whole
 
@@ -90,7 +89,7 @@ def _continue(url: str, part: _Part, report: Report, timeout: float) -> None:
             _check_room(part.path, url, whole - done)
             report(done, whole)
             with part.path.open("ab") as file:
-                while chunk := answer.read(CHUNK):
+                while chunk := answer.read1(CHUNK):  # what there is: a timeout loses nothing that came
                     file.write(chunk)
                     done += len(chunk)
                     report(done, whole)
@@ -180,10 +179,10 @@ def _explained(url: str, part: _Part) -> Iterator[None]:
         gone = "; the file is not there (any more)" if error.code in (404, 410) else "; try again later"
         raise InputError(f"{url}: the server answers {error.code} {error.reason}{gone}") from error
     except TimeoutError as error:
-        raise InputError(f"{url}: the server does not answer in time; {AGAIN}") from error
+        raise InputError(f"{url}: the server does not answer in time; {_again(part)}") from error
     except URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise InputError(f"{url}: the server does not answer in time; {AGAIN}") from error
+            raise InputError(f"{url}: the server does not answer in time; {_again(part)}") from error
         raise InputError(
             f"{url} cannot be reached ({error.reason}); is there a network? The weights can also be carried here "
             "by hand and named with --weights FILE"
@@ -191,7 +190,7 @@ def _explained(url: str, part: _Part) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(
-                f"the disk is full; {_held(part)} of {url} are in {part.path}; free some space and {AGAIN}"
+                f"the disk is full; {_held(part)} of {url} are in {part.path}; free some space and {_again(part)}"
             ) from error
         if isinstance(error, ConnectionError):
             raise InputError(_dropped(url, part)) from error
@@ -201,8 +200,12 @@ def _explained(url: str, part: _Part) -> Iterator[None]:
 
 
 def _dropped(url: str, part: _Part) -> str:
-    return f"{url}: the connection broke off after {_held(part)}; {AGAIN}"
+    return f"{url}: the connection broke off after {_held(part)}; {_again(part)}"
+
+
+def _again(part: _Part) -> str:
+    return "run it again" + (", it goes on where it stopped" if part.size() else "")
 
 
 def _held(part: _Part) -> str:
-    return f"{part.size() / 1e6:.1f} MB"
+    return f"{part.path.stat().st_size / 1e6 if part.path.exists() else 0:.1f} MB"
