@@ -20,7 +20,7 @@ HERE, AWAY = "on this machine", "to be fetched"
 @json_option
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> int:
-    """List, show and fetch source models; without a command they are listed."""
+    """The models to start from: list, show, fetch; without a command they are listed."""
     if context.invoked_subcommand is not None:
         if as_json:
             raise UsageError(f"write --json behind {context.invoked_subcommand}")
