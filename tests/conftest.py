@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
 import pytest
 import torch
+from server import Server, serving
 from torch import Tensor
 
 from asradapt.features import FeatureOptions
@@ -107,3 +108,12 @@ def batch() -> Callable[[Sequence[Tensor]], tuple[Tensor, Tensor]]:
         return torch.nn.utils.rnn.pad_sequence(list(waveforms), batch_first=True), lengths
 
     return make
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A file server on this machine."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving() as running:
+        yield running

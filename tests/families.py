@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torchaudio
 import transformers
+from safetensors.torch import save_file
 from torchaudio.pipelines import Wav2Vec2ASRBundle
 
 LETTERS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
@@ -135,3 +136,34 @@ def foreign_models(folder: Path) -> dict[str, Callable[[], Any]]:
     made["torchaudio-base"] = lambda: bundled("base", False)
     made["torchaudio-large"] = lambda: bundled("large", True)
     return made
+
+
+LANGUAGES = {
+    "eng": ("<pad>", "<s>", "</s>", "<unk>", "|", *"etaonihsrd'"),
+    "fra": ("<pad>", "|", "<unk>", "<s>", "</s>", *"éàetaonihsrdlç-"),
+}
+"""Two languages of a model of many: vocabularies of two sizes, whose special tokens stand in other places."""
+
+
+def save_mms(folder: Path, *, default: str | None = "eng", seed: int = 0) -> Path:
+    """A folder like those of MMS: one network, and for each language an adapter, an output layer, a vocabulary."""
+    shape = {**SHAPE, **LARGE, "vocab_size": len(LANGUAGES["eng"]), "adapter_attn_dim": 8}
+    torch.manual_seed(seed)
+    network = transformers.Wav2Vec2ForCTC(transformers.Wav2Vec2Config(**shape))
+    folder.mkdir(parents=True)
+    alive(network, seed, "lm_head").save_pretrained(folder)
+    generator = torch.Generator().manual_seed(seed + 1)
+    for language, letters in LANGUAGES.items():
+        network.lm_head = torch.nn.Linear(shape["hidden_size"], len(letters))
+        with torch.no_grad():
+            for weight in network._get_adapters().values():
+                spread = 3 * weight[0].numel() ** -0.5 if weight.ndim > 1 else 0.2
+                weight.copy_(spread * torch.randn(weight.shape, generator=generator))
+        own = {name: weight.detach().contiguous() for name, weight in network._get_adapters().items()}
+        save_file(own, folder / f"adapter.{language}.safetensors", metadata={"format": "pt"})
+    vocabulary = folder / "vocab.json"
+    numbered = {name: {letter: n for n, letter in enumerate(letters)} for name, letters in LANGUAGES.items()}
+    vocabulary.write_text(json.dumps(numbered), encoding="utf-8")
+    transformers.Wav2Vec2CTCTokenizer(str(vocabulary), target_lang=default).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(folder)
+    return folder

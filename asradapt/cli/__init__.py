@@ -21,7 +21,8 @@ from asradapt.cli.curve import curve
 from asradapt.cli.demo import demo
 from asradapt.cli.enroll import enroll
 from asradapt.cli.evaluate import evaluate
-from asradapt.cli.info import methods, models, prompts
+from asradapt.cli.info import methods, prompts
+from asradapt.cli.models import models
 from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe

@@ -69,8 +69,8 @@ def _remember(context: click.Context, option: click.Parameter, value: object) ->
         context.meta.setdefault(_MODEL_OPTIONS, {})[option.name] = value
 
 
-def model_options(command: F) -> F:
-    """`--model`, `--device`, and what else can be said of a source model."""
+def source_options(command: F) -> F:
+    """What can be said of a source model besides its name; `open_model` reads it."""
     hidden: dict[str, Any] = {"callback": _remember, "expose_value": False}
     for option in (
         click.option(
@@ -100,6 +100,15 @@ def model_options(command: F) -> F:
             **hidden,
             help="A file with the weights of a torchaudio bundle  [default: torch's own cache]",
         ),
+    ):
+        command = option(command)
+    return command
+
+
+def model_options(command: F) -> F:
+    """`--model`, `--device`, and what else can be said of a source model."""
+    command = source_options(command)
+    for option in (
         click.option(
             "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda or mps."
         ),

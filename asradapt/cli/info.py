@@ -1,4 +1,4 @@
-"""`asradapt models`, `asradapt methods`, `asradapt prompts`."""
+"""`asradapt methods`, `asradapt prompts`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,6 @@ from asradapt.errors import UsageError
 if TYPE_CHECKING:
     from asradapt.next_prompts import Advice, Unsure
     from asradapt.prompts import Prompt
-
-
-@click.command()
-@json_option
-def models(as_json: bool) -> int:
-    """List the source models, one line each."""
-    from asradapt.models import EMBEDDED
-
-    if as_json:
-        print_json({"models": [{"name": name, "summary": summary} for name, summary in EMBEDDED.items()]})
-    else:
-        for name, summary in EMBEDDED.items():
-            say(f"{name:12} {summary}")
-    return 0
 
 
 @click.command()

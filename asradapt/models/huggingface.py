@@ -7,8 +7,8 @@ can be kept, and the mask of the frames is given instead of computed from sample
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,17 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from asradapt.errors import InputError, UsageError
-from asradapt.models.alphabet import Alphabet, make_alphabet
+from asradapt.models.ctc_vocabulary import Vocabulary, read_vocabulary
+from asradapt.models.hub import INSTALL, PICKLES, find_folder, read_json, read_licence, weight_files
 from asradapt.models.options import ModelOptions
 from asradapt.models.waveform import WaveformShape, WaveformSource
 
 if TYPE_CHECKING:
     from asradapt.models.base import SourceModel
 
-INSTALL = "install the extra for Hugging Face models: pip install 'asradapt[hf]'"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.model")
-PICKLES = ("*.bin", "*.pt", "*.pth")
 
 
 class Front(nn.Module):
@@ -50,51 +48,6 @@ class Given(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Turn the features as the convolutions would give them."""
         return features.transpose(1, 2)
-
-
-def find_folder(name: str) -> Path:
-    """The folder of a model: a path, or a name whose files are in the hub's cache; nothing is downloaded.
-
-    Raises:
-        InputError: If it is neither.
-        UsageError: If the extra is not installed.
-    """
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if name.startswith((".", "/", "~")):
-        raise InputError(f"there is no folder {name}")
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise UsageError(INSTALL) from error
-    try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except HFValidationError as error:
-        raise InputError(f"{name!r} is neither a folder nor a name as the hub has them, OWNER/MODEL") from error
-    except LocalEntryNotFoundError as error:
-        raise InputError(
-            f"the model {name!r} is not on this machine; with a network, `asradapt models fetch hf:{name}` "
-            "downloads it once"
-        ) from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a model folder.
-
-    Raises:
-        InputError: If it is missing or no JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"the model folder {path.parent} has no {path.name}") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object")
-    return content
 
 
 def load_huggingface(name: str, options: ModelOptions) -> SourceModel:
@@ -120,12 +73,12 @@ def load_huggingface(name: str, options: ModelOptions) -> SourceModel:
 def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: ModelOptions) -> WaveformSource:
     if unused := options.unused("allow_pickle", "language", "precision"):
         raise UsageError(f"{', '.join(unused)} is of no use for {name}, a CTC model of transformers")
-    if options.language and "adapter_attn_dim" not in config:
-        raise UsageError(f"--language is of no use for {name}: it knows one language")
-    dtype = DTYPES[options.precision]
-    model = _network(folder, config, options, dtype)
-    alphabet = read_alphabet(folder, model, options.language)
-    sound = read_json(folder / "preprocessor_config.json")
+    dtype, shown = DTYPES[options.precision], shown_name(name, folder)
+    kind = _class(shown, folder, config)
+    sound = read_sound(folder)
+    vocabulary = read_vocabulary(folder, shown, options.language)  # before the weights: they take long to read
+    model = _network(shown, folder, kind, options, vocabulary)
+    alphabet = vocabulary.alphabet(model.lm_head.out_features, int(model.config.pad_token_id or 0))
     base = model.base_model
     if not hasattr(base, "feature_extractor"):
         raise InputError(f"models of the type {config.get('model_type')!r} do not take waveforms; {_types()}")
@@ -146,10 +99,14 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
     card = {
         "architecture": type(model).__name__,
         "library": "transformers",
-        "licence": "see the model's own card",
-        "language": options.language,
+        "licence": read_licence(folder),
+        "language": vocabulary.language,
+        "weights": [
+            *map(str, weight_files(folder)),
+            *_adapter_files(vocabulary, allow_pickle=options.allow_pickle)[:1],
+        ],
     }
-    return WaveformSource(shown_name(name, folder), front, model, _runner(model), alphabet, shape, card)
+    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card)
 
 
 def shown_name(name: str, folder: Path) -> str:
@@ -195,90 +152,131 @@ def _types() -> str:
     )
 
 
-def _network(folder: Path, config: Mapping[str, Any], options: ModelOptions, dtype: torch.dtype) -> Any:
-    """The network with all its weights.
+def read_sound(folder: Path) -> dict[str, Any]:
+    """The sample rate and normalisation that a model's own processor says, in the file of any version.
+
+    Raises:
+        InputError: If no file says it.
+    """
+    if (folder / "processor_config.json").exists() and not (folder / "preprocessor_config.json").exists():
+        inner = read_json(folder / "processor_config.json").get("feature_extractor")
+        if isinstance(inner, dict):
+            return inner
+    return read_json(
+        folder / "preprocessor_config.json",
+        "says the sample rate and the normalisation of the sound; take all files of the model",
+    )
+
+
+def _class(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
+    """The class of the library that a folder's model is.
+
+    Raises:
+        InputError: If it is no CTC model, or was never taught to write text.
+    """
+    from transformers import AutoConfig, AutoModelForCTC
+
+    try:
+        settings = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        kind = AutoModelForCTC._model_mapping[type(settings)]
+    except Exception as error:  # a damaged configuration raises whatever it leads to
+        raise InputError(
+            f"{name}: models of the type {config.get('model_type')!r} cannot be used; {_types()}"
+        ) from error
+    said = [str(one) for one in config.get("architectures") or ()]
+    if said and not any(one.endswith("ForCTC") for one in said):
+        raise InputError(
+            f"{name} is a {said[0]}, a network without an output layer for letters: it was never taught to write "
+            "text; take one that was fine-tuned for speech recognition"
+        )
+    return kind
+
+
+def _network(name: str, folder: Path, kind: Any, options: ModelOptions, vocabulary: Vocabulary) -> Any:
+    """The network with all its weights, those of the language too.
 
     Raises:
         InputError: If the folder has no safetensors and pickles are not allowed, or weights are missing.
     """
-    from transformers import AutoConfig, AutoModelForCTC
-
-    _check_weights(folder, options)
-    try:
-        settings = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        kind: Any = AutoModelForCTC._model_mapping[type(settings)]
-    except (KeyError, ValueError, OSError) as error:
-        raise InputError(
-            f"{folder}: models of the type {config.get('model_type')!r} are not known; {_types()}"
-        ) from error
-    arguments: dict[str, Any] = {"local_files_only": True, "dtype": dtype, "output_loading_info": True}
+    _check_weights(name, folder, options)
+    arguments: dict[str, Any] = {"local_files_only": True}
     if not options.allow_pickle:
         arguments["use_safetensors"] = True
-    if options.language:
-        arguments |= {"target_lang": options.language, "ignore_mismatched_sizes": True}
     try:
-        model, report = kind.from_pretrained(folder, **arguments)
+        model, report = kind.from_pretrained(
+            folder, **arguments, dtype=DTYPES[options.precision], output_loading_info=True
+        )
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
-        raise InputError(f"the model {folder} cannot be loaded: {str(error).strip()[:300]}") from error
+        raise InputError(_unreadable(name, folder, error)) from error
     missing = [key for key in report["missing_keys"] if "masked_spec_embed" not in key]
     if missing:
-        raise InputError(_incomplete(folder, missing))
+        raise InputError(_incomplete(name, missing))
+    if vocabulary.language and model.config.adapter_attn_dim is not None:
+        _speak(name, model, vocabulary, arguments)
     return model
 
 
-def _incomplete(folder: Path, missing: Sequence[str]) -> str:
+def _speak(name: str, model: Any, vocabulary: Vocabulary, arguments: dict[str, Any]) -> None:
+    """Put the adapter and the output layer of a language into a model of many.
+
+    Raises:
+        InputError: If they are not there, or do not fit; a model of one language may have them built in.
+    """
+    language, folder = vocabulary.language, vocabulary.folder
+    if not _adapter_files(vocabulary, allow_pickle="use_safetensors" not in arguments):
+        if len(vocabulary.languages) == 1:
+            return
+        raise InputError(
+            f"{name} has no adapter.{language}.safetensors in {folder}, the weights of that language; if it comes "
+            f"from the hub, `asradapt models fetch {name} --language {language}` downloads them"
+        )
+    try:
+        model.load_adapter(language, **arguments)
+    except Exception as error:
+        raise InputError(_unreadable(name, folder, error)) from error
+
+
+def _adapter_files(vocabulary: Vocabulary, *, allow_pickle: bool) -> list[str]:
+    """The files of the chosen language's weights, the one that is read first."""
+    endings = ("safetensors", "bin") if allow_pickle else ("safetensors",)
+    paths = [vocabulary.folder / f"adapter.{vocabulary.language}.{ending}" for ending in endings]
+    return [str(path) for path in paths if vocabulary.language and path.exists()]
+
+
+def _unreadable(name: str, folder: Path, error: Exception) -> str:
+    """What is told of an error of the library."""
+    chain: list[BaseException] = [error]
+    while inner := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(inner)
+    if any(isinstance(one, pickle.UnpicklingError) for one in chain):
+        return (
+            f"the weights in {folder} are a pickle that holds more than tensors, or is damaged; it is not read "
+            "further, and nothing in it was run"
+        )
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    told = lines[0].strip()[:200] if lines else type(error).__name__
+    again = (
+        f"; `asradapt models fetch {name}` downloads what is missing" if folder.parent.name == "snapshots" else ""
+    )
+    return f"the model {name} in {folder} cannot be loaded: {told}{again}"
+
+
+def _incomplete(name: str, missing: Sequence[str]) -> str:
     if any(key.startswith("lm_head") for key in missing):
-        return f"{folder} holds a pretrained network without an output layer: it was never taught to write text"
+        return f"{name} holds a pretrained network without an output layer: it was never taught to write text"
     shown = ", ".join(sorted(missing)[:5]) + (" ..." if len(missing) > 5 else "")
-    return f"the weights in {folder} lack {len(missing)} tensors of the network: {shown}"
+    return f"the weights of {name} lack {len(missing)} tensors of the network: {shown}"
 
 
-def _check_weights(folder: Path, options: ModelOptions) -> None:
-    if any(folder.glob("*.safetensors")):
+def _check_weights(name: str, folder: Path, options: ModelOptions) -> None:
+    if any(path.suffix == ".safetensors" for path in weight_files(folder)):
         return
     pickles = [path.name for pattern in PICKLES for path in sorted(folder.glob(pattern))]
     if not pickles:
-        raise InputError(f"the model folder {folder} holds no weights (model.safetensors)")
+        again = f"; `asradapt models fetch {name}`" if folder.parent.name == "snapshots" else ""
+        raise InputError(f"the model folder {folder} holds no weights (model.safetensors){again}")
     if not options.allow_pickle:
         raise InputError(
             f"the model folder {folder} holds its weights as {pickles[0]} only, a pickle; --allow-pickle reads "
             "the tensors in it and nothing else, if you trust where it comes from"
         )
-
-
-def read_alphabet(folder: Path, model: Any, language: str | None) -> Alphabet:
-    """The tokens of a CTC model, as its own tokenizer has them.
-
-    Raises:
-        InputError: If there is no tokenizer, or it does not fit the output layer.
-        UsageError: If the language is not known.
-    """
-    vocabulary = read_json(folder / "vocab.json")
-    settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    if vocabulary and all(isinstance(value, dict) for value in vocabulary.values()):
-        vocabulary = _of_language(vocabulary, language or settings.get("target_lang"))
-    added = settings.get("added_tokens_decoder") or {}
-    numbers = {**vocabulary, **{entry["content"]: int(number) for number, entry in added.items()}}
-    outputs = model.lm_head.out_features
-    if not all(isinstance(number, int) for number in numbers.values()):
-        raise InputError(f"{folder / 'vocab.json'} does not give a number for each token")
-    if max(vocabulary.values(), default=-1) >= outputs:
-        raise InputError(
-            f"the vocabulary of {folder} does not fit: {len(vocabulary)} tokens, the output layer has {outputs}"
-        )
-    own = [f"<{number}>" for number in range(outputs)]
-    for token, number in numbers.items():
-        if number < outputs:
-            own[number] = token
-    boundary = settings.get("word_delimiter_token", "|")
-    boundary = boundary["content"] if isinstance(boundary, dict) else boundary
-    return make_alphabet(own, blank=int(model.config.pad_token_id or 0), boundary=str(boundary))
-
-
-def _of_language(vocabulary: Mapping[str, Any], language: str | None) -> dict[str, int]:
-    if language is None or language not in vocabulary:
-        known = ", ".join(sorted(vocabulary)[:20]) + (" ..." if len(vocabulary) > 20 else "")
-        asked = f"no language {language!r}" if language else "a model of many languages"
-        raise UsageError(f"{asked}; --language takes one of {len(vocabulary)}: {known}")
-    chosen: dict[str, int] = vocabulary[language]
-    return chosen

@@ -31,7 +31,8 @@ KINDS = {
 Loader = Callable[[str, "ModelOptions"], "SourceModel"]
 
 
-def _other_kinds() -> dict[str, str]:
+def other_kinds() -> dict[str, str]:
+    """The kinds of models that other packages add, with what loads them."""
     return {point.name: point.value for point in entry_points(group=GROUP)}
 
 
@@ -52,19 +53,23 @@ def load_named(name: str, options: ModelOptions) -> SourceModel:
     from asradapt.models.source import load_source
 
     kind, colon, rest = name.partition(":")
-    kinds = {**_other_kinds(), **KINDS} if colon else {}
+    kinds = {**other_kinds(), **KINDS} if colon else {}
     if kind in kinds and rest:
         return _loader(kinds[kind])(rest, options)
-    path = Path(name).expanduser()
-    if name not in EMBEDDED and (path / "config.json").is_file():
+    if name not in EMBEDDED and (Path(name).expanduser() / "config.json").is_file():
         return _loader(KINDS["hf"])(name, options)
     if unused := options.unused():
         raise UsageError(f"{', '.join(unused)} is of no use for the model {name}")
-    return load_source(_conformer_file(name, path))
+    return load_source(weights_file(name))
 
 
-def _conformer_file(name: str, path: Path) -> Path:
-    """The `.safetensors` file of an embedded model, a file or a folder."""
+def weights_file(name: str) -> Path:
+    """The `.safetensors` file of a model of this project: an embedded one, a file or a folder.
+
+    Raises:
+        UnknownName: If there is none of that name.
+    """
+    path = Path(name).expanduser()
     if name in EMBEDDED:
         return Path(str(files("asradapt") / "assets" / f"{name}.safetensors"))
     if path.is_dir():
@@ -75,5 +80,5 @@ def _conformer_file(name: str, path: Path) -> Path:
 
 
 def _hint() -> str:
-    kinds = ", ".join(f"{kind}:NAME" for kind in sorted({*KINDS, *_other_kinds()}))
+    kinds = ", ".join(f"{kind}:NAME" for kind in sorted({*KINDS, *other_kinds()}))
     return f"Also {kinds}, the folder of a transformers model, or a .safetensors file with its .json beside it"

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from asradapt.errors import InputError, UnknownName, UsageError
 from asradapt.models.alphabet import make_alphabet
+from asradapt.models.bundles import BASE, BUNDLES, checkpoints
+from asradapt.models.download import Report, download
 from asradapt.models.options import ModelOptions
 from asradapt.models.waveform import WaveformShape, WaveformSource
 
@@ -53,11 +55,15 @@ class Rest(nn.Module):
 
 
 def bundles() -> dict[str, Any]:
-    """All bundles of torchaudio that write text, by name."""
-    from torchaudio.pipelines import Wav2Vec2ASRBundle
+    """All bundles of torchaudio that write text, by name; one that aligns known texts writes none."""
+    from torchaudio.pipelines import Wav2Vec2ASRBundle, Wav2Vec2FABundle
 
     found = {name: getattr(torchaudio.pipelines, name) for name in dir(torchaudio.pipelines)}
-    return {name: value for name, value in found.items() if type(value) is Wav2Vec2ASRBundle}  # no aligners
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, Wav2Vec2ASRBundle) and not isinstance(value, Wav2Vec2FABundle)
+    }
 
 
 def find_bundle(name: str) -> Any:
@@ -69,14 +75,25 @@ def find_bundle(name: str) -> Any:
     known = bundles()
     if name not in known:
         silent = hasattr(torchaudio.pipelines, name)
-        hint = "It exists, but was never taught to write text" if silent else ""
+        hint = "It exists, but is none that writes text" if silent else ""
         raise UnknownName("torchaudio bundle", name, known, hint)
     return known[name]
 
 
 def cached_file(bundle: Any) -> Path:
     """Where torch keeps the weights of a bundle."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(bundle._path).name
+    return checkpoints() / Path(bundle._path).name
+
+
+def fetch_bundle(name: str, *, report: Report | None = None) -> Path:
+    """Download the weights of a bundle into torch's cache, as far as they are not there.
+
+    Raises:
+        UnknownName: For a name that is no bundle that writes text.
+        InputError: In one sentence, whatever goes wrong: network, server, room.
+    """
+    path = cached_file(bundle := find_bundle(name))
+    return path if path.is_file() else download(f"{BASE}{bundle._path}", path, report=report)
 
 
 def load_bundle(name: str, options: ModelOptions) -> WaveformSource:
@@ -125,7 +142,13 @@ def make_source(name: str, bundle: Any, path: Path, options: ModelOptions) -> Wa
     )
     rest = Rest(network.encoder, network.aux)
     alphabet = make_alphabet(labels, blank=0, boundary="|")
-    card = {"architecture": "Wav2Vec2Model", "library": "torchaudio", "weights": str(path), "sha256": sha256(path)}
+    card = {
+        "architecture": "Wav2Vec2Model",
+        "library": "torchaudio",
+        "licence": BUNDLES[name].licence if name in BUNDLES else None,
+        "weights": [str(path)],
+        "sha256": sha256(path),
+    }
     logger.info("weights %s, sha256 %s", path, card["sha256"])
     return WaveformSource(
         f"torchaudio:{name}", Front(network.feature_extractor), rest, rest, alphabet, shape, card
@@ -150,10 +173,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path} is a pickle that holds more than tensors, or is damaged; it is not read further"
+            f"the weights {path} are a pickle that holds more than tensors, or are damaged; they are not read "
+            "further, and nothing in them was run"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
-        raise InputError(f"the weights {path} cannot be read: {str(error)[:200]}") from error
+        raise InputError(
+            f"the weights {path} are damaged or cut off and cannot be read ({_first_line(error)}); delete the "
+            "file and fetch it again"
+        ) from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise InputError(f"{path} does not hold the tensors of a network by name")
     return dict(content)
@@ -171,7 +198,23 @@ def _fill(network: nn.Module, weights: dict[str, Tensor], bundle: Any, path: Pat
         if key in weights and len(weights[key]) > outputs:
             kept = [index for index in range(len(weights[key])) if index not in axes]
             weights[key] = weights[key][kept]
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise InputError(f"the weights {path} are another network's: {str(error)[:300]}") from error
+    own = network.state_dict()
+    lacks, more = own.keys() - weights.keys(), weights.keys() - own.keys()
+    other = [key for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
+    if lacks or more or other:
+        told = "; ".join(
+            f"{len(keys)} {what} (such as {min(keys)})"
+            for keys, what in (
+                (lacks, "tensors are missing"),
+                (more, "are not of this network"),
+                (other, "have another shape"),
+            )
+            if keys
+        )
+        raise InputError(f"the weights {path} are another network's: of {len(own)} tensors {told}")
+    network.load_state_dict(weights, strict=True)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

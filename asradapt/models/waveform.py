@@ -109,8 +109,9 @@ class WaveformSource:
         card: dict[str, Any],
     ) -> None:
         self._name, self._front, self._network, self._run = name, front, network, run
-        self.alphabet, self.shape, self.card = alphabet, shape, card
         whole = nn.ModuleDict({"front": front, "network": network})
+        size = sum(parameter.numel() for parameter in whole.parameters())
+        self.alphabet, self.shape, self.card = alphabet, shape, {**card, "parameters": size}
         whole.eval().requires_grad_(False)
         self._fingerprint = fingerprint(whole)
         self._order = torch.tensor(alphabet.order)

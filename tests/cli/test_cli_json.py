@@ -99,7 +99,31 @@ COMMANDS = {
     ),
     "speakers export": (("ann", "new.zip"), {"speaker": str, "file": str, "bytes": int}),
     "speakers import": (("ann.zip", "--name", "eve"), BRIEF),
-    "models": ((), {"models": [{"name": str, "summary": str}]}),
+    "models list": ((), {"models": [{"name": str, "summary": str}]}),
+    "models show": (
+        ("source_en",),
+        {
+            "model": str,
+            "architecture": str,
+            "library": str,
+            "tokens": [str],
+            "sample_rate": int,
+            "frame_seconds": float,
+            "parameters": int,
+            "fingerprint": str,
+            "weights": [{"file": str, "sha256": str}],
+            "sites": {"input": int, "feed_forward": int, "output": int},
+            "weight_sites": int,
+            "methods": [str],
+            "equal_lengths": bool,
+            "leak": NoneType,
+            "card": dict,
+        },
+    ),
+    "models fetch": (
+        ("source_en",),
+        {"model": str, "files": [{"file": str, "bytes": int, "sha256": str}]},
+    ),
     "methods": ((), {"methods": [{"name": str, "summary": str, "one_speaker_a_batch": bool}]}),
     "prompts": (("--count", "3"), {"prompts": [{"id": str, "level": str, "text": str, "phones": [str]}]}),
     "simulate": (  # the list, which every machine has; making speech is tested in test_cli_simulate.py
@@ -232,6 +256,8 @@ WRONG = {
     "speakers export": ("nobody", "x.zip"),
     "speakers import": ("no.zip",),
     "demo": ("--model", "no such model"),
+    "models show": ("no such model",),
+    "models fetch": ("torchaudio:NOTHING",),
 }
 
 
@@ -257,10 +283,10 @@ def test_errors_of_format_json_are_json_too(asradapt, workplace):
     assert "x" in asradapt("transcribe", "no.wav", "--format=json", "--device", "x").json["error"]
 
 
-@pytest.mark.parametrize("name", ["models", "methods", "prompts"])
+@pytest.mark.parametrize("name", ["models", "models list", "methods", "prompts"])
 def test_lists_have_one_line_for_each_entry(asradapt, name):
-    done = asradapt(name)
-    (entries,) = asradapt(name, "--json").json.values()
+    done = asradapt(*name.split())
+    (entries,) = asradapt(*name.split(), "--json").json.values()
     assert len(done.out.splitlines()) == len(entries) > 0
     for line, entry in zip(done.out.splitlines(), entries, strict=True):
         assert line.split()[0] == entry.get("name", entry.get("id"))
