@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from asradapt.adaptation import SpeakerBank
+from asradapt.adaptation.mixed import IMPOSSIBLE
 from asradapt.batching import length_batches
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment
@@ -112,8 +113,14 @@ def encode_pairs(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[P
 
 
 def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
-    """CTC loss (B,) of every pair, summed over its tokens; zero where the text cannot fit."""
+    """CTC loss (B,) of every pair, summed over its tokens; zero where the text cannot fit.
+
+    Tokens that a speaker has added and these logits do not know, such as those of the source, are impossible.
+    """
     targets = [example.target for _, example in pairs]
+    unknown = max(int(target.max()) for target in targets) + 1 - logits.shape[-1]
+    if unknown > 0:
+        logits = functional.pad(logits, (0, unknown), value=IMPOSSIBLE)
     sizes = torch.tensor([len(target) for target in targets])
     log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
     joined = torch.cat(targets).to(logits.device)
@@ -126,7 +133,7 @@ def source_distances(model: SourceModel, logits: Tensor, frames: Tensor, pairs: 
     """Kullback-Leibler divergence (B,) of logits (B, F, V) from the source's on the same features, over frames."""
     with torch.no_grad():
         wanted = encode_pairs(model, None, pairs)[0].float().log_softmax(-1)
-    got = logits.float().log_softmax(-1)
+    got = logits[..., : wanted.shape[-1]].float().log_softmax(-1)  # the source knows nothing of added tokens
     distances = functional.kl_div(got, wanted, reduction="none", log_target=True).sum(-1)  # (B, F)
     return (distances * mask(frames, logits.shape[1])).sum(1)
 
@@ -164,10 +171,11 @@ def evaluate_pairs(
     """Losses and errors of every row on its utterances, by greedy decoding; by the utterance's identity."""
     scores: dict[int, Scores] = {}
     by_row = bank is not None and bank.one_speaker
+    tokens = (*model.tokens, *(bank.added if bank else ()))
     for batch in pair_batches(model, pairs, options.batch_seconds, by_row=by_row):
         logits, frames = encode_pairs(model, bank, batch)
         losses = ctc_losses(logits, frames, batch).tolist()
-        texts = greedy_decode(logits, frames, model.tokens)
+        texts = greedy_decode(logits, frames, tokens)
         for (row, example), loss, text in zip(batch, losses, texts, strict=True):
             entry = scores.setdefault(row, Scores())
             entry.losses[id(example)] = loss

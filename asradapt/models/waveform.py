@@ -10,7 +10,7 @@ Letters: B batch, T samples, F' frames of the convolutions, C their width, F out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -151,7 +151,10 @@ class WaveformSource:
     @cached_property
     def sites(self) -> tuple[Site, ...]:
         """Where a speaker may change the network."""
-        return self.places.sites
+        if not self.alphabet.moved:
+            return self.places.sites
+        order = self.alphabet.order
+        return tuple(replace(one, order=order) if one.kind == "output" else one for one in self.places.sites)
 
     @cached_property
     def weights(self) -> tuple[Site, ...]:
@@ -212,7 +215,11 @@ class WaveformSource:
     def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """What `prepare` gives to logits (B, F, V) and frame counts (B,)."""
         logits, counts = self._run(features.to(self.shape.dtype), frames)
-        return (logits.index_select(-1, self._order) if self.alphabet.moved else logits), counts
+        if self.alphabet.moved:
+            own, added = logits[..., : len(self._order)], logits[..., len(self._order) :]  # tokens of speakers
+            logits = own.index_select(-1, self._order)
+            logits = torch.cat((logits, added), dim=-1) if added.shape[-1] else logits
+        return logits.float(), counts
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms (B, T) in [-1, 1] to logits (B, F, V) and frame counts (B,)."""
