@@ -20,7 +20,6 @@ from asradapt.scoring import normalize
 MOST = 64  # characters of one speaker
 MARGIN = 3.0
 """By so much, in nats, a new character lies below the letter it is likened to; docs/new-tokens.md."""
-SCALE, POWER = 1.0, 0.5
 WITHOUT_PARTS = dict(zip("øłđðßæœıþħŧŋ", "olddsaoithtn", strict=True))
 """Letters that Unicode does not take apart, and what they look or sound like."""
 
@@ -47,10 +46,11 @@ def character_problems(characters: str) -> list[str]:
 @register
 @dataclass(frozen=True)
 class Tokens(Method):
-    """`like - margin + x W + b` for each new character, behind the logits of the model, which stay as they are.
+    """`like - margin + x W / sqrt(D) + b` for each new character, behind the logits of the model.
 
-    `like` is the logit of the letter that the character is made of (`e` for `é`), or the greatest of all letters
-    where it is made of none. As a new character starts below a letter, nothing that is written changes.
+    Those stay as they are. `like` is the logit of the letter that the character is made of (`e` for `é`), or the
+    greatest of all letters where it is made of none. As a new character starts below a letter, nothing that is
+    written changes.
 
     Attributes:
         characters: The N new characters, in the order of their logits.
@@ -59,7 +59,7 @@ class Tokens(Method):
     name = "tokens"
     summary = "new characters behind those of the model (enroll --add-tokens); joins others, as in lowrank+tokens"
     kinds = frozenset({"output"})
-    rate = 1e-2
+    rate = 1e-1
 
     characters: str = ""
 
@@ -100,7 +100,8 @@ class Tokens(Method):
     def apply(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
         """Append N logits to `y` (B, F, V)."""
         like = y[..., tensors["like"]].amax(dim=-1)  # (B, F, N)
-        own = SCALE * (x @ tensors["weight"]) / x.shape[-1] ** POWER + tensors["bias"][:, None, :]
+        # divided, so that a step of the optimiser is one of about the same size for models of every width
+        own = (x @ tensors["weight"]) * x.shape[-1] ** -0.5 + tensors["bias"][:, None, :]
         return torch.cat((y, like - MARGIN + own), dim=-1)
 
 

@@ -109,6 +109,7 @@ def make_record(
             "chance": verdict.chance if verdict else None,
             "tried": tried,
             "retention": retention.as_dict() if retention else None,
+            "precision": model.card.get("precision", "fp32"),
         }
         | _beside(judged),
     )

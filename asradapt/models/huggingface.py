@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from asradapt.models.base import SourceModel
 
 INSTALL = "install the extra for Hugging Face models: pip install 'asradapt[hf]'"
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float16}
+"""What activations are; `int8` is what linear layers hold."""
 PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.model")
 PICKLES = ("*.bin", "*.pt", "*.pth")
 
@@ -120,8 +121,19 @@ def load_huggingface(name: str, options: ModelOptions) -> SourceModel:
 def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: ModelOptions) -> WaveformSource:
     if unused := options.unused("allow_pickle", "language", "precision"):
         raise UsageError(f"{', '.join(unused)} is of no use for {name}, a CTC model of transformers")
-    dtype = DTYPES[options.precision]
-    model = _network(folder, config, options, dtype)
+    if options.precision == "int8":
+        _eight_bits()  # what is missing is told before any work
+    source = _assemble(name, folder, config, _network(folder, config, options), options)
+    if options.precision != "int8":
+        return source
+    model = _network(folder, config, options, more=_eight_bits())
+    return _assemble(name, folder, config, model, options, fingerprint=source.fingerprint)
+
+
+def _assemble(
+    name: str, folder: Path, config: Mapping[str, Any], model: Any, options: ModelOptions, *, fingerprint: str = ""
+) -> WaveformSource:
+    """The source model of a network; `fingerprint` is that of its weights before they were quantised."""
     alphabet = read_alphabet(folder, model, options.language)
     sound = read_json(folder / "preprocessor_config.json")
     base = model.base_model
@@ -139,15 +151,41 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
         pooled=int(getattr(model.config, "squeeze_factor", 1)),
         first=_first(base),
         last="lm_head",
-        dtype=dtype,
+        dtype=DTYPES[options.precision] if fingerprint or options.precision != "int8" else torch.float32,
+        quantised=bool(fingerprint),
     )
     card = {
         "architecture": type(model).__name__,
         "library": "transformers",
         "licence": "see the model's own card",
         "language": options.language,
+        "precision": options.precision,
     }
-    return WaveformSource(shown_name(name, folder), front, model, _runner(model), alphabet, shape, card)
+    shown = shown_name(name, folder)
+    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card, fingerprint)
+
+
+def _eight_bits() -> dict[str, Any]:
+    """What makes the library load linear layers in eight bits (Dettmers et al. 2022, arXiv 2208.07339).
+
+    Raises:
+        UsageError: If there is no GPU, or bitsandbytes is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise UsageError(
+            "--precision int8 needs bitsandbytes: pip install bitsandbytes; or use --precision bf16, which takes "
+            "twice the memory of int8 and half that of fp32"
+        )
+    if not torch.cuda.is_available():
+        raise UsageError("--precision int8 needs a CUDA device, and there is none; use --precision bf16")
+    from transformers import BitsAndBytesConfig
+
+    wanted = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_8bit=True, llm_int8_skip_modules=["lm_head"]
+    )
+    return {"quantization_config": wanted, "device_map": {"": 0}, "dtype": torch.float16}
 
 
 def shown_name(name: str, folder: Path) -> str:
@@ -193,8 +231,12 @@ def _types() -> str:
     )
 
 
-def _network(folder: Path, config: Mapping[str, Any], options: ModelOptions, dtype: torch.dtype) -> Any:
-    """The network with all its weights.
+def _network(
+    folder: Path, config: Mapping[str, Any], options: ModelOptions, *, more: Mapping[str, Any] | None = None
+) -> Any:
+    """The network with all its weights, in full precision unless `more` says otherwise.
+
+    Whatever it computes with later, its fingerprint is that of the weights in full precision.
 
     Raises:
         InputError: If the folder has no safetensors and pickles are not allowed, or weights are missing.
@@ -209,13 +251,14 @@ def _network(folder: Path, config: Mapping[str, Any], options: ModelOptions, dty
         raise InputError(
             f"{folder}: models of the type {config.get('model_type')!r} are not known; {_types()}"
         ) from error
-    arguments: dict[str, Any] = {"local_files_only": True, "dtype": dtype, "output_loading_info": True}
+    arguments: dict[str, Any] = {"local_files_only": True, "output_loading_info": True}
+    more = more or {"dtype": torch.float32}
     if not options.allow_pickle:
         arguments["use_safetensors"] = True
     if options.language:
         arguments |= {"target_lang": options.language, "ignore_mismatched_sizes": True}
     try:
-        model, report = kind.from_pretrained(folder, **arguments)
+        model, report = kind.from_pretrained(folder, **arguments, **more)
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
         raise InputError(f"the model {folder} cannot be loaded: {str(error).strip()[:300]}") from error
     missing = [key for key in report["missing_keys"] if "masked_spec_embed" not in key]

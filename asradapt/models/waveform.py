@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from asradapt.errors import UsageError
 from asradapt.features import mask
 from asradapt.models.alphabet import Alphabet
 from asradapt.models.base import Site, fingerprint, weight_sites
@@ -41,6 +42,7 @@ class WaveformShape:
         first: Path of the module that gives the input site.
         last: Path of the output layer.
         dtype: What the network computes with.
+        quantised: Whether the network was quantised when it was loaded, so that it can neither move nor be cast.
     """
 
     sample_rate: int
@@ -53,6 +55,7 @@ class WaveformShape:
     pooled: int = 1
     epsilon: float = 1e-7
     dtype: torch.dtype = torch.float32
+    quantised: bool = False
 
     @property
     def hop(self) -> int:
@@ -96,6 +99,7 @@ class WaveformSource:
         alphabet: Its tokens.
         shape: What else is known of it.
         card: What `asradapt models show` says of it.
+        source_fingerprint: The fingerprint of its weights, where those given here are no longer the original ones.
     """
 
     def __init__(
@@ -107,13 +111,18 @@ class WaveformSource:
         alphabet: Alphabet,
         shape: WaveformShape,
         card: dict[str, Any],
+        source_fingerprint: str = "",
     ) -> None:
         self._name, self._front, self._network, self._run = name, front, network, run
         self.alphabet, self.shape, self.card = alphabet, shape, card
         whole = nn.ModuleDict({"front": front, "network": network})
         whole.eval().requires_grad_(False)
-        self._fingerprint = fingerprint(whole)
         self._order = torch.tensor(alphabet.order)
+        self._fixed = shape.quantised
+        self._fingerprint = source_fingerprint or fingerprint(whole)  # of the weights as they were trained
+        if shape.dtype != torch.float32 and not self._fixed:
+            _ = self.places, self.weights  # found in full precision: rounding looks like a leak of padding
+            whole.to(shape.dtype)
 
     @property
     def name(self) -> str:
@@ -133,7 +142,7 @@ class WaveformSource:
     @cached_property
     def frame_seconds(self) -> float:
         """Seconds from output frame to output frame."""
-        probe = torch.zeros(1, 64, self.shape.width, device=self.device, dtype=self.shape.dtype)
+        probe = torch.zeros(1, 64, self.shape.width, device=self.device, dtype=self._dtype)
         with torch.no_grad():  # an adapter behind the encoder may leave out frames
             frames = self._run(probe, torch.tensor([64], device=self.device))[0].shape[1]
         return self.shape.hop / self.shape.sample_rate * (64 / frames)
@@ -146,7 +155,12 @@ class WaveformSource:
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(2, PROBE_FRAMES, self.shape.width, generator=generator)
-        return noise.to(self.device, self.shape.dtype)
+        return noise.to(self.device, self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """What the network takes now."""
+        return self.shape.dtype if self._fixed else next(self._front.parameters()).dtype
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -183,10 +197,19 @@ class WaveformSource:
         return next(self._network.parameters()).device
 
     def to(self, device: torch.device | str) -> WaveformSource:
-        """Move the network; the fingerprint does not change."""
+        """Move the network; the fingerprint does not change.
+
+        Raises:
+            UsageError: If it cannot compute there with its precision.
+        """
         self._front.to(device)
-        self._network.to(device)
+        if not self._fixed:
+            self._network.to(device)
+        elif torch.device(device).type != self.device.type:
+            raise UsageError(f"a network of --precision int8 computes on {self.device.type} only, not on {device}")
         self._order = self._order.to(device)
+        if self.shape.dtype != torch.float32:
+            _require_sound(self)
         return self
 
     def prepare(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -226,3 +249,21 @@ class WaveformSource:
         return self.encode(*self.prepare(waveforms, lengths))
 
     __call__ = forward
+
+
+@torch.no_grad()
+def _require_sound(model: WaveformSource) -> None:
+    """Refuse a precision that this machine or this network cannot compute with.
+
+    Raises:
+        UsageError: If it cannot.
+    """
+    precision = str(model.shape.dtype).removeprefix("torch.")
+    silence = torch.zeros(1, model.shape.least + 3 * model.shape.hop, device=model.device)
+    try:
+        logits, _ = model.forward(silence, torch.tensor([silence.shape[1]], device=model.device))
+        problem = "" if bool(logits.isfinite().all()) else "its numbers leave the range of this precision"
+    except (RuntimeError, NotImplementedError) as error:
+        problem = f"torch cannot compute with it on {model.device.type} ({str(error)[:100]})"
+    if problem:
+        raise UsageError(f"{model.name} cannot be used in {precision}: {problem}; use --precision fp32 or bf16")
