@@ -6,6 +6,7 @@ Letters: B batch.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def recomputed(model: SourceModel) -> Iterator[None]:
     blocks = list(model.module.get_submodule(stack).children()) if stack else []
     before = [vars(block).get("forward") for block in blocks]
     for block in blocks:
-        twice: Any = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+        twice: Any = partial(checkpoint, _quiet(block.forward), use_reentrant=False, preserve_rng_state=False)
         block.forward = twice
     try:
         yield
@@ -50,6 +51,17 @@ def recomputed(model: SourceModel) -> Iterator[None]:
                 del block.forward
             else:
                 block.forward = own
+
+
+def _quiet(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A block that warns of nothing: what its model filters, it filters around the forward pass only."""
+
+    def run(*inputs: Any, **named: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return forward(*inputs, **named)
+
+    return run
 
 
 @dataclass(frozen=True)

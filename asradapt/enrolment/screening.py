@@ -112,9 +112,15 @@ def _listen(
             scores[id(example)], heard[id(example)] = score, text
     ordered = [scores[id(example)] for example in examples]
     index = token_index(model.tokens)
-    index |= {one: index[base_letter(one)] for one in added if base_letter(one) in index}
-    judged = judge_texts([example.text for example in examples], ordered, index)
+    said = [_writable(example.text, index) if added else example.text for example in examples]
+    judged = judge_texts(said, ordered, index)
     return judged, [heard[id(example)] for example in examples]
+
+
+def _writable(text: str, index: Mapping[str, int]) -> str:
+    """A text as the source hears it: letters that it cannot write as those that they are made of, or not."""
+    plain = (letter if letter in index else base_letter(letter) for letter in text)
+    return " ".join("".join(letter for letter in plain if letter in index).split()) or " "
 
 
 def _mismatch(judged: Judged, number: int) -> tuple[str, str]:

@@ -8,6 +8,7 @@ Letters: V tokens, W words, L longest word in tokens, N nodes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -62,13 +63,13 @@ class Lexicon:
     def widened(self, width: int) -> Lexicon:
         """The same words over at least `width` tokens: no word holds the further ones, which are only spelled.
 
-        In an unknown word they are as likely as the least likely token there.
+        Nothing is known of them, so in an unknown word they are as likely as if all tokens were equally so.
         """
         more = width - self.children.shape[1]
         if more <= 0:
             return self
         children = functional.pad(self.children, (0, more), value=OFF)
-        spelling = functional.pad(self.spelling, (0, more) * 3, value=float(self.spelling.min()))
+        spelling = functional.pad(self.spelling, (0, more) * 3, value=-math.log(width))
         return replace(self, children=children, spelling=spelling)
 
 
