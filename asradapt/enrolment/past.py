@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation import METHODS, SpeakerBank, create
 from asradapt.enrolment.examples import Example, Examples, prepare_examples
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.enrolment.held import Held, hold
@@ -164,10 +164,10 @@ def _kept(store: SpeakerStore, name: str, notes: list[str]) -> dict[str, Held]:
     return found
 
 
-def with_kept(model: SourceModel, past: Past, new: Examples) -> Examples:
+def with_kept(model: SourceModel, past: Past, new: Examples, added: str = "") -> Examples:
     """New recordings and those that were kept; a new text for a kept recording takes the place of its old one."""
     given = {one.digest for one in new.usable}
-    old = prepare_examples(model, [held for digest, held in past.kept.items() if digest not in given])
+    old = prepare_examples(model, [held for digest, held in past.kept.items() if digest not in given], added)
     changed = [
         f"{one.utterance.audio}: its new text replaces the one that was kept with the recording"
         for one in new.usable
@@ -205,11 +205,13 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
             "or sentences, so going on from it would flatter the check"
         )
     wanted = record.method if method == "auto" else method
+    if method == "auto" and "tokens" in options and "tokens" not in record.method.split("+"):
+        return Start(said=f"trained from the source: version {record.version} writes no new characters")
     if (wanted, _options(wanted, options)) != (record.method, record.options):
         return Start(
             said=f"trained from the source: version {record.version} is {record.method} with other options"
         )
-    if method == "auto" and any(one.one_speaker for one in create(wanted)):
+    if method == "auto" and any(METHODS[one].one_speaker for one in wanted.split("+")):
         return Start(
             said=f"trained from the source: version {record.version} is {wanted}, which auto does not try"
         )

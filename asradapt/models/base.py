@@ -24,6 +24,7 @@ class Site:
         width_in: Width of the module's input.
         width: Width D of the activation.
         shape: The full shape where the place is a weight, not an activation.
+        order: Of an output site, for each of the model's tokens its column there; empty where they are in order.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Site:
     width_in: int
     width: int
     shape: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
 
 
 SITE_KINDS = ("input", "norm", "feed_forward", "attention", "block", "output")

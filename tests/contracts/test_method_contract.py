@@ -41,6 +41,12 @@ class Gain(Method):
 
 
 NAMES = [*METHODS, "affine+lowrank", "input+affine", "lowrank+head", "gain", "gain+affine"]
+NAMES += ["lowrank+tokens", "tokens+head"]
+ADDED = "éжñ"  # characters that no model of these tests can write
+
+
+def options_of(name: str) -> dict[str, dict[str, object]]:
+    return {"tokens": {"characters": ADDED}} if "tokens" in name.split("+") else {}
 
 
 @contextmanager
@@ -55,7 +61,7 @@ def registered(method: type[Method]) -> Iterator[None]:
 @pytest.fixture(params=NAMES)
 def methods(request: pytest.FixtureRequest) -> Iterator[tuple[Method, ...]]:
     if "gain" not in request.param:
-        yield create(request.param)
+        yield create(request.param, options_of(request.param))
     else:
         with registered(Gain):
             yield create(request.param)
@@ -81,6 +87,16 @@ def run(model: SourceModel, inputs: tuple[Tensor, Tensor], bank=None, rows: Sequ
             return model.encode(*inputs)[0]
         with bank.attach(model, rows if isinstance(bank, MixedBank) else torch.tensor(rows)):
             return model.encode(*inputs)[0]
+
+
+@pytest.fixture
+def identity(model, methods, inputs, source_logits):
+    """What an adaptation that changes nothing gives: the source's logits, behind them those of new characters."""
+    return run(model, inputs, SpeakerBank(model, methods), [0] * 5) if added_by(methods) else source_logits
+
+
+def added_by(methods: Sequence[Method]) -> bool:
+    return any(method.added for method in methods)
 
 
 def perturbed(bank: SpeakerBank, seed: int = 0) -> SpeakerBank:
@@ -129,9 +145,13 @@ def state_of(model: SourceModel) -> dict[str, object]:
 
 @pytest.mark.parametrize("speakers", [1, SPEAKERS])
 def test_a_new_bank_is_the_identity_bit_for_bit(model, methods, inputs, source_logits, speakers):
+    """New characters stand behind the logits of the model, and are the likeliest nowhere."""
     bank = SpeakerBank(model, methods, speakers=speakers, seed=3)
     rows = [0] * 5 if speakers == 1 else rows_for(bank)
-    assert torch.equal(run(model, inputs, bank, rows), source_logits)
+    logits = run(model, inputs, bank, rows)
+    assert logits.shape[-1] == len(model.tokens) + (len(ADDED) if added_by(methods) else 0)
+    assert torch.equal(logits[..., : len(model.tokens)], source_logits)
+    assert torch.equal(logits.argmax(-1), source_logits.argmax(-1))
 
 
 def test_a_speaker_starts_the_same_in_any_company(model, methods):
@@ -189,6 +209,9 @@ def test_attaching_nests_and_unwinds(model, methods, inputs, source_logits):
         twice, both = run(model, inputs, first, rows), run(model, inputs, second, rows)
         assert torch.equal(run(model, inputs), by_first)
     assert torch.equal(run(model, inputs), source_logits)
+    if added_by(methods):
+        assert both.shape[-1] == twice.shape[-1] == len(model.tokens) + 2 * len(ADDED)
+        return
     for one, other in ((by_first, twice), (by_first, both), (by_second, both), (twice, both)):
         assert float((one - other).abs().max()) > 1e-2
 
@@ -278,7 +301,7 @@ def test_every_problem_of_a_state_is_named_at_once(tiny_model):
 # ---- 4. the base never changes, 5. every site gets a gradient, and only the bank's tensors do
 
 
-def test_training_changes_the_bank_and_never_the_base(model, methods, inputs, source_logits):
+def test_training_changes_the_bank_and_never_the_base(model, methods, inputs, source_logits, identity):
     before, buffers = fingerprint(model.module), dict(model.module.named_buffers())
     values = {name: buffer.clone() for name, buffer in buffers.items()}
     bank = SpeakerBank(model, methods, speakers=SPEAKERS).requires_grad()
@@ -292,7 +315,7 @@ def test_training_changes_the_bank_and_never_the_base(model, methods, inputs, so
         assert not torch.equal(tensor, starts[name]), name
         assert torch.equal(tensor[2], starts[name][2]), name  # was not in the batch
     assert torch.equal(run(model, inputs), source_logits)
-    assert not torch.allclose(run(model, inputs, bank, rows_for(bank)), source_logits, atol=1e-2)
+    assert not torch.allclose(run(model, inputs, bank, rows_for(bank)), identity, atol=1e-2)
 
 
 def test_a_gradient_reaches_every_tensor_of_every_site_and_nothing_else(model, methods, inputs):
@@ -312,10 +335,10 @@ def test_a_gradient_reaches_every_tensor_of_every_site_and_nothing_else(model, m
     assert not any(parameter.requires_grad for parameter in model.module.parameters())
 
 
-def test_the_adaptation_acts_on_every_row(model, methods, inputs, source_logits):
+def test_the_adaptation_acts_on_every_row(model, methods, inputs, identity):
     bank = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS))
     adapted = run(model, inputs, bank, rows_for(bank))
-    assert bool(((adapted - source_logits).abs().amax(dim=(1, 2)) > 0.1).all())
+    assert bool(((adapted - identity).abs().amax(dim=(1, 2)) > 0.1).all())
     shuffled = run(model, inputs, bank, rows_for(bank, [1, 4, 0, 2, 3]))
     assert bool(((adapted - shuffled).abs().amax(dim=(1, 2)) > 0.1).all())
 
@@ -364,20 +387,20 @@ def test_speakers_can_be_chosen_and_reordered(model, methods, inputs):
 # ---- strength
 
 
-def test_strength_interpolates_between_the_identity_and_itself(model, methods, inputs, source_logits):
+def test_strength_interpolates_between_the_identity_and_itself(model, methods, inputs, identity):
     bank = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS))
     full = run(model, inputs, bank, rows_for(bank))
-    for strength, expected in ((0.0, source_logits), (1.0, full)):
+    for strength, expected in ((0.0, identity), (1.0, full)):
         assert torch.equal(run(model, inputs, bank.scaled(torch.full((5,), strength)), rows_for(bank)), expected)
     half = run(model, inputs, bank.scaled(torch.full((5,), 0.5)), rows_for(bank))
     assert float((half - full).abs().max()) > 1e-2
-    assert float((half - source_logits).abs().max()) > 1e-2
+    assert float((half - identity).abs().max()) > 1e-2
 
 
-def test_every_speaker_has_its_own_strength(model, methods, inputs, source_logits):
+def test_every_speaker_has_its_own_strength(model, methods, inputs, identity):
     bank = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS))
     mixed = bank.scaled(torch.tensor([1.0, 0.0, 0.5, 0.0, 1.0]))
-    assert torch.equal(run(model, inputs, mixed, [3] * 5), source_logits)
+    assert torch.equal(run(model, inputs, mixed, [3] * 5), identity)
     assert torch.equal(run(model, inputs, mixed, [4] * 5), run(model, inputs, bank, [4] * 5))
 
 
@@ -401,6 +424,8 @@ CROWD: list[tuple[str, dict[str, dict[str, object]]]] = [
     ("input", {}),
     ("bottleneck", {"bottleneck": {"width": 3}}),
     ("head", {}),
+    ("tokens", {"tokens": {"characters": "é"}}),
+    ("lowrank+tokens", {"tokens": {"characters": "ñé"}}),
 ]
 
 
@@ -412,20 +437,29 @@ def members(model: SourceModel) -> list[Member]:
     return found
 
 
-@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [8, 7, 6, 5, 2], [4, 2, 0, 5, 3], [2, 2, 2, 2, 2]], ids=str)
+@pytest.mark.parametrize(
+    "rows", [[0, 1, 2, 3, 4], [8, 7, 6, 5, 2], [4, 2, 0, 5, 3], [2, 2, 2, 2, 2], [9, 8, 10, 2, 0]], ids=str
+)
 def test_a_batch_may_hold_any_mix_of_speakers(model, inputs, source_logits, rows):
-    crowd = members(model)
-    together = run(model, inputs, MixedBank(model), [crowd[row] for row in rows])
-    for row, index in enumerate(rows):
-        member = crowd[index]
+    crowd, width = members(model), len(model.tokens)
+    mix, people = MixedBank(model), [crowd[row] for row in rows]
+    together = run(model, inputs, mix, people)
+    with mix.attach(model, people) as added:
+        columns = [[width + place for place, token in enumerate(row) if token] for row in added]
+    for row, member in enumerate(people):
+        own = together[row][:, [*range(width), *columns[row]]]
+        others = [column for column in range(width, together.shape[-1]) if column not in columns[row]]
+        assert not bool(together[row].softmax(-1)[:, others].any())  # what others have added is impossible
         if member.method == IDENTITY:
-            assert torch.equal(together[row], source_logits[row])
+            assert torch.equal(own, source_logits[row])
             continue
         bank = SpeakerBank(model, create(member.method, member.options))
+        assert tuple(filter(None, added[row])) == bank.added
         bank.load(0, member.state)
         alone = run(model, row_of(inputs, row), bank, [0])[0]
-        assert float((alone - source_logits[row, : len(alone)]).abs().max()) > 0.1
-        torch.testing.assert_close(together[row, : len(alone)], alone, **SAME)
+        new = SpeakerBank(model, create(member.method, member.options))
+        assert float((alone - run(model, row_of(inputs, row), new, [0])[0]).abs().max()) > 0.1
+        torch.testing.assert_close(own[: len(alone)], alone, **SAME)
 
 
 def test_a_mix_restores_the_model_also_after_an_exception(model, inputs, source_logits):
