@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from families import save_bundle, save_ctc, small_bundle
 from samples import random_state, store_speaker
 
 from asradapt.adaptation import SpeakerBank, create
@@ -15,11 +14,11 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs, train
 from asradapt.errors import UsageError
 from asradapt.models import ModelOptions, load_model
-from asradapt.models.torchaudio_bundle import make_source
 from asradapt.models.waveform import WaveformSource
 from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Utterance
 
+families = pytest.importorskip("families", reason="the extra [hf] is not installed")
 KINDS = ("wav2vec2-base", "wav2vec2-large", "hubert", "wavlm", "data2vec", "conformer", "sew", "torchaudio-large")
 # A number of bf16 has 8 bits: rounding through two blocks and the positions, as a share of the greatest logit.
 # Measured 0.01 to 0.05 on these random networks.
@@ -29,13 +28,15 @@ HALF = 0.15
 def load(folder: Path, kind: str, precision: str):
     options = ModelOptions(precision=precision)
     if kind.startswith("torchaudio"):
-        path, bundle = folder / "small.pth", small_bundle(large=True)
+        path, bundle = folder / "small.pth", families.small_bundle(large=True)
         if not path.exists():
-            save_bundle(path, bundle)
+            families.save_bundle(path, bundle)
+        from asradapt.models.torchaudio_bundle import make_source
+
         return make_source("SMALL", bundle, path, options).to("cpu")
     home = folder / kind
     if not home.exists():
-        save_ctc(home, kind)
+        families.save_ctc(home, kind)
     return load_model(str(home), device="cpu", options=options)
 
 
@@ -146,7 +147,7 @@ def test_a_precision_that_torch_cannot_compute_with_is_refused(tmp_path, monkeyp
 def test_a_network_whose_numbers_leave_the_range_of_fp16_is_refused(tmp_path):
     from safetensors.torch import load_file, save_file
 
-    home = save_ctc(tmp_path / "loud", "wav2vec2-large")
+    home = families.save_ctc(tmp_path / "loud", "wav2vec2-large")
     weights = load_file(home / "model.safetensors")
     weights["lm_head.bias"] = weights["lm_head.bias"] + 1e6
     save_file(weights, home / "model.safetensors", metadata={"format": "pt"})
@@ -155,7 +156,7 @@ def test_a_network_whose_numbers_leave_the_range_of_fp16_is_refused(tmp_path):
 
 
 def test_eight_bits_need_bitsandbytes_and_a_gpu(tmp_path):
-    home = save_ctc(tmp_path / "small", "wav2vec2-large")
+    home = families.save_ctc(tmp_path / "small", "wav2vec2-large")
     options = ModelOptions(precision="int8")
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match=r"--precision int8 needs (bitsandbytes|a CUDA device)"):
@@ -170,7 +171,7 @@ def test_eight_bits_need_bitsandbytes_and_a_gpu(tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is available here")
 def test_a_network_of_eight_bits_is_adapted(tmp_path, babble):
     pytest.importorskip("bitsandbytes")
-    home = save_ctc(tmp_path / "small", "wav2vec2-large")
+    home = families.save_ctc(tmp_path / "small", "wav2vec2-large")
     model = load_model(str(home), device="cuda", options=ModelOptions(precision="int8"))
     assert model.fingerprint == load_model(str(home), device="cpu").fingerprint
     waveform = babble(0.8).to("cuda")

@@ -112,6 +112,8 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"decision    {'adapted by ' + record.method if record.decision == 'adapted' else 'source kept'}")
     say(f"version     {record.version} (of {', '.join(map(str, versions))}), made {record.created}")
     say(f"recordings  {record.utterances}, {record.seconds:.1f} s")
+    if added := record.options.get("tokens"):
+        say(f"characters  {' '.join(added['characters'])} besides those of the source")  # type: ignore[index]
     if not record.transcribed:
         say("texts       not known: learned without transcripts")
     if record.gate.get("tried"):

@@ -10,7 +10,7 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.fitting import fit_final
 from asradapt.enrolment.forecast import Accepted, foretell
 from asradapt.enrolment.judging import Judged, explain, judge, make_record
-from asradapt.enrolment.label_space import label_spaces
+from asradapt.enrolment.label_space import characters_of, label_spaces, rare_characters
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions
 from asradapt.enrolment.outlook import refusals, with_outlook
 from asradapt.enrolment.people import Person, gather
@@ -121,6 +121,8 @@ def enroll(
     warnings: list[str] = []
     before = None if fresh else store
     spaces = label_spaces(model, names, options, before)
+    if options.add_tokens:
+        warnings += [told for own, wide in spaces for told in rare_characters(own, characters_of(wide))]
     if options.strict and (refused := [one for own, wide in spaces for one in refusals(model, own, wide)]):
         return Enrolment((), tuple(refused), ())
     jobs = [(job, wide) for own, wide in spaces for job in groups(list(own), job_size(wide))]

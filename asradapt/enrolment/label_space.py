@@ -16,6 +16,8 @@ from asradapt.types import Utterance
 
 FROM_TEXTS = "from-texts"
 METHOD = "tokens"
+FEW = 3
+"""A character that is in fewer recordings is hardly learned, and hardly checked by folds."""
 
 Utterances = Sequence[Utterance]
 
@@ -94,3 +96,18 @@ def label_spaces(
         wanted = characters_in(utterances, model.tokens) if given == FROM_TEXTS else given
         found.setdefault(before + "".join(one for one in wanted if one not in before), {})[name] = utterances
     return [(own, with_characters(options, characters)) for characters, own in found.items()]
+
+
+def rare_characters(people: Mapping[str, Utterances], characters: str) -> list[str]:
+    """A warning for each person and each new character that is in few of the recordings."""
+    found = []
+    for name, utterances in people.items():
+        texts = [normalize(one.text or "") for one in utterances]
+        for one in characters:
+            count = sum(one in text for text in texts)
+            if count < FEW:
+                what = "is in none" if not count else f"is in {count} only"
+                found.append(
+                    f"{name}: the new character {one} {what} of {len(texts)} texts; {FEW} or more are needed"
+                )
+    return found

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from families import foreign_models
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import memory
@@ -16,12 +15,13 @@ from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train, train_step
 from asradapt.types import Utterance
 
+families = pytest.importorskip("families", reason="the extra [hf] is not installed")
 FAMILIES = ["hf-wav2vec2-large", "hf-wavlm", "hf-conformer", "torchaudio-large"]
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def foreign(request, tmp_path_factory):
-    return foreign_models(tmp_path_factory.mktemp("models"))[request.param]()
+    return families.foreign_models(tmp_path_factory.mktemp("models"))[request.param]()
 
 
 def made(model, babble, count: int = 3) -> list[Example]:

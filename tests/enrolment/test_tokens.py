@@ -17,13 +17,14 @@ from asradapt.adaptation.tokens import MARGIN, base_letter
 from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.examples import encode_text, prepare_examples
-from asradapt.enrolment.label_space import FROM_TEXTS, characters_in, parse_characters
+from asradapt.enrolment.label_space import FROM_TEXTS, characters_in, parse_characters, rare_characters
 from asradapt.enrolment.training import TrainingOptions, evaluate_pairs
 from asradapt.errors import TextError, UsageError
 from asradapt.language import read_arpa
 from asradapt.store import SpeakerStore
+from asradapt.test_time import EachOptions
 from asradapt.transcriber import Transcriber
-from asradapt.transcript import Transcript
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 # A tone in band 9 means nothing to the source; at the margin a new character is never the likeliest.
@@ -144,6 +145,18 @@ def test_a_new_letter_starts_below_the_letter_that_it_is_made_of(tone_model, exa
     assert torch.equal(logits[..., -1], logits[..., letters].amax(-1) - MARGIN)
 
 
+@pytest.mark.parametrize("name", ["hf-wav2vec2-large", "torchaudio-large"])
+def test_a_foreign_model_s_own_order_of_outputs_is_minded(name, tmp_path, babble):
+    families = pytest.importorskip("families", reason="the extra [hf] is not installed")
+    model = families.foreign_models(tmp_path)[name]()
+    inputs = model.prepare(babble(0.8)[None], torch.tensor([12800]))
+    bank = SpeakerBank(model, create("tokens", {"tokens": {"characters": "éñ"}}))
+    with torch.no_grad(), bank.attach(model, torch.tensor([0])):
+        logits, _ = model.encode(*inputs)
+    for column, letter in ((-2, "e"), (-1, "n")):
+        assert torch.equal(logits[..., column], logits[..., model.tokens.index(letter)] - MARGIN)
+
+
 # ---- learning
 
 
@@ -200,6 +213,25 @@ def test_a_phrase_with_a_new_letter_counts_for_whoever_can_write_it(tone_model, 
     found = texts(Transcriber(tone_model, store, decoder=Decoder(tone_model.tokens, 0.04, None, options)), tests)
     assert len(found) == len(tests)
     assert any("é" in text for text in found[:6])
+
+
+def test_a_character_of_few_recordings_is_told(people):
+    rows = people["ann"]
+    only = next(number for number, one in enumerate(rows) if "é" in (one.text or ""))
+    told = rare_characters(
+        {"ann": [replace(one, text="abc") if n != only else one for n, one in enumerate(rows)]}, "éñ"
+    )
+    assert told[0] == "ann: the new character é is in 1 only of 9 texts; 3 or more are needed"
+    assert told[1].startswith("ann: the new character ñ is in none")
+
+
+def test_every_utterance_adapts_itself_the_same_in_the_company_of_new_letters(tone_model, home, folder):
+    store, _ = home
+    company = record(folder, "ann", "abcdeé", 3, seed=8)
+    others = [replace(one, speaker=None) for one in record(folder, "carl", "abcde", 3, seed=9)]
+    options = TranscriberOptions(adapt_each=EachOptions(steps=3))
+    alone = texts(Transcriber(tone_model, store, options), others)
+    assert texts(Transcriber(tone_model, store, options), [*others, *company])[:3] == alone
 
 
 # ---- the store
