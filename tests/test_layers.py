@@ -42,6 +42,7 @@ LAYERS = (
         "report",
         "formats",
         "subtitles",
+        "interchange",
     },
     {"cli", "__main__", "__init__"},
 )

@@ -146,6 +146,7 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
         "library": "transformers",
         "licence": "see the model's own card",
         "language": options.language,
+        "folder": str(folder),
     }
     return WaveformSource(shown_name(name, folder), front, model, _runner(model), alphabet, shape, card)
 
