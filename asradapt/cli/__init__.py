@@ -25,6 +25,7 @@ from asradapt.cli.info import methods, models, prompts
 from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe
+from asradapt.cli.travel import export, import_, migrate
 from asradapt.cli.vocab import vocab
 from asradapt.errors import AsradaptError
 
@@ -63,6 +64,8 @@ for _command in (
     demo,
 ):
     cli.add_command(_command)
+for _command in (export, import_, migrate):
+    speakers.add_command(_command)
 
 
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:

@@ -54,7 +54,7 @@ def write_merged(target: Path, model: SourceModel, adaptation: Adaptation, *, fo
     weights = merged_weights(model, bank.methods, adaptation.tensors)
     difference = _difference(model, adaptation, weights)
     with new_folder(target, force=force) as folder:
-        _write(folder, target, model, weights, record.speaker)
+        _write(folder, target, model, weights, record.method)
         return written(folder, target, difference)
 
 
@@ -73,12 +73,12 @@ def _difference(model: SourceModel, adaptation: Adaptation, weights: Mapping[str
     exact = all(value.dtype == torch.float32 for value in weights.values())
     if exact and difference > LIMIT:
         raise StoreError(
-            f"the merged model would not be the adapted one: its outputs differ by {difference:.2g} of the greatest"
+            f"the merged model would not be the adapted one: its outputs differ by {difference:.2g} of the most"
         )
     return difference
 
 
-def _write(folder: Path, target: Path, model: SourceModel, weights: Mapping[str, Tensor], speaker: str) -> None:
+def _write(folder: Path, target: Path, model: SourceModel, weights: Mapping[str, Tensor], method: str) -> None:
     """Write the model by its kind.
 
     Raises:
@@ -86,7 +86,7 @@ def _write(folder: Path, target: Path, model: SourceModel, weights: Mapping[str,
     """
     if isinstance(model, ConformerSource):
         whole = {**model.module.state_dict(), **weights}
-        named = with_weights(model, f"{model.name}+{speaker}", whole, {"merged": speaker})
+        named = with_weights(model, f"{model.name}-merged", whole, {"merged": method})
         save_source(named, folder / WEIGHTS_FILE, dtype=torch.float32)
     elif "folder" in model.card:
         source = Path(model.card["folder"])
@@ -104,7 +104,7 @@ def _write(folder: Path, target: Path, model: SourceModel, weights: Mapping[str,
 
 
 def _transformers(folder: Path, source: Path, model: SourceModel, weights: Mapping[str, Tensor]) -> None:
-    """The library's own network, loaded again as it is on the disk, with the changed weights; and what belongs to it.
+    """The library's own network as it is on the disk, with the changed weights; and what belongs to it.
 
     Loaded again, because the one in use has its convolutions taken out and other parts replaced.
     """

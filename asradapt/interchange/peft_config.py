@@ -157,7 +157,7 @@ def _checked(pattern: str) -> str:
 
 def config_text(sites: Sequence[str], rank: int, base: str | None) -> str:
     """The settings of an adapter of one rank at the given paths, its matrices taken as they are."""
-    content = {
+    content: dict[str, object] = {
         "peft_type": "LORA",
         "task_type": None,
         "base_model_name_or_path": base,

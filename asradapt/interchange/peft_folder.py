@@ -141,8 +141,8 @@ def _weights(folder: Path) -> bytes:
     path = folder / WEIGHTS_FILE
     if not path.is_file() and (folder / PICKLE_FILE).exists():
         raise StoreError(
-            f"{folder} holds its tensors as {PICKLE_FILE}, a pickle, which can run anything when it is read and is "
-            f"not read here; save the adapter again with PEFT, which writes {WEIGHTS_FILE}"
+            f"{folder} holds its tensors as {PICKLE_FILE}, a pickle, which can run anything when it is read, so "
+            f"it is not read here; save the adapter again with PEFT, which writes {WEIGHTS_FILE}"
         )
     try:
         if (size := path.stat().st_size) > MOST_BYTES:
