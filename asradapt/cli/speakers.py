@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...")
 @click.pass_context
 def speakers(context: click.Context) -> int:
-    """Who is enrolled: list, show, remove, roll back, move, take to another model.
+    """Who is enrolled: list, show, remove, roll back, move.
 
     Each speaker is a small folder in the store, with earlier versions to go back to.
     """

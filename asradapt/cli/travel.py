@@ -75,7 +75,7 @@ def export(
     `torchaudio` load without this program. --merged needs the --model that SPEAKER was enrolled on.
     """
     if sum(target is not None for target in (file, peft, merged)) != 1:
-        raise UsageError("give one of FILE, --peft DIR and --merged DIR")
+        raise click.UsageError("give one of FILE, --peft DIR and --merged DIR", click.get_current_context())
     store = open_store(store_path)
     if file is None:
         if with_audio:
@@ -132,10 +132,10 @@ def _tell_folder(speaker: str, folder: Written, as_json: bool) -> int:
 def import_(
     file: Path, name: str | None, force: bool, store_path: Path | None, model: str, device: str, as_json: bool
 ) -> int:
-    """Store the speaker of an exported file, or a LoRA folder of PEFT.
+    """Store the speaker of an exported file or a PEFT folder.
 
-    Everything in FILE is checked before anything is stored; it may come from anywhere. A folder needs --name, and
-    the --model that the adapter was trained on.
+    Everything in FILE is checked before anything is stored; it may come from anywhere. A folder holds a LoRA adapter
+    as PEFT saves it, and needs --name and the --model that it was trained on.
     """
     store = open_store(store_path)
     if file.is_dir():

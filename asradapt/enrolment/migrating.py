@@ -15,7 +15,7 @@ from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.moving import Moved, move
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import Past, kept_recordings
-from asradapt.enrolment.screening import screen
+from asradapt.enrolment.screening import LeftOut, screen
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel
@@ -128,7 +128,8 @@ def _anew(
         raise StoreError(f"{speaker} cannot be enrolled on {model.name} from what is kept: {reasons}")
     (one,) = result.speakers
     how = f"enrolled anew from {len(kept)} kept recordings" + (f" and {len(new)} new ones" if new else "")
-    return Migrated(one.record, True, how, one.explanation, failed=result.failed, warnings=result.warnings)
+    warnings = (*result.warnings, *_left_out(one.left_out))
+    return Migrated(one.record, True, how, one.explanation, failed=result.failed, warnings=warnings)
 
 
 def _move(
@@ -177,13 +178,14 @@ def _judge(
     checked = screen(model, found.usable, options.training)
     seen = Past(stored).seen(checked.kept)
     fair = tuple(one for one, known in zip(checked.kept, seen, strict=True) if not known)
-    left = [Failure(one.audio, one.reason) for one in checked.left_out]
+    left = _left_out(checked.left_out)
     if len(fair) < options.least_utterances:
-        reasons = "; ".join(failure.reason for failure in [*found.failed, *left][:3])
+        reasons = "; ".join(failure.reason for failure in found.failed[:3])
         raise StoreError(
             f"{len(fair)} of {len(utterances)} recordings can judge the adaptation, at least "
             f"{options.least_utterances} are needed; {sum(seen)} are known to it from the enrolment"
             + (f"; unusable: {reasons}" if reasons else "")
+            + (f"; {'; '.join(left[:3])}" if left else "")
         )
     pairs = [(0, one) for one in fair]
     before, after = (evaluate_pairs(model, bank, pairs, options.training)[0].counts for bank in (None, moved.bank))
@@ -193,7 +195,11 @@ def _judge(
         confidence=options.confidence,
         seed=speaker_seed(options.seed, stored.record.speaker),
     )
-    return _Trial(verdict, fair, (*found.failed, *left), found.warnings)
+    return _Trial(verdict, fair, found.failed, (*found.warnings, *left))
+
+
+def _left_out(recordings: Sequence[LeftOut]) -> list[str]:
+    return [f"{one.audio}: left out: {one.reason}" for one in recordings]
 
 
 def _record(

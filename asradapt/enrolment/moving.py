@@ -51,7 +51,7 @@ def move(model: SourceModel, stored: Adaptation) -> Moved:
     old, new = _places(stored.tensors), _places(bank.state(0))
     state = bank.state(0)
     moved, dropped = [], []
-    for place, parts in old.items():
+    for place, parts in sorted(old.items()):
         if problem := _misfit(parts, new.get(place)):
             dropped.append(f"{_shown(place)}: {problem}")
         else:

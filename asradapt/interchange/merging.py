@@ -1,7 +1,7 @@
 """An adaptation merged into the weights of its model: which methods can be, and how.
 
 What a method does to an activation is a change of weights only where the activation is the output of a linear
-layer or of a LayerNorm and the change is linear. Everything goes by the path of a module; nothing here knows a model.
+layer or of a LayerNorm and the change is linear. Everything goes by the path of a module; no model is known here.
 
 Letters: D_in and D the widths of a site.
 """

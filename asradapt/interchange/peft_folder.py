@@ -81,7 +81,7 @@ def _require_lora(record: SpeakerRecord) -> None:
 
 def _matrices(state: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     """lora_A (R, D_in) and lora_B (D, R) of every layer that is changed; of all where none is."""
-    sites = [name.split("/")[1] for name in state if name.endswith("/up")]
+    sites = sorted(name.split("/")[1] for name in state if name.endswith("/up"))
     changed = [site for site in sites if bool(state[f"lowrank/{site}/up"].any())]
     return {
         site: (
