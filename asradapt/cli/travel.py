@@ -134,8 +134,8 @@ def import_(
 ) -> int:
     """Store the speaker of an exported file or a PEFT folder.
 
-    Everything in FILE is checked before anything is stored; it may come from anywhere. A folder holds a LoRA adapter
-    as PEFT saves it, and needs --name and the --model that it was trained on.
+    Everything in FILE is checked before anything is stored; it may come from anywhere. A folder holds a LoRA
+    adapter as PEFT saves it, and needs --name and the --model that it was trained on.
     """
     store = open_store(store_path)
     if file.is_dir():

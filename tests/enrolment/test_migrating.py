@@ -213,7 +213,7 @@ def test_places_of_other_widths_are_dropped_whole_and_named(tiny_model, store):
 def test_a_model_that_shares_no_place_takes_nothing(tiny_model, store):
     store_speaker(store, tiny_model(), "ann", "lowrank")
     before = stored_files(store.root)
-    with pytest.raises(StoreError, match="nothing of version 1 fits wide: .* Enrol the speaker on the new model"):
+    with pytest.raises(StoreError, match=r"nothing of version 1 fits wide: .* Enrol the speaker on the new model"):
         migrate(tiny_model(width=32, name="wide"), store, "ann", unjudged=True)
     assert stored_files(store.root) == before
 

@@ -181,7 +181,7 @@ def test_a_tensor_that_two_places_share_is_not_changed(tiny_model):
     blocks = model.module.blocks
     blocks[1].first.up.weight = blocks[0].first.up.weight
     with pytest.raises(
-        StoreError, match="blocks.0.first.up.weight is the same tensor as blocks.1.first.up.weight"
+        StoreError, match=r"blocks.0.first.up.weight is the same tensor as blocks.1.first.up.weight"
     ):
         merged_weights(model, create("lowrank"), random_state(model, "lowrank"))
 
@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_made_is_named(tiny_model, store, tmp_path):
     model = tiny_model()
     store_speaker(store, model, "ann", "head")
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(StoreError, match="cannot write .*merged"):
+    with pytest.raises(StoreError, match=r"cannot write .*merged"):
         write_merged(tmp_path / "file" / "merged", model, store.load("ann"))
     with pytest.raises(StoreError, match="file is a file, and a folder is to be written"):
         write_merged(tmp_path / "file", model, store.load("ann"), force=True)

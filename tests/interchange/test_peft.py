@@ -8,13 +8,13 @@ import peft
 import pytest
 import torch
 from families import KINDS
+from interchange_samples import our_logits, own_logits, plain, require_equal
 from safetensors.torch import load_file, save_file
 from samples import store_speaker, stored_files
 
 from asradapt.decoding import greedy_decode
 from asradapt.errors import StoreError
 from asradapt.interchange import import_peft, write_peft
-from interchange_samples import our_logits, own_logits, plain, require_equal
 
 pytestmark = pytest.mark.filterwarnings(  # of PEFT about itself
     "ignore:.*is_gradient_checkpointing:FutureWarning",
@@ -233,12 +233,12 @@ def test_what_lowrank_cannot_say_is_refused_by_name(checkpoint, source, store, t
 
 def test_layers_that_a_network_does_not_call_are_refused(checkpoint, source, store, tmp_path):
     lora(checkpoint("wavlm")).save_pretrained(tmp_path / "lora")  # WavLM hands their weights to a function
-    with pytest.raises(StoreError, match="q_proj.* is no place where `lowrank` acts"):
+    with pytest.raises(StoreError, match=r"q_proj.* is no place where `lowrank` acts"):
         import_peft(tmp_path / "lora", source("wavlm"), store, "ann")
 
 
 def test_an_adapter_of_another_model_is_refused(source, store, saved, tiny_model):
-    with pytest.raises(StoreError, match="the model has no wav2vec2.encoder"):
+    with pytest.raises(StoreError, match=r"the model has no wav2vec2.encoder"):
         import_peft(saved, source("hubert"), store, "ann")
     with pytest.raises(StoreError, match="are for models of transformers, not for tiny; give --model"):
         import_peft(saved, tiny_model(), store, "ann")
