@@ -82,6 +82,16 @@ def _folds(record: SpeakerRecord) -> str:
     return "not measured: too few recordings" + ("" if record.transcribed else ", or nothing to learn")
 
 
+def _origin(migrated: Mapping[str, Any]) -> str:
+    """Where a moved adaptation comes from, in words."""
+    moved, dropped = len(migrated["moved"]), len(migrated["dropped"])
+    source = migrated["source"]
+    return (
+        f"from version {migrated['version']}, made for {source['name']} {source['fingerprint'][:16]}: "
+        f"{moved} places taken over, {dropped} dropped"
+    )
+
+
 @speakers.command("list")
 @store_option
 @json_option
@@ -134,6 +144,8 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     if not record.transcribed:
         say("texts       not known: learned without transcripts")
     say(f"folds       {_folds(record)}")
+    if isinstance(origin := record.split.get("migrated"), dict):
+        say(f"moved       {_origin(origin)}")
     say(f"audio       {problem or _audio(kept, shelf.path)}")
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")
     return 0

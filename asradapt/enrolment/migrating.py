@@ -108,6 +108,8 @@ def migrate(
     if kept:
         done = _anew(model, store, record.speaker, kept, utterances, options, progress)
     else:
+        if notes and not utterances and not unjudged:
+            raise StoreError(f"what is kept of {speaker} cannot be used: {'; '.join(notes[:3])}")
         done = _move(model, store, record, utterances, options, unjudged)
     return replace(done, warnings=(*notes, *done.warnings))
 
@@ -145,13 +147,13 @@ def _move(
         raise StoreError(
             f"{record.speaker} keeps the source, which goes with every model: there is nothing to move"
         )
+    stored = store.load(record.speaker, record.version)
+    moved = move(model, stored)  # first: recordings would be of no use where nothing fits
     if not utterances and not unjudged:
         raise StoreError(
             f"no recordings of {record.speaker} are kept, so nothing tells whether the adaptation still helps on "
             f"{model.name}: give recordings with texts to judge it by, or --unjudged"
         )
-    stored = store.load(record.speaker, record.version)
-    moved = move(model, stored)
     trial = None if unjudged else _judge(model, stored, moved, utterances, options)
     saved = store.save(*_record(model, record, moved, trial, options))
     places = len(moved.moved) + len(moved.dropped)

@@ -19,7 +19,7 @@ from torch import Tensor
 from asradapt.enrolment.past import standing_bank
 from asradapt.errors import StoreError
 from asradapt.interchange.merging import logits_of_noise, merged_weights, replaced
-from asradapt.interchange.writing import Written, new_folder, written
+from asradapt.interchange.writing import Written, new_folder, require_free, written
 from asradapt.models.base import SourceModel
 from asradapt.models.source import ConformerSource, save_source, with_weights
 from asradapt.store import Adaptation, check_source
@@ -46,6 +46,7 @@ def write_merged(target: Path, model: SourceModel, adaptation: Adaptation, *, fo
         SourceMismatch: If the adaptation was made for another source.
         StoreError: If it cannot be merged, or the folder cannot be written.
     """
+    require_free(target, force=force)
     record = adaptation.record
     if record.decision != "adapted":
         raise StoreError(f"{record.speaker} keeps the source as it is: there is no adaptation to merge")
@@ -132,7 +133,7 @@ def _copy_beside(source: Path, folder: Path, language: str | None) -> None:
     """The tokenizer, the feature extractor and all settings; no weights, no code."""
     for pattern in BESIDE:
         for path in source.glob(pattern):
-            if path.is_file() and not path.name.endswith(".index.json"):
+            if path.is_file() and not path.name.endswith((".index.json", "adapter_config.json")):
                 shutil.copyfile(path, folder / path.name)
     settings = folder / "tokenizer_config.json"
     if language and settings.exists():  # its weights are now those of this language

@@ -25,7 +25,7 @@ class _Unmergeable(Exception):
 
 
 class _Weights:
-    """The parameters of a model's network, and those of them that were changed, in double precision."""
+    """The parameters of a model's network, and those of them that were changed; computed in double precision."""
 
     def __init__(self, model: SourceModel) -> None:
         self.model = model
@@ -48,11 +48,11 @@ class _Weights:
             raise _Unmergeable(f"{name} is the same tensor as {shared[0]}, which must stay as it is")
         if not self._held[name].is_floating_point():
             raise _Unmergeable(f"{name} is stored as {self._held[name].dtype}; load the model without 8 bits")
-        self._changed[name] = change(self.value(name))
+        self._changed[name] = change(self.value(name)).float()  # doubles of a whole encoder would be gigabytes
 
     def value(self, name: str) -> Tensor:
         """A parameter as it is by now, on the CPU."""
-        return self._changed[name] if name in self._changed else self._held[name].detach().cpu().double()
+        return (self._changed[name] if name in self._changed else self._held[name].detach().cpu()).double()
 
     def result(self) -> dict[str, Tensor]:
         """The changed parameters in the types that they had."""

@@ -111,7 +111,7 @@ def read_config(folder: Path) -> LoraConfig:
         rank, alpha = int(content["r"]), float(content.get("lora_alpha", 8))
         if min([rank, *ranks.values()]) < 1 or not all(math.isfinite(one) for one in (alpha, *alphas.values())):
             raise ValueError("a rank below 1, or an alpha that is not finite")
-    except (KeyError, TypeError, ValueError, re.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, re.error) as error:
         raise StoreError(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
     said = {key: str(content.get(key) or "")[:200] for key in ("base_model_name_or_path", "peft_version")}
     return LoraConfig(rank, alpha, ranks, alphas, bool(content.get("use_rslora")), said)

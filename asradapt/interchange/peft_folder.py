@@ -169,7 +169,8 @@ def _pairs(folder: Path, data: bytes) -> dict[str, dict[str, Tensor]]:
     found: dict[str, dict[str, Tensor]] = {}
     others = []
     for key, tensor in tensors.items():
-        if match := _KEY.fullmatch(key):
+        match = _KEY.fullmatch(key)
+        if match and tensor.is_floating_point():
             found.setdefault(match[1], {})[match[2]] = tensor.float()
         else:
             others.append(key)

@@ -48,18 +48,29 @@ def new_folder(target: Path, *, force: bool) -> Iterator[Path]:
     """
     target = target.expanduser()
     target = target.resolve() if target.is_symlink() else target.absolute()
-    if target.exists() and not force:
-        raise StoreError(f"{target} exists and is left as it is; choose another name, or force replacing it")
+    require_free(target, force=force)
     stage = unique(target.parent, prefix=f".{target.name[:40]}-")
     try:
         with _disk(target):
             stage.mkdir()
             yield stage
             _require_replaceable(target, {path.name for path in stage.iterdir()})
+            for path in stage.iterdir():  # safetensors makes files that only their owner may read
+                path.chmod(stage.stat().st_mode & 0o666)
             sync_folder(stage)
             _swap(stage, target)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def require_free(target: Path, *, force: bool) -> None:
+    """Refuse a folder that exists, before any work for it.
+
+    Raises:
+        StoreError: If it exists and is not to be replaced.
+    """
+    if target.expanduser().exists() and not force:
+        raise StoreError(f"{target} exists and is left as it is; choose another name, or force replacing it")
 
 
 def written(folder: Path, target: Path, difference: float | None = None) -> Written:

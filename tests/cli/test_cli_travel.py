@@ -146,7 +146,10 @@ def test_migrate_moves_judges_and_can_be_rolled_back(asradapt, enrolled, other_p
     assert asradapt("speakers", "rollback", "ann").out == "ann: version 1 is current\n"
     moved = asradapt(*words, "--unjudged")
     assert moved.out.startswith("ann: now on other, version 3 [affine]\n")
-    assert "never judged" in asradapt("speakers", "show", "ann").out
+    shown = asradapt("speakers", "show", "ann").out
+    assert "folds       never judged: moved from version 1, made for tiny, without recordings" in shown
+    assert "moved       from version 1, made for tiny" in shown
+    assert ": 10 places taken over, 0 dropped" in shown
     assert asradapt("transcribe", recordings / "ann12.wav", "--speaker", "ann", "--model", other_path).code == 0
 
 

@@ -228,6 +228,13 @@ def test_kept_recordings_that_cannot_be_used_change_nothing(agreed, tiny_model):
     assert stored_files(agreed.root) == before
 
 
+def test_kept_recordings_that_are_damaged_are_named(newer, agreed):
+    for path in agreed.recordings("ann").path.glob("*.flac"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="what is kept of ann cannot be used: .*flac"):
+        migrate(newer, agreed, "ann", options=INPUT)
+
+
 def test_an_enrolment_from_an_imported_version_begins_with_the_source(tone_model, store, spoken):
     record = store_speaker(store, tone_model, "ann", "input")
     tensors = store.load("ann").tensors

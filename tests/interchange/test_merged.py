@@ -45,6 +45,9 @@ def test_transformers_alone_loads_a_merged_model_with_equal_outputs(
     assert fingerprint(model.module) == before
     assert {path.name for path in (tmp_path / "merged").iterdir()} == set(done.files)
     assert set(done.files) == {path.name for path in checkpoint(kind).iterdir()}
+    assert len({path.stat().st_mode for path in (tmp_path / "merged").iterdir()}) == 1, (
+        "readable for the same people"
+    )
 
 
 @pytest.mark.parametrize("kind", ["wav2vec2-base", "wav2vec2-large"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import peft
 import pytest
 import torch
-from families import KINDS
+from families import KINDS, save_ctc
 from interchange_samples import our_logits, own_logits, plain, require_equal
 from safetensors.torch import load_file, save_file
 from samples import store_speaker, stored_files
@@ -15,6 +16,7 @@ from samples import store_speaker, stored_files
 from asradapt.decoding import greedy_decode
 from asradapt.errors import StoreError
 from asradapt.interchange import import_peft, write_peft
+from asradapt.models import load_model
 
 pytestmark = pytest.mark.filterwarnings(  # of PEFT about itself
     "ignore:.*is_gradient_checkpointing:FutureWarning",
@@ -82,6 +84,36 @@ def test_peft_loads_what_is_exported_with_equal_outputs(checkpoint, source, stor
     assert greedy_decode(found, lengths, model.tokens) == greedy_decode(expected, lengths, model.tokens)
     held = peft.get_peft_model_state_dict(network)
     assert {k: v.shape for k, v in held.items()} == {k: v.shape for k, v in tensors(tmp_path / "lora").items()}
+
+
+def test_peft_finds_each_of_many_layers_by_its_whole_name(tmp_path, store, waveform):
+    folder = save_ctc(tmp_path / "deep", "wav2vec2-large", num_hidden_layers=12)
+    model = load_model(str(folder), device="cpu")
+    record = store_speaker(store, model, "ann", "lowrank")
+    state = store.load("ann").tensors
+    for name, tensor in state.items():
+        if name.endswith("/up") and ("layers.1." in name or "k_proj" in name):
+            tensor.zero_()  # layer 1 is left alone, 11 is not
+    store.save(record, state)
+    write_peft(tmp_path / "lora", store.load("ann"))
+    network = peft.PeftModel.from_pretrained(plain(folder), tmp_path / "lora").eval()
+    expected = our_logits(model, waveform, store.load("ann"))
+    require_equal(own_logits(network, model, waveform), expected, our_logits(model, waveform))
+    assert len(peft.get_peft_model_state_dict(network)) == len(tensors(tmp_path / "lora")) == 2 * (1 + 11 * 5)
+
+
+def test_the_adapter_names_its_model_only_if_that_is_a_name_of_the_hub(source, store, tmp_path):
+    store_speaker(store, source("hubert"), "ann", "lowrank")
+    stored = store.load("ann")
+    for name, base in (
+        ("hf:hubert", None),
+        ("hf:facebook/hubert-large-ls960-ft", "facebook/hubert-large-ls960-ft"),
+    ):
+        record = replace(stored.record, source=stored.record.source | {"name": name})
+        write_peft(tmp_path / "lora", replace(stored, record=record), force=True)
+        assert (
+            json.loads((tmp_path / "lora" / "adapter_config.json").read_text())["base_model_name_or_path"] == base
+        )
 
 
 def test_the_exported_names_are_those_of_peft(source, store, tmp_path):
@@ -194,6 +226,9 @@ SPOILT = {
     "names": (spoil_names, "the model has no wav2vec2.encoder.blocks.0.attention.q_proj"),
     "ranks": (lambda f: change(f, r=8), "are not those that adapter_config.json says"),
     "infinite": (lambda f: change(f, lora_alpha=1e999), "alpha that is not finite"),
+    "endless": (lambda f: change(f, r=10**400), "adapter_config.json cannot be used"),
+    "patterns in a list": (lambda f: change(f, rank_pattern=[1]), "adapter_config.json cannot be used"),
+    "integers": (lambda f: rewrite(f, {k: v.int() for k, v in tensors(f).items()}), "holds more than low-rank"),
     "wild pattern": (lambda f: change(f, rank_pattern={"(a+)+b": 4}), "is more than a module's path"),
     "of another kind": (lambda f: change(f, peft_type="IA3"), "of the type 'IA3'"),
     "pissa": (lambda f: change(f, init_lora_weights="pissa_niter_4"), "it changed the weights of the model"),
