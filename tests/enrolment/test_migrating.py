@@ -231,7 +231,7 @@ def test_kept_recordings_that_cannot_be_used_change_nothing(agreed, tiny_model):
 def test_kept_recordings_that_are_damaged_are_named(newer, agreed):
     for path in agreed.recordings("ann").path.glob("*.flac"):
         path.write_bytes(b"damaged")
-    with pytest.raises(StoreError, match="what is kept of ann cannot be used: .*flac"):
+    with pytest.raises(StoreError, match=r"what is kept of ann cannot be used: .*flac"):
         migrate(newer, agreed, "ann", options=INPUT)
 
 
