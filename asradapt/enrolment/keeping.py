@@ -40,7 +40,7 @@ def keep_recordings(
             shelf = store.recordings(name)
             if agree or shelf.agreed:
                 texts = {one.digest: one.text for one in shelf.kept().recordings}
-                given = [one for one in examples if not isinstance(one.utterance, Held)]  # the others are kept
+                given = [one for one in examples if not (isinstance(one.utterance, Held) and one.utterance.kept)]
                 wanted = [one for one in given if texts.get(one.digest) != one.utterance.text]
                 found[name] = shelf.add(list(_new(wanted, sample_rate, failed)), agree=agree)
         except InputError as error:

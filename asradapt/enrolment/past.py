@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -167,7 +167,7 @@ def kept_recordings(store: SpeakerStore, name: str, notes: list[str]) -> dict[st
             notes.append(str(error))
         else:
             audio = Path(f"kept recording {one.digest[:12]}")
-            found[one.digest] = hold(audio, one.text, name, samples, one.sample_rate)
+            found[one.digest] = replace(hold(audio, one.text, name, samples, one.sample_rate), kept=True)
     return found
 
 

@@ -81,6 +81,15 @@ def test_who_agreed_to_keep_recordings_is_enrolled_anew(tone_model, newer, agree
     assert agreed.rollback("ann").source["fingerprint"] == tone_model.fingerprint
 
 
+def test_a_model_of_another_rate_does_not_keep_the_same_recordings_twice(agreed):
+    kept = agreed.recordings("ann").kept()
+    model = make_tone_model()
+    slower = ConformerSource("slow", model.module, replace(model._features, sample_rate=8000), model.tokens, {})
+    done = migrate(slower, agreed, "ann", options=INPUT)
+    assert done.anew
+    assert agreed.recordings("ann").kept() == kept
+
+
 def test_new_recordings_are_learned_from_beside_the_kept_ones(newer, agreed, spoken):
     done = migrate(newer, agreed, "ann", spoken[1], options=INPUT)
     assert done.how == "enrolled anew from 9 kept recordings and 8 new ones"
