@@ -41,6 +41,7 @@ LAYERS = (
         "report",
         "formats",
         "subtitles",
+        "interchange",
     },
     {"cli", "__main__", "__init__"},
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -102,7 +102,7 @@ def look_back(model: SourceModel, store: SpeakerStore | None, name: str) -> Past
     if store is None or name not in store:
         return Past()
     notes: list[str] = []
-    return Past(_current(model, store, name, notes), _kept(store, name, notes), tuple(notes))
+    return Past(_current(model, store, name, notes), kept_recordings(store, name, notes), tuple(notes))
 
 
 def _current(model: SourceModel, store: SpeakerStore, name: str, notes: list[str]) -> Adaptation | None:
@@ -117,6 +117,12 @@ def _current(model: SourceModel, store: SpeakerStore, name: str, notes: list[str
     if not record.transcribed:  # which recordings it has heard cannot be told: no honest check could start from it
         notes.append(
             f"{name}: version {record.version} was learned without transcripts: training starts from the source"
+        )
+        return None
+    if record.imported:  # the same
+        notes.append(
+            f"{name}: version {record.version} was imported, and what it has learned from is not known: training "
+            "starts from the source"
         )
         return None
     if record.source.get("fingerprint") != model.fingerprint or record.source.get("name") != model.name:
@@ -145,7 +151,8 @@ def standing_bank(model: SourceModel, current: Adaptation) -> SpeakerBank:
     return bank
 
 
-def _kept(store: SpeakerStore, name: str, notes: list[str]) -> dict[str, Held]:
+def kept_recordings(store: SpeakerStore, name: str, notes: list[str]) -> dict[str, Held]:
+    """The recordings that are kept of a person, by the digest of their samples; what is damaged is noted."""
     found: dict[str, Held] = {}
     try:
         shelf = store.recordings(name)
@@ -160,7 +167,7 @@ def _kept(store: SpeakerStore, name: str, notes: list[str]) -> dict[str, Held]:
             notes.append(str(error))
         else:
             audio = Path(f"kept recording {one.digest[:12]}")
-            found[one.digest] = hold(audio, one.text, name, samples, one.sample_rate)
+            found[one.digest] = replace(hold(audio, one.text, name, samples, one.sample_rate), kept=True)
     return found
 
 

@@ -126,6 +126,7 @@ def _assemble(
             *map(str, weight_files(vocabulary.folder)),
             *_adapter_files(vocabulary, allow_pickle=options.allow_pickle)[:1],
         ],
+        "folder": str(vocabulary.folder),
     }
     return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card, fingerprint)
 

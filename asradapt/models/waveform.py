@@ -198,6 +198,11 @@ class WaveformSource:
         return self._network
 
     @property
+    def front(self) -> nn.Module:
+        """The convolutions that `prepare` runs."""
+        return self._front
+
+    @property
     def device(self) -> torch.device:
         """Where the network computes."""
         return next(self._network.parameters()).device
