@@ -135,7 +135,12 @@ def _copy_beside(source: Path, folder: Path, language: str | None) -> None:
         for path in source.glob(pattern):
             if path.is_file() and not path.name.endswith((".index.json", "adapter_config.json")):
                 shutil.copyfile(path, folder / path.name)
-    settings = folder / "tokenizer_config.json"
-    if language and settings.exists():  # its weights are now those of this language
-        content = json.loads(settings.read_text(encoding="utf-8")) | {"target_lang": language}
-        settings.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if language:  # its weights are now those of this language, and of no other
+        for name, change in (
+            ("tokenizer_config.json", lambda content: content | {"target_lang": language}),
+            ("vocab.json", lambda content: {language: content[language]} if language in content else content),
+        ):
+            if (folder / name).exists():
+                content = change(json.loads((folder / name).read_text(encoding="utf-8")))
+                text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+                (folder / name).write_text(text, encoding="utf-8")
