@@ -96,11 +96,12 @@ class Method(ABC):
             # gathered in every forward pass, so that each has its own graph and sees the tensors as they are
             first, *others = output if isinstance(output, tuple) else (output,)
             gathered = {name: _of_rows(tensor, rows, len(first)) for name, tensor in tensors.items()}
-            y, further = first[..., : site.width], first[..., site.width :]  # tokens that other methods have added
-            changed = self._apply_exactly(inputs[0], y, gathered | constants, site)
-            if further.shape[-1]:
+            if first.shape[-1] == site.width:
+                changed = self._apply_exactly(inputs[0], first, gathered | constants, site)
+            else:  # other methods have added tokens behind those of the model
+                changed = self._apply_exactly(inputs[0], first[..., : site.width], gathered | constants, site)
                 own, new = changed[..., : site.width], changed[..., site.width :]
-                changed = torch.cat((own, further.to(own.dtype), new), dim=-1)
+                changed = torch.cat((own, first[..., site.width :].to(own.dtype), new), dim=-1)
             return (changed, *others) if isinstance(output, tuple) else changed
 
         handle = model.module.get_submodule(site.name).register_forward_hook(hook)

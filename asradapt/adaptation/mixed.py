@@ -128,9 +128,10 @@ class MixedBank:
             placed = self._placed(members)
             for bank, rows in placed:
                 stack.enter_context(bank.attach(model, rows))
-            added = [_columns(placed, rows) for rows in zip(*(rows.tolist() for _, rows in placed), strict=True)]
-            added = added or [() for _ in members]
-            if any(added):
+            added: list[tuple[str, ...]] = [() for _ in members]
+            if any(bank.added for bank, _ in placed):
+                places = zip(*(rows.tolist() for _, rows in placed), strict=True)
+                added = [_columns(placed, rows) for rows in places]
                 stack.enter_context(_own_only(model, added))
             yield added
 
