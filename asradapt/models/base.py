@@ -1,17 +1,19 @@
 """The contract of a source model: what every recogniser offers to the rest of the system.
 
-Letters: B batch, T samples, F frames, D width, V tokens.
+Letters: B batch, T samples, F frames, D width, V tokens, U tokens of the longest text.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+from asradapt.decoding.words import Heard
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,50 @@ class SourceModel(Protocol):
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Turn waveforms (B, T) in [-1, 1] with lengths (B,) into logits (B, F, V) and frame counts (B,)."""
         ...
+
+
+@runtime_checkable
+class Seq2SeqModel(SourceModel, Protocol):
+    """A frozen recogniser whose decoder writes a text token by token, with no output a frame (Whisper).
+
+    What differs from a model with CTC outputs: `encode` (and so `forward`) gives the states of the encoder
+    (B, F, D) and their true counts, not logits; `tokens` is empty, because no token belongs to a frame and no beam
+    search of this project can run on them; `frame_seconds` is that of the encoder's states. Adaptations act in
+    encoder and decoder alike, in all of the methods below.
+
+    Attributes:
+        window_seconds: Longest recording it takes; every recording costs as much computing as one of this length.
+    """
+
+    @property
+    def window_seconds(self) -> float:
+        """Longest recording it takes, and what each one costs."""
+        ...
+
+    def spell(self, text: str | None) -> tuple[str, list[int]]:
+        """A text normalised for scoring, and its token numbers as the model would write it, its end included.
+
+        Raises:
+            TextError: If it is empty, too long, or holds what the model cannot write.
+        """
+        ...
+
+    def logits(self, features: Tensor, frames: Tensor, targets: Sequence[Tensor]) -> Tensor:
+        """Logits (B, U, V) of every token of given texts (teacher forcing), the prompt left out."""
+        ...
+
+    def texts(self, features: Tensor, frames: Tensor) -> list[str]:
+        """What every row says, the likeliest token at every place, words between single spaces."""
+        ...
+
+    def write(self, features: Tensor, frames: Tensor) -> list[Heard]:
+        """The same with times and confidence of every word; dearer than `texts`."""
+        ...
+
+
+def computed_seconds(model: SourceModel, seconds: float) -> float:
+    """Seconds of audio that a recording costs: a whole window where the model knows nothing shorter."""
+    return max(seconds, model.window_seconds) if isinstance(model, Seq2SeqModel) else seconds
 
 
 def fingerprint(module: nn.Module) -> str:
