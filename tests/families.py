@@ -197,12 +197,20 @@ def save_whisper(
         torch.manual_seed(seed)
         config = transformers.WhisperConfig(**shape, decoder_start_token_id=start)
         network = alive(transformers.WhisperForConditionalGeneration(config), seed, "model.decoder.embed_tokens")
+        with torch.no_grad():  # so that a text depends on the audio and the place, and not on its last letter alone
+            for name, weight in network.model.decoder.named_parameters():
+                if name.endswith(("out_proj.weight", "fc2.weight", "q_proj.weight")):
+                    weight.mul_(6.0)
+                elif name == "embed_positions.weight":
+                    weight.mul_(20.0)
     extra: dict[str, Any] = {"is_multilingual": many, "no_timestamps_token_id": number("<|notimestamps|>")}
     if many:
         extra["lang_to_id"] = {token: number(token) for token in LANGUAGES}
         extra["task_to_id"] = {task: number(f"<|{task}|>") for task in ("transcribe", "translate")}
     settings = {"decoder_start_token_id": start, "max_length": shape["max_target_positions"], **ids, **extra}
-    suppressed = {"suppress_tokens": [number("<|startofprev|>")], "begin_suppress_tokens": [number(" "), number(END)]}
+    odd = [byte for byte in range(256) if chr(byte) not in " abcdefghijklmnopqrstuvwxyz"]
+    at_start = [number("Ġ"), number(END)]
+    suppressed = {"suppress_tokens": [*odd, number("<|startofprev|>")], "begin_suppress_tokens": at_start}
     network.generation_config = transformers.GenerationConfig(**settings, **suppressed)
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder, Heard
+from asradapt.enrolment.objective import Pair, encode_pairs
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.pseudo import hear
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.training import Pair, Task, encode_pairs, minibatch, pair_batches, row_rates
+from asradapt.enrolment.training import Task, minibatch, pair_batches, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts

@@ -14,21 +14,16 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from asradapt.adaptation import SpeakerBank
 from asradapt.batching import length_batches
-from asradapt.decoding import greedy_decode
-from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment
+from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
 from asradapt.enrolment.examples import Example
+from asradapt.enrolment.objective import Pair, objective_of
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.errors import UsageError
-from asradapt.features import mask
-from asradapt.models.base import SourceModel
+from asradapt.models.base import SourceModel, computed_seconds
 from asradapt.scoring import ErrorCounts, score
-
-Pair = tuple[int, Example]  # a row of the bank and an utterance it works on
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,40 +90,9 @@ def pair_batches(
         frames = len(pair[1].features) if model.equal_lengths else 0
         groups.setdefault((pair[0] if by_row else 0, frames), []).append(pair)
     for group in groups.values():
-        lengths = [round(example.seconds * 1000) for _, example in group]
+        lengths = [round(computed_seconds(model, example.seconds) * 1000) for _, example in group]
         for indices in length_batches(lengths, budget=round(seconds * 1000)):
             yield [group[index] for index in indices]
-
-
-def encode_pairs(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
-    """Logits (B, F, V) and frame counts (B,) of pairs, each adapted by its row; None for the source alone."""
-    features = pad_sequence([example.features for _, example in pairs], batch_first=True).to(model.device)
-    frames = torch.tensor([len(example.features) for _, example in pairs], device=model.device)
-    if bank is None:
-        return model.encode(features, frames)
-    rows = torch.tensor([row for row, _ in pairs], device=model.device)
-    with bank.attach(model, rows):
-        return model.encode(features, frames)
-
-
-def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
-    """CTC loss (B,) of every pair, summed over its tokens; zero where the text cannot fit."""
-    targets = [example.target for _, example in pairs]
-    sizes = torch.tensor([len(target) for target in targets])
-    log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-    joined = torch.cat(targets).to(logits.device)
-    return functional.ctc_loss(
-        log_probs, joined, frames, sizes.to(logits.device), reduction="none", zero_infinity=True
-    )
-
-
-def source_distances(model: SourceModel, logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
-    """Kullback-Leibler divergence (B,) of logits (B, F, V) from the source's on the same features, over frames."""
-    with torch.no_grad():
-        wanted = encode_pairs(model, None, pairs)[0].float().log_softmax(-1)
-    got = logits.float().log_softmax(-1)
-    distances = functional.kl_div(got, wanted, reduction="none", log_target=True).sum(-1)  # (B, F)
-    return (distances * mask(frames, logits.shape[1])).sum(1)
 
 
 def minibatch(task: Task, step: int, seconds: float) -> list[Example]:
@@ -147,12 +111,9 @@ def train_step(
     """Gradients of one update of the given rows: mean loss per token of each row's utterances."""
     tokens = {row: sum(len(e.target) for e in examples) for row, examples in tasks.items()}
     pairs = [(row, example) for row, examples in tasks.items() for example in examples]
+    objective = objective_of(model)
     for batch in pair_batches(model, pairs, options.batch_seconds, by_row=bank.one_speaker):
-        logits, frames = encode_pairs(model, bank, batch)
-        losses = ctc_losses(logits, frames, batch)
-        if options.anchor:
-            distances = source_distances(model, logits, frames, batch)
-            losses = (1 - options.anchor) * losses + options.anchor * distances
+        losses = objective.losses(bank, batch, options.anchor)
         weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=losses.device)
         (losses * weights).sum().backward()  # type: ignore[no-untyped-call]
 
@@ -161,14 +122,12 @@ def train_step(
 def evaluate_pairs(
     model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair], options: TrainingOptions
 ) -> dict[int, Scores]:
-    """Losses and errors of every row on its utterances, by greedy decoding; by the utterance's identity."""
+    """Losses and errors of every row on its utterances, decoded greedily; by the utterance's identity."""
     scores: dict[int, Scores] = {}
-    by_row = bank is not None and bank.one_speaker
+    objective, by_row = objective_of(model), bank is not None and bank.one_speaker
     for batch in pair_batches(model, pairs, options.batch_seconds, by_row=by_row):
-        logits, frames = encode_pairs(model, bank, batch)
-        losses = ctc_losses(logits, frames, batch).tolist()
-        texts = greedy_decode(logits, frames, model.tokens)
-        for (row, example), loss, text in zip(batch, losses, texts, strict=True):
+        losses, texts = objective.judged(bank, batch)
+        for (row, example), loss, text in zip(batch, losses.tolist(), texts, strict=True):
             entry = scores.setdefault(row, Scores())
             entry.losses[id(example)] = loss
             entry.counts[id(example)] = score(example.text, text)
@@ -211,9 +170,9 @@ class Trainer:
 
     def _augmented(self, examples: Sequence[Example], row: int, number: int) -> list[Example]:
         """The examples of one update, changed by a seed of the row's own: company changes nothing."""
-        options, seed = self.options.augmentation, self.tasks[row].seed
+        options, seed, objective = self.options.augmentation, self.tasks[row].seed, objective_of(self.model)
         return [
-            replace(example, features=augment(example.features, options, f"{seed}/{number}/{place}"))
+            replace(example, features=objective.augmented(example, options, f"{seed}/{number}/{place}"))
             for place, example in enumerate(examples)
         ]
 

@@ -134,7 +134,7 @@ class Seq2SeqModel(SourceModel, Protocol):
     What differs from a model with CTC outputs: `encode` (and so `forward`) gives the states of the encoder
     (B, F, D) and their true counts, not logits; `tokens` is empty, because no token belongs to a frame and no beam
     search of this project can run on them; `frame_seconds` is that of the encoder's states. Adaptations act in
-    encoder and decoder alike, in all of the methods below.
+    encoder and decoder alike: whatever is attached must be so in `encode` and in the methods below.
 
     Attributes:
         window_seconds: Longest recording it takes; every recording costs as much computing as one of this length.
@@ -153,17 +153,35 @@ class Seq2SeqModel(SourceModel, Protocol):
         """
         ...
 
-    def logits(self, features: Tensor, frames: Tensor, targets: Sequence[Tensor]) -> Tensor:
-        """Logits (B, U, V) of every token of given texts (teacher forcing), the prompt left out."""
+    def logits(self, states: Tensor, targets: Sequence[Tensor]) -> Tensor:
+        """Logits (B, U, V) of every token of given texts (teacher forcing), the prompt left out.
+
+        Args:
+            states: (B, F, D) of the encoder.
+            targets: For each row its token numbers, the end last.
+        """
         ...
 
-    def texts(self, features: Tensor, frames: Tensor) -> list[str]:
-        """What every row says, the likeliest token at every place, words between single spaces."""
+    def texts(self, states: Tensor) -> list[str]:
+        """What every row of encoder states (B, F, D) says, the likeliest token at every place, spaces single."""
         ...
 
-    def write(self, features: Tensor, frames: Tensor) -> list[Heard]:
-        """The same with times and confidence of every word; dearer than `texts`."""
+    def write(self, states: Tensor, counts: Tensor) -> list[Heard]:
+        """The same with times and confidence of every word; dearer than `texts`.
+
+        Args:
+            states: (B, F, D) of the encoder.
+            counts: (B,) how many of them hold the recording.
+        """
         ...
+
+
+def without_ctc(model: SourceModel, what: str) -> str:
+    """A sentence about something that takes CTC outputs, for a model that has none."""
+    return (
+        f"{what} takes a model with an output for each frame (CTC), and {model.name} writes its texts token by "
+        "token; choose another --model for it"
+    )
 
 
 def computed_seconds(model: SourceModel, seconds: float) -> float:

@@ -9,7 +9,8 @@ import torch
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, encode_pairs, source_distances, train
+from asradapt.enrolment.objective import encode_pairs, source_distances
+from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
 from asradapt.errors import UsageError
 
 FEATURES = torch.randn(120, 80, generator=torch.Generator().manual_seed(0))

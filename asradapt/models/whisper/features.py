@@ -1,4 +1,4 @@
-"""The log-mel features of Whisper in batches, on any device: the frames of the recording, and the silence behind it.
+"""The log-mel features of Whisper in batches, on any device: a recording's own frames, and the silence behind.
 
 The library's own extractor fills every recording with silence to a window of 30 s. The frames behind a recording
 all hold one number, which follows from the recording's loudest band; so only its own frames are kept, and

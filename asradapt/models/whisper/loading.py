@@ -14,7 +14,9 @@ from asradapt.models.whisper.features import MelWindow
 from asradapt.models.whisper.network import WhisperNetwork
 from asradapt.models.whisper.source import WhisperSource
 
-MULTILINGUAL = 51865  # outputs from which a checkpoint that does not say so knows many languages, as in OpenAI's code
+MULTILINGUAL = (
+    51865  # outputs from which a checkpoint that does not say so knows many languages, as in OpenAI's code
+)
 TOKENIZER = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 
@@ -54,11 +56,12 @@ def _network(folder: Path, options: ModelOptions, dtype: torch.dtype) -> Any:
     """
     from transformers import WhisperForConditionalGeneration
 
+    kind: Any = WhisperForConditionalGeneration
     arguments: dict[str, Any] = {"local_files_only": True, "dtype": dtype, "output_loading_info": True}
     if not options.allow_pickle:
         arguments["use_safetensors"] = True
     try:
-        model, report = WhisperForConditionalGeneration.from_pretrained(folder, **arguments)
+        model, report = kind.from_pretrained(folder, **arguments)
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
         raise InputError(f"the model {folder} cannot be loaded: {str(error).strip()[:300]}") from error
     if missing := sorted(report["missing_keys"]):
@@ -96,14 +99,17 @@ def _features(folder: Path, config: Any) -> MelWindow:
 
     from asradapt.models.huggingface import read_json
 
+    kind: Any = WhisperFeatureExtractor
     if (folder / "preprocessor_config.json").is_file():
         said: Any = read_json(folder / "preprocessor_config.json")
     elif (folder / "processor_config.json").is_file():
         said = read_json(folder / "processor_config.json").get("feature_extractor")
     else:
-        raise InputError(f"the model folder {folder} has no preprocessor_config.json: how its features are computed")
+        raise InputError(
+            f"the model folder {folder} has no preprocessor_config.json: how its features are computed"
+        )
     try:
-        extractor = WhisperFeatureExtractor(**said)
+        extractor = kind(**said)
         filters = torch.from_numpy(extractor.mel_filters).float()
         mel = MelWindow(
             int(extractor.sampling_rate),

@@ -36,9 +36,7 @@ class WhisperNetwork(nn.Module):
 
     def decode(self, states: Tensor, tokens: Tensor) -> Tensor:
         """Logits (B, L, V) behind every one of the tokens (B, L), given the encoder's states."""
-        logits: Tensor = self.whisper(
-            encoder_outputs=(states,), decoder_input_ids=tokens, use_cache=False
-        ).logits
+        logits: Tensor = self.whisper(encoder_outputs=(states,), decoder_input_ids=tokens, use_cache=False).logits
         return logits
 
     def sites(self) -> tuple[Site, ...]:
@@ -85,7 +83,9 @@ class WhisperNetwork(nn.Module):
             attention = self.whisper.model.decoder.layers[layer].encoder_attn
             for name in ("q", "k"):
 
-                def keep(_: nn.Module, given: object, output: Tensor, key: tuple[int, str] = (layer, name)) -> None:
+                def keep(
+                    _: nn.Module, given: object, output: Tensor, key: tuple[int, str] = (layer, name)
+                ) -> None:
                     seen[key] = output.detach()
 
                 handles.append(getattr(attention, f"{name}_proj").register_forward_hook(keep))

@@ -127,7 +127,7 @@ class WhisperSource:
         return self._mel(waveforms, lengths)
 
     def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, F, M) to encoder states (B, W/2, D) and the counts (B,) of those that hold the recording."""
+        """Features (B, F, M) to encoder states (B, W/2, D) and how many of them hold the recording (B,)."""
         level = silence(features, frames)  # of the recording itself, whatever a speaker's adaptation does to it
         window = fill_window(self._network.features(features), frames, level, self._mel.frames)
         dtype = next(self._network.parameters()).dtype
@@ -157,10 +157,14 @@ class WhisperSource:
             raise TextError(f"the text {text!r} holds no word")
         tokens = self._tokenizer(f" {' '.join(text.split())}", add_special_tokens=False).input_ids
         if any(token >= self._end for token in tokens):
-            raise TextError(f"the text {text!r} holds a sign of the model's own, such as <|endoftext|>; leave it out")
+            raise TextError(
+                f"the text {text!r} holds a sign of the model's own, such as <|endoftext|>; leave it out"
+            )
         most = self._room - 1
         if len(tokens) > most:
-            raise TextError(f"the text has {len(tokens)} tokens, and the model writes {most} at most; cut it in two")
+            raise TextError(
+                f"the text has {len(tokens)} tokens, and the model writes {most} at most; cut it in two"
+            )
         return normal, [*tokens, self._end]
 
     @property
@@ -168,20 +172,15 @@ class WhisperSource:
         """Tokens that the decoder can write behind the prompt."""
         return int(self._network.whisper.config.max_target_positions) - len(self._prompt)
 
-    def logits(self, features: Tensor, frames: Tensor, targets: Sequence[Tensor]) -> Tensor:
-        """Logits (B, U, V) of every token of given texts."""
-        states, _ = self.encode(features, frames)
-        return self._behind(states, targets)
-
-    def _behind(self, states: Tensor, targets: Sequence[Tensor]) -> Tensor:
+    def logits(self, states: Tensor, targets: Sequence[Tensor]) -> Tensor:
         """Logits (B, U, V) that the decoder gives for each token of the targets, given those before it."""
         written = [torch.tensor([*self._prompt, *target.tolist()]) for target in targets]
         given = pad_sequence(written, batch_first=True, padding_value=self._end)[:, :-1].to(states.device)
         return self._network.decode(states, given)[:, len(self._prompt) - 1 :]
 
-    def texts(self, features: Tensor, frames: Tensor) -> list[str]:
-        """What every row says, in words between single spaces."""
-        return [" ".join(self._decode(tokens).split()) for tokens in self._written(self.encode(features, frames)[0])]
+    def texts(self, states: Tensor) -> list[str]:
+        """What every row of encoder states (B, W/2, D) says, in words between single spaces."""
+        return [" ".join(self._decode(tokens).split()) for tokens in self._written(states)]
 
     @torch.no_grad()
     def _written(self, states: Tensor) -> list[list[int]]:
@@ -203,24 +202,27 @@ class WhisperSource:
         return [token for token in tokens[:end] if token < self._end]
 
     def _decode(self, tokens: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text: str = self._tokenizer.decode(
+            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         return text
 
     @torch.no_grad()
-    def write(self, features: Tensor, frames: Tensor) -> list[Heard]:
-        """What every row says, with times and confidence of every word."""
-        states, counts = self.encode(features, frames)
+    def write(self, states: Tensor, counts: Tensor) -> list[Heard]:
+        """What every row of encoder states (B, W/2, D) says, with times and confidence of every word."""
         written = self._written(states)
         heads, first = self._network.alignment_heads(), len(self._prompt) - 1
         targets = [torch.tensor([*tokens, self._end]) for tokens in written]
         with self._network.watched(heads) as seen:
-            logits = self._behind(states, targets)
+            logits = self.logits(states, targets)
         width = int(self._network.whisper.config.median_filter_width)
         found = []
         for row, (tokens, count) in enumerate(zip(written, counts.tolist(), strict=True)):
             words = split_words(tokens, self._decode)
             weights = self._network.looks(seen, heads, row)[:, first : first + len(tokens) + 1, :count]
-            sure = logits[row, : len(tokens)].float().softmax(-1).gather(1, targets[row][:-1, None].to(logits.device))
+            sure = (
+                logits[row, : len(tokens)].float().softmax(-1).gather(1, targets[row][:-1, None].to(logits.device))
+            )
             starts = entries(costs_of(weights, width))
             times = timed_words(words, starts, sure[:, 0].tolist(), self.frame_seconds, count * self.frame_seconds)
             found.append(Heard(times))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -51,7 +50,7 @@ def entries(costs: npt.NDArray[np.float64]) -> list[int]:
 
 
 def costs_of(weights: Tensor, width: int) -> npt.NDArray[np.float64]:
-    """What dynamic time warping pays (L, F) for cross-attention weights (A, L, F): little where much was looked at.
+    """What time warping pays (L, F) for cross-attention weights (A, L, F): little where much was looked at.
 
     Args:
         weights: Those of the heads that follow the speech.
