@@ -40,6 +40,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """The families of CTC models: the first part of the names of their classes, and what is special about each."""
 FOREIGN = (*(f"hf-{kind}" for kind in KINDS), "torchaudio-base", "torchaudio-large")
+WRITING = ("hf-whisper",)
+"""The families whose decoder writes."""
 
 
 def alive(network: torch.nn.Module, seed: int, head: str) -> torch.nn.Module:
@@ -129,6 +131,7 @@ def foreign_models(folder: Path) -> dict[str, Callable[[], Any]]:
         f"hf-{kind}": lambda kind=kind: load_model(str(save_ctc(folder / kind, kind)), device="cpu")
         for kind in KINDS
     }
+    made["hf-whisper"] = lambda: load_model(str(save_whisper(folder / "whisper")), device="cpu")
     made["torchaudio-base"] = lambda: bundled("base", False)
     made["torchaudio-large"] = lambda: bundled("large", True)
     return made
