@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,14 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
     """Every model, those whose decoder writes too."""
     return _make(request.param, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a small Whisper that writes tones down; taught when it is first asked for."""
+    from whispering import tone_whisper
+
+    return tone_whisper(tmp_path_factory.mktemp("taught") / "tones", tmp_path_factory.mktemp("scratch"))
 
 
 @pytest.fixture(scope="session")

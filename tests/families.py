@@ -212,8 +212,7 @@ def save_whisper(
         extra["task_to_id"] = {task: number(f"<|{task}|>") for task in ("transcribe", "translate")}
     settings = {"decoder_start_token_id": start, "max_length": shape["max_target_positions"], **ids, **extra}
     odd = [byte for byte in range(256) if chr(byte) not in " abcdefghijklmnopqrstuvwxyz"]
-    at_start = [number("Ġ"), number(END)]
-    suppressed = {"suppress_tokens": [*odd, number("<|startofprev|>")], "begin_suppress_tokens": at_start}
+    suppressed = {"suppress_tokens": [*odd, number("<|startofprev|>")], "begin_suppress_tokens": [number(END)]}
     network.generation_config = transformers.GenerationConfig(**settings, **suppressed)
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
