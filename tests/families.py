@@ -200,7 +200,9 @@ def save_whisper(
         torch.manual_seed(seed)
         config = transformers.WhisperConfig(**shape, decoder_start_token_id=start)
         network = alive(transformers.WhisperForConditionalGeneration(config), seed, "model.decoder.embed_tokens")
-        with torch.no_grad():  # so that a text depends on the audio and the place, and not on its last letter alone
+        with (
+            torch.no_grad()
+        ):  # so that a text depends on the audio and the place, and not on its last letter alone
             for name, weight in network.model.decoder.named_parameters():
                 if name.endswith(("out_proj.weight", "fc2.weight", "q_proj.weight")):
                     weight.mul_(6.0)
