@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from asradapt.models.base import SourceModel
+from asradapt.models.base import SourceModel, computed_seconds
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,13 +26,14 @@ def seconds_for(free_bytes: float, bytes_a_second: float) -> float:
 @torch.no_grad()
 def _cuda_bytes_a_second(model: SourceModel) -> float:
     """Memory that a forward pass needs for a second of audio, padding included, by doing one."""
-    samples = round(PROBE_SECONDS * model.sample_rate)
+    seconds = computed_seconds(model, PROBE_SECONDS)
+    samples = round(seconds * model.sample_rate)
     waveforms = torch.zeros(PROBE_ROWS, samples, device=model.device)
     before = torch.cuda.memory_allocated(model.device)
     torch.cuda.reset_peak_memory_stats(model.device)
     model.forward(waveforms, torch.full((PROBE_ROWS,), samples, device=model.device))
     used = torch.cuda.max_memory_allocated(model.device) - before
-    return used / (PROBE_ROWS * PROBE_SECONDS)
+    return used / (PROBE_ROWS * seconds)
 
 
 def batch_seconds(model: SourceModel) -> float:

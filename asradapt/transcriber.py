@@ -20,8 +20,15 @@ from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, joined
-from asradapt.errors import AsradaptError, DamagedSpeaker, InputError, InvalidSpeakerName, UnknownName
-from asradapt.models.base import SourceModel
+from asradapt.errors import (
+    AsradaptError,
+    DamagedSpeaker,
+    InputError,
+    InvalidSpeakerName,
+    UnknownName,
+    UsageError,
+)
+from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc
 from asradapt.pcm import digest
 from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
@@ -48,7 +55,10 @@ class Transcriber:
         model: The source model.
         store: Where adaptations come from; None transcribes everybody with the source model.
         options: Sizes of the work.
-        decoder: How logits become words; greedy by default.
+        decoder: How logits become words; greedy by default, and of no use for a model that writes itself.
+
+    Raises:
+        UsageError: If such a model is to be searched, or every segment is to adapt it to itself.
     """
 
     def __init__(
@@ -60,14 +70,29 @@ class Transcriber:
     ) -> None:
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
         self._bank = MixedBank(model)
+        if isinstance(model, Seq2SeqModel):
+            self._refuse(model, decoder)
         self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
         self._phrases: dict[str, tuple[str, ...]] = {}
         self._members: dict[str, Member] = {}
+
+    def _refuse(self, model: Seq2SeqModel, decoder: Decoder | None) -> None:
+        """Refuse what takes CTC outputs."""
+        if self.options.adapt_each:
+            raise UsageError(without_ctc(model, "adapting to each segment"))
+        if decoder and decoder.options.beams:
+            raise UsageError(without_ctc(model, "beam search"))
 
     @cached_property
     def _seconds(self) -> float:
         found = self.options.batch_seconds or batch_seconds(self.model)
         return min(found, self.options.adapt_each.batch_seconds) if self.options.adapt_each else found
+
+    @property
+    def _longest(self) -> float:
+        """Seconds of a piece at most."""
+        asked = self.options.segment_seconds
+        return min(asked, self.model.window_seconds) if isinstance(self.model, Seq2SeqModel) else asked
 
     @cached_property
     def _window(self) -> float:
@@ -201,11 +226,21 @@ class Transcriber:
         if not speaker or self.store is None or speaker in strangers:
             return NOBODY
         try:
-            return self.member(speaker)
+            member = self.member(speaker)
+            self._unheard_phrases(speaker, window)
+            return member
         except (UnknownName, InvalidSpeakerName):
             strangers.add(speaker)
             window.warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
             return NOBODY
+
+    def _unheard_phrases(self, speaker: str, window: Window) -> None:
+        """Warn once of a vocabulary that the model has no use for."""
+        if self.store is None or speaker in self._phrases or not isinstance(self.model, Seq2SeqModel):
+            return
+        if self.store.vocabulary(speaker):
+            window.warnings.append(without_ctc(self.model, f"the vocabulary of {speaker} is not used: it"))
+        self._phrases[speaker] = ()
 
     def _read(self, utterance: Utterance) -> Recording:
         return load_audio(utterance.audio, self.model.sample_rate)
@@ -215,7 +250,7 @@ class Transcriber:
     ) -> tuple[Loaded, tuple[str, ...]]:
         found: list[Piece] = []
         if not recording.silent:
-            options = VoiceOptions(longest=self.options.segment_seconds)
+            options = VoiceOptions(longest=self._longest)
             detector = None if self.options.detect_voice else everywhere
             found = voiced_pieces(recording.samples, recording.sample_rate, options, detector)
         starts = tuple(piece.start / recording.sample_rate for piece in found)
@@ -248,7 +283,8 @@ class Transcriber:
 
     def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
         budget = round(self._seconds * self.model.sample_rate)
-        lengths, most = [len(piece) for piece in pieces], self.options.batch_size
+        whole, most = round(computed_seconds(self.model, 0.0) * self.model.sample_rate), self.options.batch_size
+        lengths = [max(len(piece), whole) for piece in pieces]
         return length_batches(lengths, budget=budget, most=most, equal=self.model.equal_lengths)
 
     @torch.no_grad()
@@ -260,6 +296,8 @@ class Transcriber:
         waveforms = torch.from_numpy(padded).to(device)
         counts = torch.tensor(lengths, device=device)
         with self._bank.attach(self.model, speakers) as added:
+            if isinstance(self.model, Seq2SeqModel):
+                return self.model.write(*self.model.forward(waveforms, counts))
             if self.options.adapt_each:
                 logits, frames = adapted_logits(
                     self.model, *self.model.prepare(waveforms, counts), self.options.adapt_each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,9 @@ from asradapt.models.source import ConformerSource
 torch.set_num_threads(1)
 
 try:  # the extra [hf]; without it the models of this project alone are tested
-    from families import FOREIGN, foreign_models
+    from families import FOREIGN, WRITING, foreign_models
 except ImportError:
-    FOREIGN = ()
+    FOREIGN = WRITING = ()
 
 RATE = 16000
 ALPHABET = ("<blank>", " ", "'", *"abcdefghijklmnopqrstuvwxyz")
@@ -57,12 +58,28 @@ if (files("asradapt") / "assets" / "source_en.safetensors").is_file():
     MODELS["source_en"] = lambda: load_model("source_en", device="cpu")
 
 
+def _make(name: str, folders: pytest.TempPathFactory) -> SourceModel:
+    return MODELS[name]() if name in MODELS else foreign_models(folders.mktemp("models"))[name]()
+
+
 @pytest.fixture(scope="session", params=[*MODELS, *FOREIGN])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
-    """Every model that the contracts are tested on, one after the other; shared, so never change it."""
-    if request.param in MODELS:
-        return MODELS[request.param]()
-    return foreign_models(tmp_path_factory.mktemp("models"))[request.param]()
+    """Every CTC model that the contracts are tested on, one after the other; shared, so never change it."""
+    return _make(request.param, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=[*MODELS, *FOREIGN, *WRITING])
+def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
+    """Every model, those whose decoder writes too."""
+    return _make(request.param, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a small Whisper that writes tones down; taught when it is first asked for."""
+    from whispering import tone_whisper
+
+    return tone_whisper(tmp_path_factory.mktemp("taught") / "tones", tmp_path_factory.mktemp("scratch"))
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,9 @@ from asradapt.adaptation.method import Method
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
 from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.people import Person, make_person
-from asradapt.enrolment.training import Pair, Task, Trainer, TrainingOptions, evaluate_pairs
+from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel

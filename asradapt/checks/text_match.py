@@ -21,8 +21,8 @@ from torch import Tensor
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.enrolment.examples import LONGEST_SECONDS
-from asradapt.errors import InputError
-from asradapt.models.base import SourceModel
+from asradapt.errors import InputError, UsageError
+from asradapt.models.base import Seq2SeqModel, SourceModel, without_ctc
 from asradapt.recordings.fits import fit_texts, log_scores, token_index, writable
 from asradapt.scoring import normalize
 from asradapt.types import Failure, Utterance
@@ -88,7 +88,12 @@ def match_texts(
 
     Returns:
         A match for every recording that could be used, and what could not.
+
+    Raises:
+        UsageError: If the model has no CTC outputs.
     """
+    if isinstance(model, Seq2SeqModel):
+        raise UsageError(without_ctc(model, "comparing recordings with their texts"))
     index = token_index(model.tokens)
     texts = sorted({text for one in utterances if (text := writable(one.text, index))})
     failed: list[Failure] = []

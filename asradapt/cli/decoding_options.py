@@ -76,11 +76,12 @@ def open_decoder(
     """The decoder that the options ask for.
 
     Raises:
-        UsageError: If the options contradict each other.
+        UsageError: If the options contradict each other, or the model cannot be searched.
         InputError: If the language model or the phrases cannot be read.
     """
     from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Weights
     from asradapt.language import load_language
+    from asradapt.models.base import Seq2SeqModel, without_ctc
 
     for option, value in (("--lm-weight", lm_weight), ("--word-score", word_score)):
         if value is not None and math.isnan(value):  # which passes every comparison with the ends of a range
@@ -88,9 +89,14 @@ def open_decoder(
     name = language_of(model.name, lm, no_lm)
     search = bool(name or no_lm or vocab_file)
     beams = beam if beam is not None else DEFAULT_BEAMS if search else GREEDY
+    chosen = [("--lm", lm), ("--lm-weight", lm_weight), ("--word-score", word_score), ("--vocab", vocab_file)]
+    useless = [option for option, value in chosen if value is not None]
+    if isinstance(model, Seq2SeqModel):
+        if useless := useless + ["--beam"] * bool(beam):
+            raise UsageError(without_ctc(model, f"{', '.join(useless)}: beam search"))
+        return Decoder(model.tokens, model.frame_seconds)  # nothing is asked of it
     if beams == GREEDY:
-        chosen = [("--lm", lm), ("--lm-weight", lm_weight), ("--word-score", word_score), ("--vocab", vocab_file)]
-        if useless := [option for option, value in chosen if value is not None]:
+        if useless:
             raise UsageError(f"{', '.join(useless)} needs beam search: give --beam 1 or more")
         return Decoder(model.tokens, model.frame_seconds)
     changed: dict[str, Any] = {"language": lm_weight, "word": word_score}

@@ -5,21 +5,19 @@ Letters: F frames, M mel bands.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from asradapt.enrolment.held import recording_of
+from asradapt.enrolment.objective import longest_seconds, objective_of
 from asradapt.errors import AudioError, InputError, TextError
 from asradapt.models.base import SourceModel
 from asradapt.pcm import digest
 from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.recordings.quality import Quality, measure_quality
-from asradapt.scoring import normalize
 from asradapt.types import Failure, Utterance
 
 LONGEST_SECONDS = 40.0
@@ -61,34 +59,6 @@ class Examples:
     copies: tuple[Failure, ...] = ()
 
 
-def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]]:
-    """Normalise a text and turn it into token indices.
-
-    Raises:
-        TextError: If it is empty or holds characters the model cannot write; all of them are named.
-    """
-    if text is None or not text.strip():
-        raise TextError("the text is empty; write down what is said in the recording")
-    odd = {c for c in text if unicodedata.category(c) in ("So", "Co", "Cn", "Cs")}
-    normal = normalize(text)
-    odd |= set(normal) - set(tokens)
-    if odd:
-        shown = " ".join(sorted(odd)[:12])
-        digits = "; write numbers as words" if any(c.isdigit() for c in odd) else ""
-        addable = "".join(sorted(one for one in odd if one.isalpha())[:12])
-        advice = f"; --add-tokens {addable!r} teaches it, for this speaker" if addable else ""
-        raise TextError(f"the model cannot write: {shown}{digits}{advice}")
-    if not normal:
-        raise TextError(f"the text {text!r} holds no word")
-    index = {token: number for number, token in enumerate(tokens)}
-    return normal, [index[character] for character in normal]
-
-
-def frames_needed(target: Sequence[int]) -> int:
-    """Output frames that CTC needs at least: one a token and a blank between equal neighbours."""
-    return len(target) + sum(a == b for a, b in pairwise(target))
-
-
 @torch.no_grad()
 def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -> tuple[Example, tuple[str, ...]]:
     """One utterance to an example and warnings; `added` are characters beyond those of the model.
@@ -96,20 +66,21 @@ def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -
     Raises:
         InputError: If the recording or its text cannot be used for enrolment; says why.
     """
-    text, target = encode_text(utterance.text, (*model.tokens, *added))
-    recording = recording_of(utterance, model.sample_rate, LONGEST_SECONDS)
+    objective = objective_of(model)
+    text, target = objective.spell(utterance.text, added)
+    longest = longest_seconds(model, LONGEST_SECONDS)
+    recording = recording_of(utterance, model.sample_rate, longest)
     if recording.silent:
         raise AudioError("the recording is silent; record it again")
-    if not SHORTEST_SECONDS <= recording.seconds <= LONGEST_SECONDS:
-        allowed = f"{SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g} s"
+    if not SHORTEST_SECONDS <= recording.seconds <= longest:
+        allowed = f"{SHORTEST_SECONDS:g} to {longest:g} s"
         raise AudioError(
             f"the recording is {recording.seconds:.2f} s long; enrolment takes {allowed}, record it again"
         )
     samples = torch.from_numpy(recording.samples)[None].to(model.device)
     lengths = torch.tensor([samples.shape[1]], device=model.device)
     features, frames = model.prepare(samples, lengths)
-    available = int(recording.seconds / model.frame_seconds)
-    if frames_needed(target) > available:
+    if not objective.fits(target, recording.seconds):
         raise TextError(
             f"the text has {len(target)} characters, too many for {recording.seconds:.1f} s of audio; "
             "does it belong to this recording?"

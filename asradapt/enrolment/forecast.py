@@ -20,11 +20,12 @@ import torch
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.examples import Example
+from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.options import EnrolmentOptions, Forecast
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.training import Pair, Task, Trainer, evaluate_pairs, train
+from asradapt.enrolment.training import Task, Trainer, evaluate_pairs, train
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, total
 

@@ -14,12 +14,13 @@ import torch
 from asradapt.adaptation import SpeakerBank
 from asradapt.audio import load_audio
 from asradapt.decoding import Decoder, DecoderOptions, Heard
-from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples, encode_text, frames_needed
-from asradapt.enrolment.training import Pair, TrainingOptions, encode_pairs, pair_batches
+from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
+from asradapt.enrolment.objective import Pair, encode_pairs, objective_of
+from asradapt.enrolment.training import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, TextError, UsageError
 from asradapt.language import load_language
 from asradapt.models import DEFAULT_MODEL
-from asradapt.models.base import SourceModel
+from asradapt.models.base import Seq2SeqModel, SourceModel, without_ctc
 from asradapt.types import Failure, Utterance
 from asradapt.voice import VoiceOptions, pieces
 
@@ -30,8 +31,10 @@ def teacher_for(model: SourceModel) -> Decoder:
     """The best decoder that comes with a model: beam search with the language model `lm_en`.
 
     Raises:
-        UsageError: If no language model comes with it.
+        UsageError: If no language model comes with it, or it has no outputs that one could be used with.
     """
+    if isinstance(model, Seq2SeqModel):
+        raise UsageError(without_ctc(model, "learning without transcripts"))
     if model.name != DEFAULT_MODEL:
         raise UsageError(
             f"the model {model.name!r} comes without a language model, and its own greedy texts teach it nothing "
@@ -110,10 +113,11 @@ def hear(
 
 def labelled(model: SourceModel, example: Example, heard: Heard) -> Example | None:
     """The example with what was heard as its text; None where that is nothing to learn from."""
+    objective = objective_of(model)
     try:
-        text, target = encode_text(heard.text, model.tokens)
+        text, target = objective.spell(heard.text)
     except TextError:  # nothing was heard
         return None
-    if frames_needed(target) > int(example.seconds / model.frame_seconds):
+    if not objective.fits(target, example.seconds):
         return None
     return replace(example, text=text, target=torch.tensor(target))

@@ -6,7 +6,7 @@ or their way of speaking, which is what an adaptation is for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -16,14 +16,19 @@ from asradapt.adaptation.tokens import base_letter
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.held import recording_of
-from asradapt.enrolment.training import TrainingOptions, encode_pairs, pair_batches
-from asradapt.models.base import SourceModel
+from asradapt.enrolment.objective import Pair, adapted, encode_pairs
+from asradapt.enrolment.training import TrainingOptions, pair_batches
+from asradapt.models.base import Seq2SeqModel, SourceModel
 from asradapt.recordings.duplicates import RATE, Samples, same_sounds
 from asradapt.recordings.fits import log_scores, token_index
 from asradapt.recordings.mismatch import Judged, judge_texts
 
 MOST_BAD = 0.5
 """Where more of the recordings have bad levels or noise, it is the microphone or the room."""
+NOT_JUDGED = (
+    "whether the recordings say their texts was not judged: that takes a model with CTC outputs; "
+    "`asradapt check --match-text` with the model source_en can tell for English"
+)
 ADVICE = {
     "clipped": "are clipped in places: lower the input level",
     "noisy": "are noisy: a quieter place, or nearer to the microphone, would help",
@@ -81,9 +86,8 @@ def screen(
         options: Sizes of batches.
         added: Characters of the texts beyond those of the model, which hears the letters they are made of.
     """
-    judged, heard = _listen(model, examples, options, added)
+    judged, heard, remarks = _listen(model, examples, options, added)
     reasons: dict[int, tuple[str, str]] = {number: _mismatch(judged, number) for number in judged.suspects}
-    remarks = [] if judged.told or not any(fit.judged for fit in judged.fits) else [_cannot_tell(len(examples))]
     bad = {n: e.quality.problem for n, e in enumerate(examples) if e.quality and e.quality.problem}
     if len(bad) <= MOST_BAD * len(examples):
         reasons |= {number: ("quality", problem) for number, problem in bad.items() if number not in reasons}
@@ -99,13 +103,18 @@ def screen(
     return Screening(tuple(examples[n] for n in kept), left_out, tuple(remarks), tuple(heard[n] for n in kept))
 
 
+Listened = tuple[Judged, list[str], list[str]]  # the texts judged, what is heard, remarks
+
+
 @torch.no_grad()
-def _listen(
-    model: SourceModel, examples: Sequence[Example], options: TrainingOptions, added: str
-) -> tuple[Judged, list[str]]:
+def _listen(model: SourceModel, examples: Sequence[Example], options: TrainingOptions, added: str) -> Listened:
     """The texts judged on what the source hears, and what that is."""
+    batches = pair_batches(model, [(0, example) for example in examples], options.batch_seconds)
+    if isinstance(model, Seq2SeqModel):
+        written = {id(e): text for batch in batches for (_, e), text in _texts(model, batch)}
+        return Judged((), told=True), [written[id(example)] for example in examples], [NOT_JUDGED]
     scores, heard = {}, {}
-    for batch in pair_batches(model, [(0, example) for example in examples], options.batch_seconds):
+    for batch in batches:
         logits, frames = encode_pairs(model, None, batch)
         texts = greedy_decode(logits, frames, model.tokens)
         for (_, example), score, text in zip(batch, log_scores(logits, frames), texts, strict=True):
@@ -114,7 +123,15 @@ def _listen(
     index = token_index(model.tokens)
     said = [_writable(example.text, index) if added else example.text for example in examples]
     judged = judge_texts(said, ordered, index)
-    return judged, [heard[id(example)] for example in examples]
+    unsure = not judged.told and any(fit.judged for fit in judged.fits)
+    remarks = [_cannot_tell(len(examples))] if unsure else []
+    return judged, [heard[id(example)] for example in examples], remarks
+
+
+def _texts(model: Seq2SeqModel, batch: Sequence[Pair]) -> Iterator[tuple[Pair, str]]:
+    """What the source writes for each pair of a batch."""
+    with adapted(model, None, batch) as inputs:
+        yield from zip(batch, model.texts(model.encode(*inputs)[0]), strict=True)
 
 
 def _writable(text: str, index: Mapping[str, int]) -> str:

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.clock import Clock
+from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.past import load_starts
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import affordable, plan_marks, portions
-from asradapt.enrolment.training import Pair, Scores, Task, Trainer, evaluate_pairs
+from asradapt.enrolment.training import Scores, Task, Trainer, evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
 

@@ -21,13 +21,14 @@ from torch import Tensor
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.memory import Passes, add_gradients
+from asradapt.enrolment.objective import Pair, adapted
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.pseudo import hear
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.training import Pair, Task, attached, encode_pairs, minibatch, pair_batches, row_rates
+from asradapt.enrolment.training import Task, minibatch, pair_batches, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
@@ -197,8 +198,8 @@ class _Job:
 
         def learn(batch: Sequence[Pair]) -> None:
             weights = torch.tensor([1 / len(work[row]) for row, _ in batch], device=self._model.device)
-            with attached(self._model, self._bank, batch):
-                logits, frames = encode_pairs(self._model, None, batch)
+            with adapted(self._model, self._bank, batch) as inputs:
+                logits, frames = self._model.encode(*inputs)
                 losses = uncertainty(logits, frames, temperature=self._plan.temperature, share=self._plan.share)
                 add_gradients((losses * weights).sum(), self._bank.tensors.values())
 

@@ -10,29 +10,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from asradapt.adaptation import SpeakerBank
-from asradapt.adaptation.mixed import IMPOSSIBLE
 from asradapt.batching import length_batches
 from asradapt.budget import in_halves
-from asradapt.decoding import greedy_decode
-from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment, augmentation_for
+from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.memory import Passes, add_gradients, find_sizes
+from asradapt.enrolment.objective import Pair, objective_of
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.errors import UsageError
-from asradapt.features import mask
-from asradapt.models.base import SourceModel
+from asradapt.models.base import SourceModel, computed_seconds
 from asradapt.scoring import ErrorCounts, score
-
-Pair = tuple[int, Example]  # a row of the bank and an utterance it works on
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,49 +97,9 @@ def pair_batches(
         frames = len(pair[1].features) if model.equal_lengths else 0
         groups.setdefault((pair[0] if by_row else 0, frames), []).append(pair)
     for group in groups.values():
-        lengths = [round(example.seconds * 1000) for _, example in group]
+        lengths = [round(computed_seconds(model, example.seconds) * 1000) for _, example in group]
         for indices in length_batches(lengths, budget=round(seconds * 1000)):
             yield [group[index] for index in indices]
-
-
-def encode_pairs(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
-    """Logits (B, F, V) and frame counts (B,) of pairs, each adapted by its row; None for the source alone."""
-    features = pad_sequence([example.features for _, example in pairs], batch_first=True).to(model.device)
-    frames = torch.tensor([len(example.features) for _, example in pairs], device=model.device)
-    with attached(model, bank, pairs):
-        return model.encode(features, frames)
-
-
-def attached(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair]) -> AbstractContextManager[None]:
-    """The adaptations of pairs, attached until the context ends."""
-    if bank is None:
-        return nullcontext()
-    return bank.attach(model, torch.tensor([row for row, _ in pairs], device=model.device))
-
-
-def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
-    """CTC loss (B,) of every pair, summed over its tokens; zero where the text cannot fit.
-
-    Tokens that a speaker has added and these logits do not know, such as those of the source, are impossible.
-    """
-    targets = [example.target for _, example in pairs]
-    unknown = max(int(target.max()) for target in targets) + 1 - logits.shape[-1]
-    if unknown > 0:
-        logits = functional.pad(logits, (0, unknown), value=IMPOSSIBLE)
-    sizes = torch.tensor([len(target) for target in targets])
-    log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-    joined = torch.cat(targets).to(logits.device)
-    return functional.ctc_loss(
-        log_probs, joined, frames, sizes.to(logits.device), reduction="none", zero_infinity=True
-    )
-
-
-def source_distances(wanted: Tensor, logits: Tensor, frames: Tensor) -> Tensor:
-    """Kullback-Leibler divergence (B,) of logits (B, F, V) from the source's, `wanted`, summed over frames."""
-    got = logits[..., : wanted.shape[-1]].float().log_softmax(-1)  # the source knows nothing of added tokens
-    wanted = wanted.float().log_softmax(-1)
-    distances = functional.kl_div(got, wanted, reduction="none", log_target=True).sum(-1)  # (B, F)
-    return (distances * mask(frames, logits.shape[1])).sum(1)
 
 
 def minibatch(task: Task, step: int, seconds: float) -> list[Example]:
@@ -173,16 +126,11 @@ def train_step(
     passes = passes or Passes(model, batch_seconds=options.batch_seconds, recompute=options.recompute)
     tokens = {row: sum(len(e.target) for e in examples) for row, examples in tasks.items()}
     pairs = [(row, example) for row, examples in tasks.items() for example in examples]
+    objective = objective_of(model)
 
     def learn(batch: Sequence[Pair]) -> None:
         weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=model.device)
-        wanted = _source_logits(model, batch) if options.anchor else None
-        with attached(model, bank, batch):  # until the gradients are taken: activations may be computed again
-            logits, frames = encode_pairs(model, None, batch)
-            losses = ctc_losses(logits, frames, batch)
-            if wanted is not None:
-                distances = source_distances(wanted, logits, frames)
-                losses = (1 - options.anchor) * losses + options.anchor * distances
+        with objective.losses(bank, batch, options.anchor) as losses:
             add_gradients((losses * weights).sum(), bank.tensors.values())
 
     for batch in pair_batches(model, pairs, passes.seconds, by_row=bank.one_speaker):
@@ -190,22 +138,15 @@ def train_step(
 
 
 @torch.no_grad()
-def _source_logits(model: SourceModel, pairs: Sequence[Pair]) -> Tensor:
-    return encode_pairs(model, None, pairs)[0]
-
-
-@torch.no_grad()
 def evaluate_pairs(
     model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair], options: TrainingOptions
 ) -> dict[int, Scores]:
-    """Losses and errors of every row on its utterances, by greedy decoding; by the utterance's identity."""
+    """Losses and errors of every row on its utterances, decoded greedily; by the utterance's identity."""
     scores: dict[int, Scores] = {}
-    by_row = bank is not None and bank.one_speaker
-    tokens = (*model.tokens, *(bank.added if bank else ()))
+    objective, by_row = objective_of(model), bank is not None and bank.one_speaker
 
     def listen(batch: Sequence[Pair]) -> list[tuple[float, str]]:
-        logits, frames = encode_pairs(model, bank, batch)
-        losses, texts = ctc_losses(logits, frames, batch), greedy_decode(logits, frames, tokens)
+        losses, texts = objective.judged(bank, batch)
         return list(zip(losses.tolist(), texts, strict=True))
 
     for batch in pair_batches(model, pairs, options.batch_seconds, by_row=by_row):
@@ -253,9 +194,9 @@ class Trainer:
 
     def _augmented(self, examples: Sequence[Example], row: int, number: int) -> list[Example]:
         """The examples of one update, changed by a seed of the row's own: company changes nothing."""
-        options, seed = augmentation_for(self.model, self.options.augmentation), self.tasks[row].seed
+        options, seed, objective = self.options.augmentation, self.tasks[row].seed, objective_of(self.model)
         return [
-            replace(example, features=augment(example.features, options, f"{seed}/{number}/{place}"))
+            replace(example, features=objective.augmented(example, options, f"{seed}/{number}/{place}"))
             for place, example in enumerate(examples)
         ]
 

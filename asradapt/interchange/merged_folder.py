@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +136,12 @@ def _copy_beside(source: Path, folder: Path, language: str | None) -> None:
             if path.is_file() and not path.name.endswith((".index.json", "adapter_config.json")):
                 shutil.copyfile(path, folder / path.name)
     if language:  # its weights are now those of this language, and of no other
-        for name, change in (
-            ("tokenizer_config.json", lambda content: content | {"target_lang": language}),
-            ("vocab.json", lambda content: {language: content[language]} if language in content else content),
-        ):
-            if (folder / name).exists():
-                content = change(json.loads((folder / name).read_text(encoding="utf-8")))
-                text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-                (folder / name).write_text(text, encoding="utf-8")
+        _change(folder / "tokenizer_config.json", lambda content: content | {"target_lang": language})
+        _change(folder / "vocab.json", lambda content: {language: content.get(language, content)})
+
+
+def _change(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change the JSON object in a file, where there is one."""
+    if path.exists():
+        content = change(json.loads(path.read_text(encoding="utf-8")))
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,17 +1,19 @@
 """The contract of a source model: what every recogniser offers to the rest of the system.
 
-Letters: B batch, T samples, F frames, D width, V tokens.
+Letters: B batch, T samples, F frames, D width, V tokens, U tokens of the longest text.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+from asradapt.decoding.words import Heard
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,68 @@ class SourceModel(Protocol):
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Turn waveforms (B, T) in [-1, 1] with lengths (B,) into logits (B, F, V) and frame counts (B,)."""
         ...
+
+
+@runtime_checkable
+class Seq2SeqModel(SourceModel, Protocol):
+    """A frozen recogniser whose decoder writes a text token by token, with no output a frame (Whisper).
+
+    What differs from a model with CTC outputs: `encode` (and so `forward`) gives the states of the encoder
+    (B, F, D) and their true counts, not logits; `tokens` is empty, because no token belongs to a frame and no beam
+    search of this project can run on them; `frame_seconds` is that of the encoder's states. Adaptations act in
+    encoder and decoder alike: whatever is attached must be so in `encode` and in the methods below.
+
+    Attributes:
+        window_seconds: Longest recording it takes; every recording costs as much computing as one of this length.
+    """
+
+    @property
+    def window_seconds(self) -> float:
+        """Longest recording it takes, and what each one costs."""
+        ...
+
+    def spell(self, text: str | None) -> tuple[str, list[int]]:
+        """A text normalised for scoring, and its token numbers as the model would write it, its end included.
+
+        Raises:
+            TextError: If it is empty, too long, or holds what the model cannot write.
+        """
+        ...
+
+    def logits(self, states: Tensor, targets: Sequence[Tensor]) -> Tensor:
+        """Logits (B, U, V) of every token of given texts (teacher forcing), the prompt left out.
+
+        Args:
+            states: (B, F, D) of the encoder.
+            targets: For each row its token numbers, the end last.
+        """
+        ...
+
+    def texts(self, states: Tensor) -> list[str]:
+        """What every row of encoder states (B, F, D) says, the likeliest token at every place, spaces single."""
+        ...
+
+    def write(self, states: Tensor, counts: Tensor) -> list[Heard]:
+        """The same with times and confidence of every word; dearer than `texts`.
+
+        Args:
+            states: (B, F, D) of the encoder.
+            counts: (B,) how many of them hold the recording.
+        """
+        ...
+
+
+def without_ctc(model: SourceModel, what: str) -> str:
+    """A sentence about something that takes CTC outputs, for a model that has none."""
+    return (
+        f"{what} takes a model with an output for each frame (CTC), and {model.name} writes its texts token by "
+        "token; choose another --model for it"
+    )
+
+
+def computed_seconds(model: SourceModel, seconds: float) -> float:
+    """Seconds of audio that a recording costs: a whole window where the model knows nothing shorter."""
+    return max(seconds, model.window_seconds) if isinstance(model, Seq2SeqModel) else seconds
 
 
 def fingerprint(module: nn.Module) -> str:

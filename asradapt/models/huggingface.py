@@ -1,5 +1,7 @@
 """CTC models of Hugging Face transformers as source models (extra `[hf]`): a folder or a name of the hub's cache.
 
+Whisper models, which are no CTC models, are found here and loaded by `whisper.loading`.
+
 The library's own classes compute. Only the convolutional front end is taken out of the network, so that its output
 can be kept, and the mask of the frames is given instead of computed from samples. What a class does beyond that
 (norms, positions, gates, adapters) stays as it is.
@@ -67,8 +69,20 @@ def load_huggingface(name: str, options: ModelOptions) -> SourceModel:
     folder = find_folder(name)
     config = read_json(folder / "config.json")
     if str(config.get("model_type")) == "whisper":
-        raise InputError("Whisper models cannot be used yet")
+        return _load_whisper(name, folder, options)
     return _load_ctc(name, folder, config, options)
+
+
+def _load_whisper(name: str, folder: Path, options: ModelOptions) -> SourceModel:
+    from asradapt.models.whisper.loading import load_whisper
+
+    if unused := options.unused("allow_pickle", "language", "task", "precision"):
+        raise UsageError(f"{', '.join(unused)} is of no use for {name}, a Whisper model of transformers")
+    if options.precision == "int8":
+        raise UsageError("--precision int8 is for CTC models; Whisper takes bf16 or fp16")
+    shown = shown_name(name, folder)
+    _check_weights(shown, folder, options)
+    return load_whisper(shown, folder, options, DTYPES[options.precision])
 
 
 def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: ModelOptions) -> WaveformSource:

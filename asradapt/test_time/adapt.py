@@ -13,7 +13,7 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.errors import UsageError
-from asradapt.models.base import SourceModel
+from asradapt.models.base import Seq2SeqModel, SourceModel, without_ctc
 from asradapt.test_time.losses import loss_problems, uncertainty
 
 FAINTEST = 1e-12  # a gradient whose root mean square is less than this moves nothing
@@ -91,7 +91,12 @@ def adapted_logits(
 
     Returns:
         Logits (B, F, V), without gradients, and frame counts (B,).
+
+    Raises:
+        UsageError: If the model has no CTC outputs.
     """
+    if isinstance(model, Seq2SeqModel):
+        raise UsageError(without_ctc(model, "adapting to each utterance"))
     options = options or EachOptions()
     rows = torch.arange(len(features), device=features.device)
     bank = SpeakerBank(model, create(options.methods), speakers=len(features)).requires_grad()

@@ -14,7 +14,7 @@ from torch import Tensor
 from asradapt.adaptation import METHODS, Method, SpeakerBank, TensorSpec, create, register
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.errors import DamagedSpeaker, UnknownMethod, UnknownName, UsageError
-from asradapt.models.base import SITE_KINDS, Site, SourceModel, fingerprint
+from asradapt.models.base import SITE_KINDS, Seq2SeqModel, Site, SourceModel, fingerprint
 
 # Logits of the same row in another batch: matrix products of another shape are summed in another order in fp32.
 # Measured 1.1e-5 where the logits reach 10; the adaptations of these tests change them by 1 to 15.
@@ -59,12 +59,29 @@ def registered(method: type[Method]) -> Iterator[None]:
 
 
 @pytest.fixture(params=NAMES)
-def methods(request: pytest.FixtureRequest) -> Iterator[tuple[Method, ...]]:
+def methods(request: pytest.FixtureRequest, model: SourceModel) -> Iterator[tuple[Method, ...]]:
+    if "tokens" in request.param and isinstance(model, Seq2SeqModel):
+        pytest.skip("writes everything: there is nothing to add")
     if "gain" not in request.param:
         yield create(request.param, options_of(request.param))
     else:
         with registered(Gain):
             yield create(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(any_model):
+    """Methods are tested on models of both kinds."""
+    return any_model
+
+
+def outputs(model: SourceModel, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (B, F, V) and counts; of a model whose decoder writes, those of the tokens of a text."""
+    states, counts = model.encode(features, frames)
+    if not isinstance(model, Seq2SeqModel):
+        return states, counts
+    text = torch.tensor(model.spell("the cat sat")[1])
+    return model.logits(states, [text] * len(frames)), torch.full((len(frames),), len(text))
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +101,9 @@ def run(model: SourceModel, inputs: tuple[Tensor, Tensor], bank=None, rows: Sequ
     """Logits (B, F, V), adapted by the bank if there is one; the rows of a mixed bank are members."""
     with torch.no_grad():
         if bank is None:
-            return model.encode(*inputs)[0]
+            return outputs(model, *inputs)[0]
         with bank.attach(model, rows if isinstance(bank, MixedBank) else torch.tensor(rows)):
-            return model.encode(*inputs)[0]
+            return outputs(model, *inputs)[0]
 
 
 @pytest.fixture
@@ -124,7 +141,7 @@ def train_briefly(model: SourceModel, bank: SpeakerBank, inputs: tuple[Tensor, T
     rows = torch.tensor(rows_for(bank))
     for _ in range(steps):
         with bank.attach(model, rows):
-            model.encode(*inputs)[0].log_softmax(-1)[..., 0].sum().backward()
+            outputs(model, *inputs)[0].log_softmax(-1)[..., 0].sum().backward()
         optimiser.step()
         optimiser.zero_grad()
 
@@ -221,9 +238,9 @@ def test_a_context_serves_many_passes_and_sees_the_tensors_as_they_are(model, me
     rows = torch.tensor(rows_for(bank))
     with bank.attach(model, rows):
         with torch.no_grad():
-            model.encode(*inputs)
+            outputs(model, *inputs)
         for _ in range(2):
-            model.encode(*inputs)[0].log_softmax(-1)[..., 0].sum().backward()
+            outputs(model, *inputs)[0].log_softmax(-1)[..., 0].sum().backward()
     assert any(bool(tensor.grad.any()) for tensor in bank.tensors.values())
     bank.requires_grad(False)
     if bank.one_speaker:  # its weights are put together when it is attached
@@ -322,7 +339,7 @@ def test_a_gradient_reaches_every_tensor_of_every_site_and_nothing_else(model, m
     bank = perturbed(SpeakerBank(model, methods, speakers=SPEAKERS)).requires_grad()
     rows = rows_for(bank)
     with bank.attach(model, torch.tensor(rows)):
-        logits, frames = model.encode(*inputs)
+        logits, frames = outputs(model, *inputs)
     targets, sizes = torch.full((5, 3), 5), torch.full((5,), 3)
     log_probs = logits.log_softmax(-1).transpose(0, 1)
     torch.nn.functional.ctc_loss(log_probs, targets, frames, sizes, reduction="sum").backward()
@@ -458,7 +475,7 @@ def test_a_batch_may_hold_any_mix_of_speakers(model, inputs, source_logits, rows
         bank.load(0, member.state)
         alone = run(model, row_of(inputs, row), bank, [0])[0]
         new = SpeakerBank(model, create(member.method, member.options))
-        assert float((alone - run(model, row_of(inputs, row), new, [0])[0]).abs().max()) > 0.1
+        assert float((alone - run(model, row_of(inputs, row), new, [0])[0]).abs().max()) > 0.01
         torch.testing.assert_close(own[: len(alone)], alone, **SAME)
 
 

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 import torch
 
-from asradapt.enrolment.examples import LONGEST_SECONDS, encode_text, frames_needed, prepare_examples
+from asradapt.enrolment.examples import LONGEST_SECONDS, prepare_examples
+from asradapt.enrolment.spelling import encode_text, frames_needed
 from asradapt.errors import TextError
 from asradapt.types import Utterance
 

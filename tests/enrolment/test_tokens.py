@@ -16,8 +16,9 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.tokens import MARGIN, base_letter
 from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.enrolment import EnrolmentOptions, enroll
-from asradapt.enrolment.examples import encode_text, prepare_examples
+from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.label_space import FROM_TEXTS, characters_in, parse_characters, rare_characters
+from asradapt.enrolment.spelling import encode_text
 from asradapt.enrolment.training import TrainingOptions, evaluate_pairs
 from asradapt.errors import TextError, UsageError
 from asradapt.language import read_arpa

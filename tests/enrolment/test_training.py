@@ -8,12 +8,11 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import greedy_decode
+from asradapt.enrolment.objective import ctc_losses, encode_pairs
 from asradapt.enrolment.training import (
     Task,
     Trainer,
     TrainingOptions,
-    ctc_losses,
-    encode_pairs,
     evaluate_pairs,
     train,
     train_step,

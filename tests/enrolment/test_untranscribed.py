@@ -23,11 +23,11 @@ from asradapt.enrolment import (
     self_training,
     untranscribed,
 )
+from asradapt.enrolment.objective import encode_pairs
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.self_training import Learner, agreement, self_train
-from asradapt.enrolment.training import encode_pairs
 from asradapt.errors import UsageError
 from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint

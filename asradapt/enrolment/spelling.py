@@ -1,0 +1,41 @@
+"""Texts as CTC models write them.
+
+Letters: V tokens.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+
+from asradapt.errors import TextError
+from asradapt.scoring import normalize
+
+
+def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]]:
+    """Normalise a text and turn it into token indices.
+
+    Raises:
+        TextError: If it is empty or holds characters the model cannot write; all of them are named.
+    """
+    if text is None or not text.strip():
+        raise TextError("the text is empty; write down what is said in the recording")
+    odd = {c for c in text if unicodedata.category(c) in ("So", "Co", "Cn", "Cs")}
+    normal = normalize(text)
+    odd |= set(normal) - set(tokens)
+    if odd:
+        shown = " ".join(sorted(odd)[:12])
+        digits = "; write numbers as words" if any(c.isdigit() for c in odd) else ""
+        addable = "".join(sorted(one for one in odd if one.isalpha())[:12])
+        advice = f"; --add-tokens {addable!r} teaches it, for this speaker" if addable else ""
+        raise TextError(f"the model cannot write: {shown}{digits}{advice}")
+    if not normal:
+        raise TextError(f"the text {text!r} holds no word")
+    index = {token: number for number, token in enumerate(tokens)}
+    return normal, [index[character] for character in normal]
+
+
+def frames_needed(target: Sequence[int]) -> int:
+    """Output frames that CTC needs at least: one a token and a blank between equal neighbours."""
+    return len(target) + sum(a == b for a, b in pairwise(target))

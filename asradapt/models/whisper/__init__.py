@@ -1,0 +1,1 @@
+"""Whisper models of Hugging Face transformers as source models (extra `[hf]`)."""
