@@ -226,7 +226,7 @@ SPOILT = {
     "names": (spoil_names, "the model has no wav2vec2.encoder.blocks.0.attention.q_proj"),
     "ranks": (lambda f: change(f, r=8), "are not those that adapter_config.json says"),
     "infinite": (lambda f: change(f, lora_alpha=1e999), "alpha that is not finite"),
-    "endless": (lambda f: change(f, r=10**400), "adapter_config.json"),
+    "endless": (lambda f: change(f, lora_alpha=10**400), "adapter_config.json cannot be used"),
     "patterns in a list": (lambda f: change(f, rank_pattern=[1]), "adapter_config.json cannot be used"),
     "integers": (lambda f: rewrite(f, {k: v.int() for k, v in tensors(f).items()}), "holds more than low-rank"),
     "wild pattern": (lambda f: change(f, rank_pattern={"(a+)+b": 4}), "is more than a module's path"),
