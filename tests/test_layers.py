@@ -42,6 +42,7 @@ LAYERS = (
         "report",
         "formats",
         "subtitles",
+        "testing",
     },
     {"cli", "__main__", "__init__"},
 )
