@@ -1,9 +1,11 @@
 """Contract tests for a source model that somebody else wrote; needs pytest.
 
+    @pytest.fixture(scope="module")
+    def model():
+        return load("small", ModelOptions())
+
     class TestMine(SourceModelContract):
-        @pytest.fixture(scope="class")
-        def model(self):
-            return load("small", ModelOptions())
+        pass
 
 runs everything that this project asks of its own models, and every registered adaptation method on them. The parts
 can be had alone: `FrozenContract` (what any source model is), `LogitsContract` (CTC logits and batches),
@@ -26,4 +28,4 @@ __all__ = ["FrozenContract", "LogitsContract", "MethodContract", "MixedContract"
 
 
 class SourceModelContract(FrozenContract, LogitsContract, MethodContract, MixedContract):
-    """All contracts; a subclass whose name begins with `Test` has a fixture `model`, best of scope `class`."""
+    """All contracts; a subclass whose name begins with `Test` finds a fixture `model`, best made once."""
