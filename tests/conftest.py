@@ -117,3 +117,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.delenv(name, raising=False)
     with serving() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def all_of_torch() -> None:
+    """Loads the parts of torch that an optimiser imports late: `pytester` forgets what is imported inside of its
+    runs, and these parts cannot be imported twice."""
+    weight = torch.zeros(1, requires_grad=True)
+    weight.sum().backward()
+    torch.optim.Adam([weight]).step()

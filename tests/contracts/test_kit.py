@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-import torch
 from broken import BROKEN
 
 from asradapt.testing import FrozenContract, LogitsContract, MethodContract, MixedContract, SourceModelContract
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.usefixtures("all_of_torch")
 
 MINE = """
 import pytest
@@ -29,14 +29,6 @@ class TestMine(SourceModelContract):
     def methods(self, request):
         return create(request.param)
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _all_of_torch_is_loaded():
-    """What a run imports is forgotten after it, and parts of torch cannot be imported twice."""
-    weight = torch.zeros(1, requires_grad=True)
-    weight.sum().backward()
-    torch.optim.Adam([weight]).step()
 
 
 def run(pytester, model, methods=("affine",)):
