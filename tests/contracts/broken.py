@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from conftest import make_model
+from own_models import make_model
 
 from asradapt.models.base import Site
 from asradapt.models.source import ConformerSource

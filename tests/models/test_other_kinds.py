@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from conftest import make_model
+from own_models import make_model
 
 from asradapt.cli import run
 from asradapt.errors import UnknownName, UsageError
