@@ -14,6 +14,7 @@ from torch import Tensor
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
 from asradapt.models.source import ConformerSource
+from asradapt.testing import inputs
 
 torch.set_num_threads(1)
 
@@ -23,8 +24,6 @@ except ImportError:
     FOREIGN = ()
 
 RATE = 16000
-
-
 MODELS: dict[str, Callable[[], ConformerSource]] = {
     "tiny": lambda: make_model(kernel=5),
     "other": lambda: make_model(seed=1, name="other", mels=40, width=24, heads=3, expansion=2, kernel=9),
@@ -61,30 +60,13 @@ def tone() -> Callable[..., Tensor]:
 @pytest.fixture(scope="session")
 def babble() -> Callable[..., Tensor]:
     """Makes a waveform (T,) of syllable-like changing tones in noise, new for every seed."""
-
-    def make(seconds: float, seed: int = 0, level: float = 0.1, rate: int = RATE) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        samples = max(1, round(seconds * rate))
-        syllables = samples // (rate // 8) + 1
-        hertz = 150 + 3000 * torch.rand(syllables, 3, generator=generator)
-        loudness = torch.rand(syllables, 3, generator=generator)
-        spread = torch.arange(samples) // (rate // 8)
-        phase = 2 * torch.pi * torch.cumsum(hertz[spread] / rate, 0)
-        voiced = (phase.sin() * loudness[spread]).sum(1)
-        return level * (voiced + 0.1 * torch.randn(samples, generator=generator))
-
-    return make
+    return inputs.babble
 
 
 @pytest.fixture(scope="session")
 def batch() -> Callable[[Sequence[Tensor]], tuple[Tensor, Tensor]]:
     """Pads waveforms to (B, T) and gives their lengths (B,)."""
-
-    def make(waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        lengths = torch.tensor([len(waveform) for waveform in waveforms])
-        return torch.nn.utils.rnn.pad_sequence(list(waveforms), batch_first=True), lengths
-
-    return make
+    return inputs.batch
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ MIXED_ROWS = [3, 0, 4, 4, 1]  # speaker 2 is not in the batch
 Inputs = tuple[Tensor, Tensor]  # features (B, F', M), frame counts (B,)
 
 
-def babble(seconds: float, seed: int = 0, *, rate: int = 16_000) -> Tensor:
+def babble(seconds: float, seed: int = 0, level: float = 0.1, rate: int = 16_000) -> Tensor:
     """A waveform (T,) of syllable-like changing tones in noise, another for every seed."""
     generator = torch.Generator().manual_seed(seed)
     samples = max(1, round(seconds * rate))
@@ -37,7 +37,7 @@ def babble(seconds: float, seed: int = 0, *, rate: int = 16_000) -> Tensor:
     spread = torch.arange(samples) // (rate // 8)
     phase = 2 * torch.pi * torch.cumsum(hertz[spread] / rate, 0)
     voiced = (phase.sin() * loudness[spread]).sum(1)
-    return 0.1 * (voiced + 0.1 * torch.randn(samples, generator=generator))
+    return level * (voiced + 0.1 * torch.randn(samples, generator=generator))
 
 
 def batch(waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
