@@ -259,11 +259,11 @@ class Transcriber:
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
         counts = torch.tensor(lengths, device=device)
-        with self._bank.attach(self.model, speakers):
+        with self._bank.attach(self.model, speakers) as added:
             if self.options.adapt_each:
                 logits, frames = adapted_logits(
                     self.model, *self.model.prepare(waveforms, counts), self.options.adapt_each
                 )
             else:
                 logits, frames = self.model.forward(waveforms, counts)
-        return self.decoder(logits, frames, phrases)
+        return self.decoder(logits, frames, phrases, added)

@@ -67,7 +67,10 @@ def save_ctc(folder: Path, kind: str, *, seed: int = 0, letters: tuple[str, ...]
     torch.manual_seed(seed)
     network = getattr(transformers, f"{name}ForCTC")(getattr(transformers, f"{name}Config")(**shape))
     folder.mkdir(parents=True)
-    alive(network, seed, "lm_head").save_pretrained(folder)
+    alive(network, seed, "lm_head")
+    with torch.no_grad():
+        network.lm_head.bias[letters.index("|")] += 6.0  # so that there are words
+    network.save_pretrained(folder)
     vocabulary = folder / "vocab.json"
     vocabulary.write_text(json.dumps({letter: number for number, letter in enumerate(letters)}), encoding="utf-8")
     transformers.Wav2Vec2CTCTokenizer(str(vocabulary)).save_pretrained(folder)

@@ -26,9 +26,8 @@ LAYERS = (
     },
     {"features", "decoding", "language", "simulation"},
     {"models", "adaptation"},
-    {"enrolment", "store", "recordings", "test_time"},
+    {"enrolment", "store", "recordings", "test_time", "budget"},
     {
-        "budget",
         "transcript",
         "transcript_files",
         "corrections",
@@ -43,6 +42,7 @@ LAYERS = (
         "formats",
         "subtitles",
         "testing",
+        "interchange",
     },
     {"cli", "__main__", "__init__"},
 )

@@ -84,6 +84,11 @@ class SpeakerBank:
             yield
 
     @property
+    def added(self) -> tuple[str, ...]:
+        """The tokens whose logits stand behind those of the model while it is attached."""
+        return tuple(token for method in self.methods for token in method.added)
+
+    @property
     def one_speaker(self) -> bool:
         """Whether a batch may hold only one of the speakers."""
         return any(method.one_speaker for method in self.methods)

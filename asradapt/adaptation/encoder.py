@@ -35,8 +35,9 @@ class Encoder(Method):
         return {"change": TensorSpec(site.shape)}
 
     def apply(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Add the change (1, ...) to the weight `y`; `x` is not used."""
-        return y + tensors["change"][0]
+        """Add the change (1, ...) to the weight `y`, in the precision of the change; `x` is not used."""
+        change = tensors["change"][0]
+        return (y.to(change.dtype) + change).to(y.dtype)
 
     @contextmanager
     def attach(

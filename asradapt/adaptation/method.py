@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from asradapt.errors import UnknownMethod, UsageError
@@ -54,9 +55,18 @@ class Method(ABC):
     one_speaker: ClassVar[bool] = False
     rate: ClassVar[float] = 1e-2
 
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The tokens whose logits it appends behind those of the model."""
+        return ()
+
     def sites(self, model: SourceModel) -> list[Site]:
         """The sites of `model` that this method takes."""
         return [site for site in model.sites if site.kind in self.kinds]
+
+    def constants(self, model: SourceModel, site: Site) -> dict[str, Tensor]:
+        """Tensors that `apply` gets besides those of the speakers, alike for all of them."""
+        return {}
 
     @abstractmethod
     def tensors(self, site: Site) -> dict[str, TensorSpec]:
@@ -69,10 +79,10 @@ class Method(ABC):
         Args:
             x: (B, F, D_in) input of the site's module.
             y: (B, F, D) its output.
-            tensors: Each (B, ...), or (1, ...) where all rows belong to one speaker.
+            tensors: Each (B, ...), or (1, ...) where all rows belong to one speaker; and the constants.
 
         Returns:
-            (B, F, D).
+            (B, F, D), or (B, F, D + N) from a method that adds N tokens.
         """
 
     @contextmanager
@@ -80,12 +90,18 @@ class Method(ABC):
         self, model: SourceModel, site: Site, tensors: Mapping[str, Tensor], rows: Tensor
     ) -> Iterator[None]:
         """Apply the method at `site` until the context ends; `tensors` are (S, ...), `rows` (B,)."""
+        constants = self.constants(model, site)
 
         def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
             # gathered in every forward pass, so that each has its own graph and sees the tensors as they are
             first, *others = output if isinstance(output, tuple) else (output,)
             gathered = {name: _of_rows(tensor, rows, len(first)) for name, tensor in tensors.items()}
-            changed = self.apply(inputs[0], first, gathered)
+            if first.shape[-1] == site.width:
+                changed = self._apply_exactly(inputs[0], first, gathered | constants, site)
+            else:  # other methods have added tokens behind those of the model
+                changed = self._apply_exactly(inputs[0], first[..., : site.width], gathered | constants, site)
+                own, new = changed[..., : site.width], changed[..., site.width :]
+                changed = torch.cat((own, first[..., site.width :].to(own.dtype), new), dim=-1)
             return (changed, *others) if isinstance(output, tuple) else changed
 
         handle = model.module.get_submodule(site.name).register_forward_hook(hook)
@@ -93,6 +109,18 @@ class Method(ABC):
             yield
         finally:
             handle.remove()
+
+    def _apply_exactly(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor], site: Site) -> Tensor:
+        """`apply` in the precision of the tensors, also where the network computes in a coarser one.
+
+        A change that is small against the activation would be rounded away in bf16. What comes out goes on in the
+        network's own precision; logits, which nothing in the network takes, stay as exact as they are.
+        """
+        exact = next((one.dtype for one in tensors.values() if one.is_floating_point()), y.dtype)
+        if y.dtype == exact and x.dtype == exact:
+            return self.apply(x, y, tensors)
+        changed = self.apply(x.to(exact), y.to(exact), tensors)
+        return changed if site.kind == "output" else changed.to(y.dtype)
 
     def options(self) -> dict[str, object]:
         """The options as plain values, for the speaker's record."""

@@ -12,15 +12,17 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from asradapt.adaptation.bank import SpeakerBank
 from asradapt.adaptation.method import create
 from asradapt.models.base import SourceModel
 
 IDENTITY = "identity"
+IMPOSSIBLE = -1e4  # a logit whose probability is exactly zero, and finite, so that zero times it is zero
 MOST_BYTES = 512 * 2**20  # of stacked tensors per method; 800 speakers with `affine+lowrank` of rank 8
 
 
@@ -105,21 +107,33 @@ class MixedBank:
         return sum(len(group._rows) for group in self._groups.values())
 
     @contextmanager
-    def attach(self, model: SourceModel, members: Sequence[Member]) -> Iterator[None]:
+    def attach(self, model: SourceModel, members: Sequence[Member]) -> Iterator[list[tuple[str, ...]]]:
         """Adapt `model` until the context ends; batch row `i` belongs to `members[i]`.
+
+        Speakers may have added tokens to the model's own. Their logits stand behind those of the model, a column
+        for each token of each method and options; a row can only write its own.
 
         Args:
             model: The source model that the bank was made for.
             members: One for each of the B rows; the same speaker is the same object.
+
+        Yields:
+            For each row the tokens of all columns behind the model's own, `""` where the column is not the row's.
 
         Raises:
             DamagedSpeaker: If the tensors of a member do not fit its method.
             UsageError: If a one-speaker method such as `encoder` shares the batch with anybody else.
         """
         with ExitStack() as stack:
-            for bank, rows in self._placed(members):
+            placed = self._placed(members)
+            for bank, rows in placed:
                 stack.enter_context(bank.attach(model, rows))
-            yield
+            added: list[tuple[str, ...]] = [() for _ in members]
+            if any(bank.added for bank, _ in placed):
+                places = zip(*(rows.tolist() for _, rows in placed), strict=True)
+                added = [_columns(placed, rows) for rows in places]
+                stack.enter_context(_own_only(model, added))
+            yield added
 
     def _group(self, member: Member) -> _Group:
         key = member.group
@@ -141,3 +155,25 @@ class MixedBank:
             index = torch.tensor([rows.get(member, 0) for member in members], device=self._model.device)
             placed.append((group.bank, index))
         return placed
+
+
+def _columns(placed: Sequence[tuple[SpeakerBank, Tensor]], rows: Sequence[int]) -> tuple[str, ...]:
+    """The tokens that one batch row has added, in the places of all; `rows` are its rows in the banks."""
+    return tuple(token if row else "" for (bank, _), row in zip(placed, rows, strict=True) for token in bank.added)
+
+
+@contextmanager
+def _own_only(model: SourceModel, added: Sequence[Sequence[str]]) -> Iterator[None]:
+    """Make the columns behind the model's own impossible for every row that they do not belong to."""
+    others = torch.tensor([[not token for token in row] for row in added], device=model.device)  # (B, N)
+    (site,) = (site for site in model.sites if site.kind == "output")
+
+    def hook(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        own, new = output[..., : site.width], output[..., site.width :]
+        return torch.cat((own, new.masked_fill(others[:, None, :], IMPOSSIBLE)), dim=-1)
+
+    handle = model.module.get_submodule(site.name).register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -26,6 +26,7 @@ from asradapt.cli.models import models
 from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe
+from asradapt.cli.travel import export, import_, migrate
 from asradapt.cli.vocab import vocab
 from asradapt.errors import AsradaptError
 
@@ -64,6 +65,8 @@ for _command in (
     demo,
 ):
     cli.add_command(_command)
+for _command in (export, import_, migrate):
+    speakers.add_command(_command)
 
 
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:

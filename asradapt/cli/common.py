@@ -75,7 +75,7 @@ def source_options(command: F) -> F:
     for option in (
         click.option(
             "--precision",
-            type=click.Choice(["fp32", "bf16", "fp16"]),
+            type=click.Choice(["fp32", "bf16", "fp16", "int8"]),
             **hidden,
             help="What a foreign model's frozen weights are computed with  [default: fp32]",
         ),

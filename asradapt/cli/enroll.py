@@ -198,6 +198,13 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
     metavar="NAME|FILE",
     help="Language model for --untranscribed: lm_en, or an ARPA file  [default: lm_en with the model source_en]",
 )
+@click.option(
+    "--add-tokens",
+    metavar="CHARACTERS",
+    default="",
+    help="Characters that the model cannot write and these people learn to, as in 'é ñ'; from-texts takes those "
+    "of each person's texts.",
+)
 @click.option("--folds", default=3, show_default=True, help="Cross-validation folds, at least 2.")
 @click.option(
     "--speakers-at-once", default=16, show_default=True, help="Most speakers in one job; bounds the memory."
@@ -221,6 +228,7 @@ def enroll(
     budget: float | None,
     untranscribed: bool,
     lm: str | None,
+    add_tokens: str,
     folds: int,
     speakers_at_once: int,
     keep_audio: bool,
@@ -244,7 +252,13 @@ def enroll(
     model is kept for this speaker, and that is a success too. Who is enrolled already is enrolled further: from
     the recordings that were kept, or from the version in use, which is replaced only by one that is not worse.
     """
-    with_texts = {"--budget": budget, "--strict": strict, "--keep-audio": keep_audio, "--fresh": fresh}
+    with_texts = {
+        "--budget": budget,
+        "--strict": strict,
+        "--keep-audio": keep_audio,
+        "--fresh": fresh,
+        "--add-tokens": add_tokens,
+    }
     _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.adaptation import create
@@ -252,8 +266,11 @@ def enroll(
 
     if method != "auto":
         create(method)  # a wrong name is told before any work
+        if "tokens" in method.split("+") and not add_tokens:
+            raise UsageError("the method tokens needs the new characters: --add-tokens")
     options = EnrolmentOptions(
         method=method,
+        add_tokens=add_tokens,
         folds=folds,
         budget=budget,
         seed=seed,

@@ -22,10 +22,11 @@ def describe(name: str, model: SourceModel) -> dict[str, Any]:
         name: What `--model` was given.
         model: The loaded model.
     """
-    from asradapt.adaptation import METHODS, create
+    from asradapt.adaptation import METHODS
 
     card = model.card
     kinds = Counter(site.kind for site in model.sites)
+    there = {site.kind for site in (*model.sites, *model.weights)}
     places = getattr(model, "places", None)  # of models whose places were found by trying
     return {
         "model": model.name,
@@ -39,7 +40,7 @@ def describe(name: str, model: SourceModel) -> dict[str, Any]:
         "weights": _files(name, card),
         "sites": dict(kinds),
         "weight_sites": len(model.weights),
-        "methods": [one for one in sorted(METHODS) if create(one)[0].sites(model)],
+        "methods": [one for one in sorted(METHODS) if METHODS[one].kinds & there],
         "equal_lengths": model.equal_lengths,
         "leak": None if places is None else float(places.leak),
         "card": {key: value for key, value in card.items() if key not in OWN},

@@ -39,7 +39,8 @@ def speakers(context: click.Context) -> int:
     return help_without_command(context)
 
 
-def _brief(record: SpeakerRecord) -> dict[str, Any]:
+def brief(record: SpeakerRecord) -> dict[str, Any]:
+    """What `--json` says of a record where it says little."""
     return {
         "speaker": record.speaker,
         "decision": record.decision,
@@ -63,6 +64,34 @@ def _rate(record: SpeakerRecord, when: str) -> str:
     return f"{counts['wer']:.1%}" if isinstance(counts, dict) and "wer" in counts else "?"
 
 
+def _recordings(record: SpeakerRecord) -> str:
+    """What was learned from, in words."""
+    if record.imported:
+        return "not known: imported from another program"
+    return f"{record.utterances}, {record.seconds:.1f} s"
+
+
+def _folds(record: SpeakerRecord) -> str:
+    """What was measured, in words."""
+    if record.gate.get("judged") is False:
+        return f"never judged: {record.gate.get('reason') or 'no reason is given'}"
+    if record.gate.get("tried"):
+        before, after = _rate(record, "before"), _rate(record, "after")
+        what = "word error rate" if record.transcribed else "words missed of those heard with a language model"
+        return f"{what} {before} before, {after} after, held out"
+    return "not measured: too few recordings" + ("" if record.transcribed else ", or nothing to learn")
+
+
+def _origin(migrated: Mapping[str, Any]) -> str:
+    """Where a moved adaptation comes from, in words."""
+    moved, dropped = len(migrated["moved"]), len(migrated["dropped"])
+    source = migrated["source"]
+    return (
+        f"from version {migrated['version']}, made for {source['name']} {source['fingerprint'][:16]}: "
+        f"{moved} places taken over, {dropped} dropped"
+    )
+
+
 @speakers.command("list")
 @store_option
 @json_option
@@ -73,7 +102,7 @@ def list_(store_path: Path | None, as_json: bool) -> int:
     failed: list[Failure] = []
     for name in store.speakers():
         try:
-            found.append(_brief(store.record(name)))
+            found.append(brief(store.record(name)))
         except StoreError as error:
             failed.append(Failure(name, str(error)))
     if as_json:
@@ -111,18 +140,14 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"speaker     {record.speaker}")
     say(f"decision    {'adapted by ' + record.method if record.decision == 'adapted' else 'source kept'}")
     say(f"version     {record.version} (of {', '.join(map(str, versions))}), made {record.created}")
-    say(f"recordings  {record.utterances}, {record.seconds:.1f} s")
+    say(f"recordings  {_recordings(record)}")
+    if added := record.options.get("tokens"):
+        say(f"characters  {' '.join(added['characters'])} besides those of the source")  # type: ignore[index]
     if not record.transcribed:
         say("texts       not known: learned without transcripts")
-    if record.gate.get("tried"):
-        before, after = _rate(record, "before"), _rate(record, "after")
-        what = "word error rate" if record.transcribed else "words missed of those heard with a language model"
-        say(f"folds       {what} {before} before, {after} after, held out")
-    else:
-        say(
-            "folds       not measured: too few recordings"
-            + ("" if record.transcribed else ", or nothing to learn")
-        )
+    say(f"folds       {_folds(record)}")
+    if isinstance(origin := record.split.get("migrated"), dict):
+        say(f"moved       {_origin(origin)}")
     say(f"audio       {problem or _audio(kept, shelf.path)}")
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")
     return 0
@@ -211,58 +236,7 @@ def rollback(speaker: str, to: int | None, store_path: Path | None, as_json: boo
     """Make an earlier version of a speaker current again."""
     record = open_store(store_path).rollback(speaker, to)
     if as_json:
-        print_json(_brief(record))
+        print_json(brief(record))
     else:
         say(f"{speaker}: version {record.version} is current")
-    return 0
-
-
-@speakers.command()
-@click.argument("speaker")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-@click.option("--with-audio", is_flag=True, help="Put the kept recordings into FILE too.")
-@store_option
-@json_option
-def export(speaker: str, file: Path, force: bool, with_audio: bool, store_path: Path | None, as_json: bool) -> int:
-    """Write one speaker to a file.
-
-    FILE becomes a zip archive with the current version of SPEAKER: no audio unless --with-audio, but the enrolment
-    texts.
-    """
-    store = open_store(store_path)
-    path = store.export(speaker, file, force=force, with_audio=with_audio)
-    if with_audio and not store.recordings(speaker).agreed:
-        note(f"{speaker} has no kept recordings; the file holds none")
-    if as_json:
-        print_json({"speaker": speaker, "file": str(path), "bytes": path.stat().st_size})
-    else:
-        say(f"{speaker}: written to {path} ({path.stat().st_size / 1000:.0f} kB)")
-    return 0
-
-
-@speakers.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="Store under this name  [default: the name in the file]")
-@click.option("--force", is_flag=True, help="Add a version if the speaker exists.")
-@store_option
-@json_option
-def import_(file: Path, name: str | None, force: bool, store_path: Path | None, as_json: bool) -> int:
-    """Store the speaker of an exported file.
-
-    Everything in FILE is checked before anything is stored; it may come from anywhere.
-    """
-    store = open_store(store_path)
-    record = store.import_(file, name, force=force)
-    shelf = store.recordings(record.speaker)
-    if shelf.agreed:
-        count = len(shelf.kept().recordings)
-        note(
-            f"audio is kept: {count} recordings in {shelf.path}, and later ones too; "
-            "`asradapt speakers forget-audio` ends that"
-        )
-    if as_json:
-        print_json(_brief(record))
-    else:
-        say(f"{record.speaker}: imported as version {record.version}")
     return 0

@@ -76,7 +76,11 @@ class Decoder:
         self.lexicon: Lexicon | None = make_lexicon(language, tokens) if language and self.options.beams else None
 
     def __call__(
-        self, logits: Tensor, frames: Tensor, phrases: Sequence[Sequence[str]] | None = None
+        self,
+        logits: Tensor,
+        frames: Tensor,
+        phrases: Sequence[Sequence[str]] | None = None,
+        added: Sequence[Sequence[str]] | None = None,
     ) -> list[Heard]:
         """What every row says.
 
@@ -84,30 +88,46 @@ class Decoder:
             logits: (B, F, V); index 0 is the blank.
             frames: (B,) true frame counts.
             phrases: For each row the phrases its speaker uses; not used by greedy decoding.
+            added: For each row the tokens behind those of the model, `""` where a column is another row's.
         """
+        added = added or [()] * len(logits)
         if self.options.beams == GREEDY or not len(logits):
             found = greedy_emissions(logits, frames)
             sure = self.options.greedy_calibration
-            rows = range(len(logits))
-            return [Heard(words_of(found, row, self.tokens, self.frame_seconds, sure)) for row in rows]
-        return self._search(logits, frames, phrases or [()] * len(logits))
+            space, rows = self._space(added), range(len(logits))
+            return [Heard(words_of(found, row, space, self.frame_seconds, sure)) for row in rows]
+        return self._search(logits, frames, phrases or [()] * len(logits), added)
 
-    def _search(self, logits: Tensor, frames: Tensor, phrases: Sequence[Sequence[str]]) -> list[Heard]:
+    def _space(self, added: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """The token of every column of a batch; in a row's own text there are none of other rows."""
+        return (*self.tokens, *(max(column) for column in zip(*added, strict=True)))  # "" is another row's
+
+    def _search(
+        self,
+        logits: Tensor,
+        frames: Tensor,
+        phrases: Sequence[Sequence[str]],
+        added: Sequence[Sequence[str]],
+    ) -> list[Heard]:
         options = BeamOptions(beams=self.options.beams, best=self.options.best)
-        fusion = self._fusion(logits.device, phrases)
-        rows = beam_search(logits, frames, self.tokens, fusion, options)
+        fusion, tokens = self._fusion(logits.device, phrases, added), self._space(added)
+        rows = beam_search(logits, frames, tokens, fusion, options)
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
         sure, seconds = self.options.calibration, self.frame_seconds
         return [
-            Heard(words_of(found, row, self.tokens, seconds, sure), tuple(one.text for one in hypotheses))
+            Heard(words_of(found, row, tokens, seconds, sure), tuple(one.text for one in hypotheses))
             for row, hypotheses in enumerate(rows)
         ]
 
-    def _fusion(self, device: torch.device, phrases: Sequence[Sequence[str]]) -> Fusion:
+    def _fusion(
+        self, device: torch.device, phrases: Sequence[Sequence[str]], added: Sequence[Sequence[str]]
+    ) -> Fusion:
         boundary = self.tokens.index(" ") if " " in self.tokens else -1
         if self.language is not None and self.lexicon is not None and self.language.device != device:
             self.language, self.lexicon = self.language.to(device), self.lexicon.to(device)
-        hotwords = make_hotwords([(*row, *self.options.phrases) for row in phrases], self.tokens)
+        if self.lexicon is not None:  # kept as wide as it was ever needed: tables may be wider than the logits
+            self.lexicon = self.lexicon.widened(len(self.tokens) + len(added[0]))
+        hotwords = make_hotwords([(*row, *self.options.phrases) for row in phrases], self.tokens, added)
         weights = self.options.weights
         if self.language is None:  # what is given for words makes up for what the language model takes
             weights = Weights(language=0.0, word=0.0, phrase=weights.phrase, listed=weights.listed)

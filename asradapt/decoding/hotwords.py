@@ -43,7 +43,9 @@ class Hotwords:
         return Hotwords(self.roots[rows], self.children, self.ends, self.depth)
 
 
-def make_hotwords(phrases: Sequence[Sequence[str]], tokens: Sequence[str]) -> Hotwords | None:
+def make_hotwords(
+    phrases: Sequence[Sequence[str]], tokens: Sequence[str], added: Sequence[Sequence[str]] | None = None
+) -> Hotwords | None:
     """The trees of the phrases of every row; None if no row has any.
 
     Upper and lower case, hyphens and spaces are alike, accents are left out where the model writes none. Phrases
@@ -51,24 +53,28 @@ def make_hotwords(phrases: Sequence[Sequence[str]], tokens: Sequence[str]) -> Ho
 
     Args:
         phrases: For each row its phrases, words between spaces. Rows with the same phrases share a tree.
-        tokens: The V tokens, the blank first.
+        tokens: The tokens of the model, the blank first.
+        added: For each row the tokens behind them, `""` for what the row cannot write; V counts them too.
     """
     if not any(phrases):
         return None
-    boundary = token_numbers(tokens)[" "]
-    table: list[list[int]] = [[DEAD] * len(tokens)]
+    spaces = [(*tokens, *row) for row in added or [()] * len(phrases)]
+    boundary, width = token_numbers(tokens)[" "], len(spaces[0])
+    table: list[list[int]] = [[DEAD] * width]
     ends, depth = [False], [0]
-    known: dict[tuple[str, ...], int] = {(): DEAD}
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
     roots = []
-    for row in phrases:
-        key = tuple(sorted(row))
-        if key not in known:
+    for row, own in zip(phrases, spaces, strict=True):
+        key = tuple(sorted(row)), own
+        if not row:
+            known[key] = DEAD
+        elif key not in known:
             known[key] = len(table)
-            table.append([DEAD] * len(tokens))
+            table.append([DEAD] * width)
             ends.append(False)
             depth.append(0)
-            for phrase in key:
-                _insert(_spelled(phrase, tokens, boundary), known[key], table, ends)
+            for phrase in key[0]:
+                _insert(_spelled(phrase, own, boundary), known[key], table, ends)
             depth += [0] * (len(table) - len(depth))
             _measure(known[key], boundary, table, ends, depth)
         roots.append(known[key])

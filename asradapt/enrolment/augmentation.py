@@ -10,11 +10,13 @@ Letters: F frames, M mel bands.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from asradapt.models.base import SourceModel
 
 LEAST_BANDS = 8
 """Features with fewer bands are no spectra, and are left as they are."""
@@ -45,6 +47,11 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation(0.0, 0.0, 0, 0.0, 0, 0.0, 0.0)
+
+
+def augmentation_for(model: SourceModel, options: Augmentation) -> Augmentation:
+    """What of an augmentation suits a model: learned channels have no neighbours and no common variance."""
+    return options if model.spectral or options == NO_AUGMENTATION else replace(options, warp=0.0, noise=0.0)
 
 
 def augment(features: Tensor, options: Augmentation, seed: str) -> Tensor:

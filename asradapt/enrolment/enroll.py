@@ -10,6 +10,7 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.fitting import fit_final
 from asradapt.enrolment.forecast import Accepted, foretell
 from asradapt.enrolment.judging import Judged, explain, judge, make_record
+from asradapt.enrolment.label_space import characters_of, label_spaces, rare_characters
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions
 from asradapt.enrolment.outlook import refusals, with_outlook
 from asradapt.enrolment.people import Person, gather
@@ -118,23 +119,26 @@ def enroll(
     done: list[Enrolled] = []
     failed: list[Failure] = []
     warnings: list[str] = []
-    if options.strict and (refused := refusals(model, names, options)):
+    before = None if fresh else store
+    spaces = label_spaces(model, names, options, before)
+    if options.add_tokens:
+        warnings += [told for own, wide in spaces for told in rare_characters(own, characters_of(wide))]
+    if options.strict and (refused := [one for own, wide in spaces for one in refusals(model, own, wide)]):
         return Enrolment((), tuple(refused), ())
-    jobs = list(groups(list(names), job_size(options)))
-    for number, job in enumerate(jobs):
+    jobs = [(job, wide) for own, wide in spaces for job in groups(list(own), job_size(wide))]
+    for number, (job, wide) in enumerate(jobs):
 
-        def tell(stage: str, share: float, before: int = number) -> None:
+        def tell(stage: str, share: float, earlier: int = number) -> None:
             if progress:
-                progress(stage, (before + share) / len(jobs))
+                progress(stage, (earlier + share) / len(jobs))
 
         tell("reading", 0.0)
         began = time.monotonic()
-        before = None if fresh else store
         screened: dict[str, Screening] = {}
         own = {name: names[name] for name in job}
-        people = list(gather(model, own, options, before, failed, warnings, screened))
+        people = list(gather(model, own, wide, before, failed, warnings, screened))
         if people:
-            finished = run_job(model, people, screened, options, tell, began)
+            finished = run_job(model, people, screened, wide, tell, began)
             if store is not None:
                 finished = keep(store, finished, failed)
                 finished = with_audio(store, model, people, finished, keep_audio, failed)

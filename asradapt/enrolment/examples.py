@@ -75,7 +75,9 @@ def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]
     if odd:
         shown = " ".join(sorted(odd)[:12])
         digits = "; write numbers as words" if any(c.isdigit() for c in odd) else ""
-        raise TextError(f"the model cannot write: {shown}{digits}")
+        addable = "".join(sorted(one for one in odd if one.isalpha())[:12])
+        advice = f"; --add-tokens {addable!r} teaches it, for this speaker" if addable else ""
+        raise TextError(f"the model cannot write: {shown}{digits}{advice}")
     if not normal:
         raise TextError(f"the text {text!r} holds no word")
     index = {token: number for number, token in enumerate(tokens)}
@@ -88,13 +90,13 @@ def frames_needed(target: Sequence[int]) -> int:
 
 
 @torch.no_grad()
-def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, tuple[str, ...]]:
-    """One utterance to an example and warnings.
+def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -> tuple[Example, tuple[str, ...]]:
+    """One utterance to an example and warnings; `added` are characters beyond those of the model.
 
     Raises:
         InputError: If the recording or its text cannot be used for enrolment; says why.
     """
-    text, target = encode_text(utterance.text, model.tokens)
+    text, target = encode_text(utterance.text, (*model.tokens, *added))
     recording = recording_of(utterance, model.sample_rate, LONGEST_SECONDS)
     if recording.silent:
         raise AudioError("the recording is silent; record it again")
@@ -120,16 +122,21 @@ def prepare_example(model: SourceModel, utterance: Utterance) -> tuple[Example, 
     return example, recording.warnings
 
 
-def prepare_examples(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:
+def prepare_examples(model: SourceModel, utterances: Sequence[Utterance], added: str = "") -> Examples:
     """All usable utterances of a person; what cannot be used is reported and left out.
 
     A recording that comes twice is used once: its copy would carry what is held out into the training part.
+
+    Args:
+        model: The source model.
+        utterances: The recordings with their texts.
+        added: Characters that the person may write beyond those of the model.
     """
     usable: dict[str, Example] = {}
     failed, warnings, copies = [], [], []
     for utterance in utterances:
         try:
-            example, notes = prepare_example(model, utterance)
+            example, notes = prepare_example(model, utterance, added)
             first = usable.setdefault(example.digest, example)
             if first.text != example.text:
                 raise TextError(f"the same recording as {first.utterance.audio} with another text; one is wrong")

@@ -23,10 +23,12 @@ class Held(Utterance):
     Attributes:
         samples: (T,) mono samples in [-1, 1].
         sample_rate: Their rate in Hz.
+        kept: Whether they are kept with the speaker already.
     """
 
     samples: npt.NDArray[np.float32]
     sample_rate: int
+    kept: bool = False
 
 
 def hold(audio: Path, text: str | None, speaker: str, samples: npt.NDArray[np.float32], sample_rate: int) -> Held:

@@ -110,12 +110,19 @@ def make_record(
             "tried": tried,
             "retention": retention.as_dict() if retention else None,
         }
-        | _beside(judged),
+        | _beside(judged)
+        | _precision(model),
     )
 
 
 def _beside(judged: Judged) -> dict[str, object]:
     return {"current": judged.comparison.as_dict()} if judged.comparison else {}
+
+
+def _precision(model: SourceModel) -> dict[str, object]:
+    """What the frozen network computed with, where it is not full precision; the adaptation fits every one."""
+    precision = model.card.get("precision", "fp32")
+    return {} if precision == "fp32" else {"precision": precision}
 
 
 def explain(judged: Judged, options: EnrolmentOptions) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from asradapt.enrolment.examples import LONGEST_SECONDS, Example
-from asradapt.enrolment.held import recording_of
+from asradapt.enrolment.held import Held, recording_of
 from asradapt.errors import AudioError, InputError
 from asradapt.pcm import digest, to_integers
 from asradapt.store import SpeakerStore
@@ -40,7 +40,8 @@ def keep_recordings(
             shelf = store.recordings(name)
             if agree or shelf.agreed:
                 texts = {one.digest: one.text for one in shelf.kept().recordings}
-                wanted = [one for one in examples if texts.get(one.digest) != one.utterance.text]
+                given = [one for one in examples if not (isinstance(one.utterance, Held) and one.utterance.kept)]
+                wanted = [one for one in given if texts.get(one.digest) != one.utterance.text]
                 found[name] = shelf.add(list(_new(wanted, sample_rate, failed)), agree=agree)
         except InputError as error:
             failed.append(Failure(name, f"the recordings are not kept: {error}"))

@@ -38,6 +38,8 @@ class EnrolmentOptions:
     Attributes:
         method: `auto`, a method such as `affine`, or a combination such as `affine+lowrank`.
         method_options: Options by method name, for example `{"lowrank": {"rank": 8}}`.
+        add_tokens: Characters that the model cannot write and these people learn to: a run of them, or
+            `FROM_TEXTS` for those of each person's own texts. What a person has added before stays.
         folds: Number of cross-validation folds; at least 2.
         rates: Factors on the learning rate that are tried.
         strengths: Interpolations towards the identity that are tried, 1 being the full adaptation.
@@ -58,6 +60,7 @@ class EnrolmentOptions:
 
     method: str = "auto"
     method_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    add_tokens: str = ""
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.4)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.label_space import characters_of
 from asradapt.enrolment.options import Enrolled, EnrolmentOptions, Forecast
 from asradapt.enrolment.screening import Screening, screen
 from asradapt.models.base import SourceModel
@@ -25,11 +26,12 @@ def refusals(
 ) -> list[Failure]:
     """Every recording of everybody that cannot be used or does not pass the checks."""
     found: list[Failure] = []
+    added = characters_of(options)
     for utterances in people.values():
-        examples = prepare_examples(model, utterances)
+        examples = prepare_examples(model, utterances, added)
         found += [*examples.failed, *examples.copies]
         if examples.usable:
-            left_out = screen(model, examples.usable, options.training).left_out
+            left_out = screen(model, examples.usable, options.training, added).left_out
             found += [Failure(one.audio, f"{one.reason}; record again: {one.text!r}") for one in left_out]
     return found
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
 
-from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation import METHODS, SpeakerBank, create
 from asradapt.enrolment.examples import Example, Examples, prepare_examples
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.enrolment.held import Held, hold
@@ -102,7 +102,7 @@ def look_back(model: SourceModel, store: SpeakerStore | None, name: str) -> Past
     if store is None or name not in store:
         return Past()
     notes: list[str] = []
-    return Past(_current(model, store, name, notes), _kept(store, name, notes), tuple(notes))
+    return Past(_current(model, store, name, notes), kept_recordings(store, name, notes), tuple(notes))
 
 
 def _current(model: SourceModel, store: SpeakerStore, name: str, notes: list[str]) -> Adaptation | None:
@@ -117,6 +117,12 @@ def _current(model: SourceModel, store: SpeakerStore, name: str, notes: list[str
     if not record.transcribed:  # which recordings it has heard cannot be told: no honest check could start from it
         notes.append(
             f"{name}: version {record.version} was learned without transcripts: training starts from the source"
+        )
+        return None
+    if record.imported:  # the same
+        notes.append(
+            f"{name}: version {record.version} was imported, and what it has learned from is not known: training "
+            "starts from the source"
         )
         return None
     if record.source.get("fingerprint") != model.fingerprint or record.source.get("name") != model.name:
@@ -145,7 +151,8 @@ def standing_bank(model: SourceModel, current: Adaptation) -> SpeakerBank:
     return bank
 
 
-def _kept(store: SpeakerStore, name: str, notes: list[str]) -> dict[str, Held]:
+def kept_recordings(store: SpeakerStore, name: str, notes: list[str]) -> dict[str, Held]:
+    """The recordings that are kept of a person, by the digest of their samples; what is damaged is noted."""
     found: dict[str, Held] = {}
     try:
         shelf = store.recordings(name)
@@ -160,14 +167,14 @@ def _kept(store: SpeakerStore, name: str, notes: list[str]) -> dict[str, Held]:
             notes.append(str(error))
         else:
             audio = Path(f"kept recording {one.digest[:12]}")
-            found[one.digest] = hold(audio, one.text, name, samples, one.sample_rate)
+            found[one.digest] = replace(hold(audio, one.text, name, samples, one.sample_rate), kept=True)
     return found
 
 
-def with_kept(model: SourceModel, past: Past, new: Examples) -> Examples:
+def with_kept(model: SourceModel, past: Past, new: Examples, added: str = "") -> Examples:
     """New recordings and those that were kept; a new text for a kept recording takes the place of its old one."""
     given = {one.digest for one in new.usable}
-    old = prepare_examples(model, [held for digest, held in past.kept.items() if digest not in given])
+    old = prepare_examples(model, [held for digest, held in past.kept.items() if digest not in given], added)
     changed = [
         f"{one.utterance.audio}: its new text replaces the one that was kept with the recording"
         for one in new.usable
@@ -205,11 +212,13 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
             "or sentences, so going on from it would flatter the check"
         )
     wanted = record.method if method == "auto" else method
+    if method == "auto" and "tokens" in options and "tokens" not in record.method.split("+"):
+        return Start(said=f"trained from the source: version {record.version} writes no new characters")
     if (wanted, _options(wanted, options)) != (record.method, record.options):
         return Start(
             said=f"trained from the source: version {record.version} is {record.method} with other options"
         )
-    if method == "auto" and any(one.one_speaker for one in create(wanted)):
+    if method == "auto" and any(METHODS[one].one_speaker for one in wanted.split("+")):
         return Start(
             said=f"trained from the source: version {record.version} is {wanted}, which auto does not try"
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed, split_folds
+from asradapt.enrolment.label_space import characters_of, joined
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.past import Past, Start, begin, look_back, with_kept
 from asradapt.enrolment.screening import Screening, screen
@@ -70,6 +71,7 @@ def make_person(
         settings = auto_settings(sum(example.seconds for example in examples))
     else:
         settings = tuple(Setting(options.method, rate) for rate in options.rates)
+    settings = tuple(replace(one, method=joined(one.method, options)) for one in settings)
     return Person(name, tuple(examples), tuple(map(tuple, folds)), seed, settings, past, start)
 
 
@@ -84,13 +86,14 @@ def gather(
 ) -> Iterator[Person]:
     """Read and check the recordings of a job's people, and those of before; without a new one: to `failed`."""
     for name, utterances in speakers.items():
-        examples, past = prepare_examples(model, utterances), look_back(model, store, name)
+        added = characters_of(options)
+        examples, past = prepare_examples(model, utterances, added), look_back(model, store, name)
         given = {example.digest for example in examples.usable}
         if given:
-            examples = with_kept(model, past, examples)
+            examples = with_kept(model, past, examples, added)
         failed += examples.failed
         warnings += examples.warnings
-        checked = screen(model, examples.usable, options.training) if given else None
+        checked = screen(model, examples.usable, options.training, added) if given else None
         if checked and any(example.digest in given for example in checked.kept):
             screened[name] = checked
             yield make_person(name, checked.kept, options, past)

@@ -102,7 +102,8 @@ def hear(
     by_row = bank is not None and bank.one_speaker
     for batch in pair_batches(model, pairs, options.batch_seconds, by_row=by_row):
         logits, frames = encode_pairs(model, bank, batch)
-        found = decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch])
+        added = [bank.added if bank else ()] * len(batch)
+        found = decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch], added)
         heard |= {(row, id(example)): one for (row, example), one in zip(batch, found, strict=True)}
     return [heard[row, id(example)] for row, example in pairs]
 

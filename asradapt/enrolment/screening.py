@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import torch
 
+from asradapt.adaptation.tokens import base_letter
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.held import recording_of
@@ -69,15 +70,18 @@ class Screening:
     heard: tuple[str, ...]
 
 
-def screen(model: SourceModel, examples: Sequence[Example], options: TrainingOptions) -> Screening:
+def screen(
+    model: SourceModel, examples: Sequence[Example], options: TrainingOptions, added: str = ""
+) -> Screening:
     """Checks a person's recordings: texts that are not said, bad levels and noise, the same sound twice.
 
     Args:
         model: The source model, which compares texts with what it hears.
         examples: The usable recordings of one person.
         options: Sizes of batches.
+        added: Characters of the texts beyond those of the model, which hears the letters they are made of.
     """
-    judged, heard = _listen(model, examples, options)
+    judged, heard = _listen(model, examples, options, added)
     reasons: dict[int, tuple[str, str]] = {number: _mismatch(judged, number) for number in judged.suspects}
     remarks = [] if judged.told or not any(fit.judged for fit in judged.fits) else [_cannot_tell(len(examples))]
     bad = {n: e.quality.problem for n, e in enumerate(examples) if e.quality and e.quality.problem}
@@ -96,7 +100,9 @@ def screen(model: SourceModel, examples: Sequence[Example], options: TrainingOpt
 
 
 @torch.no_grad()
-def _listen(model: SourceModel, examples: Sequence[Example], options: TrainingOptions) -> tuple[Judged, list[str]]:
+def _listen(
+    model: SourceModel, examples: Sequence[Example], options: TrainingOptions, added: str
+) -> tuple[Judged, list[str]]:
     """The texts judged on what the source hears, and what that is."""
     scores, heard = {}, {}
     for batch in pair_batches(model, [(0, example) for example in examples], options.batch_seconds):
@@ -105,8 +111,16 @@ def _listen(model: SourceModel, examples: Sequence[Example], options: TrainingOp
         for (_, example), score, text in zip(batch, log_scores(logits, frames), texts, strict=True):
             scores[id(example)], heard[id(example)] = score, text
     ordered = [scores[id(example)] for example in examples]
-    judged = judge_texts([example.text for example in examples], ordered, token_index(model.tokens))
+    index = token_index(model.tokens)
+    said = [_writable(example.text, index) if added else example.text for example in examples]
+    judged = judge_texts(said, ordered, index)
     return judged, [heard[id(example)] for example in examples]
+
+
+def _writable(text: str, index: Mapping[str, int]) -> str:
+    """A text as the source hears it: letters that it cannot write as those that they are made of, or not."""
+    plain = (letter if letter in index else base_letter(letter) for letter in text)
+    return " ".join("".join(letter for letter in plain if letter in index).split()) or " "
 
 
 def _mismatch(judged: Judged, number: int) -> tuple[str, str]:

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder, Heard
+from asradapt.enrolment.memory import Passes, add_gradients
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.pseudo import hear
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.training import Pair, Task, encode_pairs, minibatch, pair_batches, row_rates
+from asradapt.enrolment.training import Pair, Task, attached, encode_pairs, minibatch, pair_batches, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
@@ -167,6 +168,8 @@ class _Job:
         self._bank = SpeakerBank(model, create(method, options.method_options), speakers=rows, seed=options.seed)
         rates = row_rates(self._bank, self._tasks)
         self._bank.requires_grad()
+        training = options.training
+        self._passes = Passes(model, batch_seconds=training.batch_seconds, recompute=training.recompute)
         self._optimiser = RowAdam(self._bank.tensors, rates, decay=options.training.decay)
 
     def run(self, report: Report) -> None:
@@ -191,11 +194,16 @@ class _Job:
         training = self._options.training
         work = {row: minibatch(self._tasks[row], self._done[row], training.step_seconds) for row in active}
         pairs = [(row, example) for row, examples in work.items() for example in examples]
-        for batch in pair_batches(self._model, pairs, training.batch_seconds, by_row=self._bank.one_speaker):
-            logits, frames = encode_pairs(self._model, self._bank, batch)
-            losses = uncertainty(logits, frames, temperature=self._plan.temperature, share=self._plan.share)
-            weights = torch.tensor([1 / len(work[row]) for row, _ in batch], device=losses.device)
-            (losses * weights).sum().backward()  # type: ignore[no-untyped-call]
+
+        def learn(batch: Sequence[Pair]) -> None:
+            weights = torch.tensor([1 / len(work[row]) for row, _ in batch], device=self._model.device)
+            with attached(self._model, self._bank, batch):
+                logits, frames = encode_pairs(self._model, None, batch)
+                losses = uncertainty(logits, frames, temperature=self._plan.temperature, share=self._plan.share)
+                add_gradients((losses * weights).sum(), self._bank.tensors.values())
+
+        for batch in pair_batches(self._model, pairs, self._passes.seconds, by_row=self._bank.one_speaker):
+            self._passes.run(learn, batch)
         self._optimiser.step(torch.tensor(active, device=self._model.device))
         for row in active:
             self._done[row] += 1

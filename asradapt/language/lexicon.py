@@ -8,14 +8,16 @@ Letters: V tokens, W words, L longest word in tokens, N nodes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from asradapt.errors import InputError
 from asradapt.language.ngram import NONE, NgramModel
@@ -57,6 +59,18 @@ class Lexicon:
         values = (getattr(self, f.name) for f in fields(self))
         moved: list[Any] = [value.to(device) if isinstance(value, Tensor) else value for value in values]
         return Lexicon(*moved)
+
+    def widened(self, width: int) -> Lexicon:
+        """The same words over at least `width` tokens: no word holds the further ones, which are only spelled.
+
+        Nothing is known of them, so in an unknown word they are as likely as if all tokens were equally so.
+        """
+        more = width - self.children.shape[1]
+        if more <= 0:
+            return self
+        children = functional.pad(self.children, (0, more), value=OFF)
+        spelling = functional.pad(self.spelling, (0, more) * 3, value=-math.log(width))
+        return replace(self, children=children, spelling=spelling)
 
 
 def token_numbers(tokens: Sequence[str]) -> dict[str, int]:

@@ -24,6 +24,7 @@ class Site:
         width_in: Width of the module's input.
         width: Width D of the activation.
         shape: The full shape where the place is a weight, not an activation.
+        order: Of an output site, for each of the model's tokens its column there; empty where they are in order.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Site:
     width_in: int
     width: int
     shape: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
 
 
 SITE_KINDS = ("input", "norm", "feed_forward", "attention", "block", "output")
@@ -52,6 +54,8 @@ class SourceModel(Protocol):
         weights: The parameters that a method may change: those before the output that take part in recognition.
         fingerprint: sha256 over sorted name, shape, dtype and bytes of all weights.
         equal_lengths: Whether padding changes the rows, so that a batch may hold rows of one length only.
+        spectral: Whether what `prepare` gives is a spectrum, band beside band, with a variance of about 1; only
+            then may augmentation warp bands and add noise.
         card: What `asradapt models show` says of it, besides.
         module: The network that `encode` runs; always in `eval()` mode, its parameters never need gradients.
     """
@@ -96,6 +100,11 @@ class SourceModel(Protocol):
     @property
     def equal_lengths(self) -> bool:
         """Whether a batch may hold rows of one length only."""
+        ...
+
+    @property
+    def spectral(self) -> bool:
+        """Whether the prepared features are a spectrum."""
         ...
 
     @property

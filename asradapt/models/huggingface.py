@@ -26,7 +26,8 @@ from asradapt.models.waveform import WaveformShape, WaveformSource
 if TYPE_CHECKING:
     from asradapt.models.base import SourceModel
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float16}
+"""What activations are; `int8` is what linear layers hold."""
 
 
 class Front(nn.Module):
@@ -73,15 +74,33 @@ def load_huggingface(name: str, options: ModelOptions) -> SourceModel:
 def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: ModelOptions) -> WaveformSource:
     if unused := options.unused("allow_pickle", "language", "precision"):
         raise UsageError(f"{', '.join(unused)} is of no use for {name}, a CTC model of transformers")
-    dtype, shown = DTYPES[options.precision], shown_name(name, folder)
+    if options.precision == "int8":
+        _eight_bits()  # what is missing is told before any work
+    shown = shown_name(name, folder)
     kind = _class(shown, folder, config)
     sound = read_sound(folder)
     vocabulary = read_vocabulary(folder, shown, options.language)  # before the weights: they take long to read
-    model = _network(shown, folder, kind, options, vocabulary)
+    source = _assemble(shown, sound, vocabulary, _network(shown, folder, kind, options, vocabulary), options)
+    if options.precision != "int8":
+        return source
+    model = _network(shown, folder, kind, options, vocabulary, more=_eight_bits())
+    return _assemble(shown, sound, vocabulary, model, options, fingerprint=source.fingerprint)
+
+
+def _assemble(
+    shown: str,
+    sound: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    model: Any,
+    options: ModelOptions,
+    *,
+    fingerprint: str = "",
+) -> WaveformSource:
+    """The source model of a network; `fingerprint` is that of its weights before they were quantised."""
     alphabet = vocabulary.alphabet(model.lm_head.out_features, int(model.config.pad_token_id or 0))
     base = model.base_model
     if not hasattr(base, "feature_extractor"):
-        raise InputError(f"models of the type {config.get('model_type')!r} do not take waveforms; {_types()}")
+        raise InputError(f"models of the type {model.config.model_type!r} do not take waveforms; {_types()}")
     front = Front(base.feature_extractor)
     base.feature_extractor = Given()
     base._get_feature_vector_attention_mask = _as_given
@@ -94,19 +113,45 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
         pooled=int(getattr(model.config, "squeeze_factor", 1)),
         first=_first(base),
         last="lm_head",
-        dtype=dtype,
+        dtype=DTYPES[options.precision] if fingerprint or options.precision != "int8" else torch.float32,
+        quantised=bool(fingerprint),
     )
     card = {
         "architecture": type(model).__name__,
         "library": "transformers",
-        "licence": read_licence(folder),
+        "licence": read_licence(vocabulary.folder),
         "language": vocabulary.language,
+        "precision": options.precision,
         "weights": [
-            *map(str, weight_files(folder)),
+            *map(str, weight_files(vocabulary.folder)),
             *_adapter_files(vocabulary, allow_pickle=options.allow_pickle)[:1],
         ],
+        "folder": str(vocabulary.folder),
     }
-    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card)
+    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card, fingerprint)
+
+
+def _eight_bits() -> dict[str, Any]:
+    """What makes the library load linear layers in eight bits (Dettmers et al. 2022, arXiv 2208.07339).
+
+    Raises:
+        UsageError: If there is no GPU, or bitsandbytes is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise UsageError(
+            "--precision int8 needs bitsandbytes: pip install bitsandbytes; or use --precision bf16, which takes "
+            "twice the memory of int8 and half that of fp32"
+        )
+    if not torch.cuda.is_available():
+        raise UsageError("--precision int8 needs a CUDA device, and there is none; use --precision bf16")
+    from transformers import BitsAndBytesConfig
+
+    wanted = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_8bit=True, llm_int8_skip_modules=["lm_head"]
+    )
+    return {"quantization_config": wanted, "device_map": {"": 0}, "dtype": torch.float16}
 
 
 def shown_name(name: str, folder: Path) -> str:
@@ -192,8 +237,18 @@ def _class(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
     return kind
 
 
-def _network(name: str, folder: Path, kind: Any, options: ModelOptions, vocabulary: Vocabulary) -> Any:
-    """The network with all its weights, those of the language too.
+def _network(
+    name: str,
+    folder: Path,
+    kind: Any,
+    options: ModelOptions,
+    vocabulary: Vocabulary,
+    *,
+    more: Mapping[str, Any] | None = None,
+) -> Any:
+    """The network with all its weights, those of the language too, in full precision unless `more` says otherwise.
+
+    Whatever it computes with later, its fingerprint is that of the weights in full precision.
 
     Raises:
         InputError: If the folder has no safetensors and pickles are not allowed, or weights are missing.
@@ -203,9 +258,8 @@ def _network(name: str, folder: Path, kind: Any, options: ModelOptions, vocabula
     if not options.allow_pickle:
         arguments["use_safetensors"] = True
     try:
-        model, report = kind.from_pretrained(
-            folder, **arguments, dtype=DTYPES[options.precision], output_loading_info=True
-        )
+        more = more or {"dtype": torch.float32}
+        model, report = kind.from_pretrained(folder, **arguments, **more, output_loading_info=True)
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
         raise InputError(_unreadable(name, folder, error)) from error
     missing = [key for key in report["missing_keys"] if "masked_spec_embed" not in key]

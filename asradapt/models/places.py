@@ -103,11 +103,12 @@ def find_places(network: nn.Module, run: Run, features: Tensor, *, first: str, l
     try:
         with torch.enable_grad():
             logits, _ = run(features.clone().requires_grad_(), full)
+            loss = logits.float().square().sum()
     finally:
         for handle in handles:
             handle.remove()
     once = [one for one in watch.seen.values() if one.times == 1 and one.output.requires_grad]
-    reached = torch.autograd.grad(logits.float().square().sum(), [one.output for one in once], allow_unused=True)
+    reached = torch.autograd.grad(loss, [one.output for one in once], allow_unused=True)
     live = [one for one, gradient in zip(once, reached, strict=True) if gradient is not None]
     return Places(_sites(live, blocks, first, last), _leak(run, features, full))
 
@@ -158,7 +159,7 @@ def without_gradient(network: nn.Module, run: Run, features: Tensor) -> list[str
         network.requires_grad_(True)
         with torch.enable_grad():
             logits, _ = run(features, torch.full((len(features),), features.shape[1], device=features.device))
-        loss = logits.float().square().sum()
+            loss = logits.float().square().sum()
         reached = torch.autograd.grad(loss, [parameter for _, parameter in named], allow_unused=True)
     finally:
         for (_, parameter), before in zip(named, trained, strict=True):

@@ -9,6 +9,7 @@ Letters: B batch, T samples, F frames, M mel bands, V tokens.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,11 @@ class ConformerSource:
         return False
 
     @property
+    def spectral(self) -> bool:
+        """True: normalised log-mel bands."""
+        return True
+
+    @property
     def module(self) -> nn.Module:
         """The network."""
         return self._network
@@ -113,6 +119,15 @@ class ConformerSource:
         return self.encode(*self.prepare(waveforms, lengths))
 
     __call__ = forward
+
+
+def with_weights(
+    model: ConformerSource, name: str, weights: Mapping[str, Tensor], card: Mapping[str, Any]
+) -> ConformerSource:
+    """A model of the same shape, features and tokens with other weights, and with more on its card."""
+    network = Conformer(model._network.options)
+    network.load_state_dict(weights, strict=True)
+    return ConformerSource(name, network, model._features, model.tokens, {**model.card, **card})
 
 
 def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torch.float16) -> None:

@@ -106,6 +106,10 @@ def load_bundle(name: str, options: ModelOptions) -> WaveformSource:
     """
     if unused := options.unused("weights", "precision"):
         raise UsageError(f"{', '.join(unused)} is of no use for torchaudio:{name}")
+    if options.precision == "int8":
+        raise UsageError(
+            "--precision int8 is for models of transformers on a GPU; this one takes fp32, bf16, fp16"
+        )
     bundle = find_bundle(name)
     path = options.weights or cached_file(bundle)
     if not path.is_file() and options.weights:
@@ -125,7 +129,6 @@ def make_source(name: str, bundle: Any, path: Path, options: ModelOptions) -> Wa
     network = torchaudio.models.wav2vec2_model(**bundle._params)
     _fill(network, read_weights(path), bundle, path)
     dtype = DTYPES[options.precision]
-    network.to(dtype)
     labels = bundle.get_labels()
     shape = WaveformShape(
         sample_rate=int(bundle.sample_rate),
@@ -148,6 +151,7 @@ def make_source(name: str, bundle: Any, path: Path, options: ModelOptions) -> Wa
         "licence": BUNDLES[name].licence if name in BUNDLES else None,
         "weights": [str(path)],
         "sha256": sha256(path),
+        "precision": options.precision,
     }
     logger.info("weights %s, sha256 %s", path, card["sha256"])
     return WaveformSource(

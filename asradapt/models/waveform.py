@@ -10,7 +10,7 @@ Letters: B batch, T samples, F' frames of the convolutions, C their width, F out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from asradapt.errors import UsageError
 from asradapt.features import mask
 from asradapt.models.alphabet import Alphabet
 from asradapt.models.base import Site, fingerprint, weight_sites
@@ -41,6 +42,7 @@ class WaveformShape:
         first: Path of the module that gives the input site.
         last: Path of the output layer.
         dtype: What the network computes with.
+        quantised: Whether the network was quantised when it was loaded, so that it can neither move nor be cast.
     """
 
     sample_rate: int
@@ -53,6 +55,7 @@ class WaveformShape:
     pooled: int = 1
     epsilon: float = 1e-7
     dtype: torch.dtype = torch.float32
+    quantised: bool = False
 
     @property
     def hop(self) -> int:
@@ -96,6 +99,7 @@ class WaveformSource:
         alphabet: Its tokens.
         shape: What else is known of it.
         card: What `asradapt models show` says of it.
+        source_fingerprint: The fingerprint of its weights, where those given here are no longer the original ones.
     """
 
     def __init__(
@@ -107,14 +111,19 @@ class WaveformSource:
         alphabet: Alphabet,
         shape: WaveformShape,
         card: dict[str, Any],
+        source_fingerprint: str = "",
     ) -> None:
         self._name, self._front, self._network, self._run = name, front, network, run
         whole = nn.ModuleDict({"front": front, "network": network})
         size = sum(parameter.numel() for parameter in whole.parameters())
         self.alphabet, self.shape, self.card = alphabet, shape, {**card, "parameters": size}
         whole.eval().requires_grad_(False)
-        self._fingerprint = fingerprint(whole)
         self._order = torch.tensor(alphabet.order)
+        self._fixed = shape.quantised
+        self._fingerprint = source_fingerprint or fingerprint(whole)  # of the weights as they were trained
+        if shape.dtype != torch.float32 and not self._fixed:
+            _ = self.places, self.weights  # found in full precision: rounding looks like a leak of padding
+            whole.to(shape.dtype)
 
     @property
     def name(self) -> str:
@@ -134,7 +143,7 @@ class WaveformSource:
     @cached_property
     def frame_seconds(self) -> float:
         """Seconds from output frame to output frame."""
-        probe = torch.zeros(1, 64, self.shape.width, device=self.device, dtype=self.shape.dtype)
+        probe = torch.zeros(1, 64, self.shape.width, device=self.device, dtype=self._dtype)
         with torch.no_grad():  # an adapter behind the encoder may leave out frames
             frames = self._run(probe, torch.tensor([64], device=self.device))[0].shape[1]
         return self.shape.hop / self.shape.sample_rate * (64 / frames)
@@ -149,12 +158,20 @@ class WaveformSource:
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(2, PROBE_FRAMES, self.shape.width, generator=generator)
-        return noise.to(self.device, self.shape.dtype)
+        return noise.to(self.device, self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """What the network takes now."""
+        return self.shape.dtype if self._fixed else next(self._front.parameters()).dtype
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
         """Where a speaker may change the network."""
-        return self.places.sites
+        if not self.alphabet.moved:
+            return self.places.sites
+        order = self.alphabet.order
+        return tuple(replace(one, order=order) if one.kind == "output" else one for one in self.places.sites)
 
     @cached_property
     def weights(self) -> tuple[Site, ...]:
@@ -169,6 +186,11 @@ class WaveformSource:
         return self.places.leak > LEAK
 
     @property
+    def spectral(self) -> bool:
+        """False: the convolutions learned their own channels, whose neighbours mean nothing."""
+        return False
+
+    @property
     def fingerprint(self) -> str:
         """sha256 over the weights, those of the front end too."""
         return self._fingerprint
@@ -179,15 +201,29 @@ class WaveformSource:
         return self._network
 
     @property
+    def front(self) -> nn.Module:
+        """The convolutions that `prepare` runs."""
+        return self._front
+
+    @property
     def device(self) -> torch.device:
         """Where the network computes."""
         return next(self._network.parameters()).device
 
     def to(self, device: torch.device | str) -> WaveformSource:
-        """Move the network; the fingerprint does not change."""
+        """Move the network; the fingerprint does not change.
+
+        Raises:
+            UsageError: If it cannot compute there with its precision.
+        """
         self._front.to(device)
-        self._network.to(device)
+        if not self._fixed:
+            self._network.to(device)
+        elif torch.device(device).type != self.device.type:
+            raise UsageError(f"a network of --precision int8 computes on {self.device.type} only, not on {device}")
         self._order = self._order.to(device)
+        if self.shape.dtype != torch.float32:
+            _require_sound(self)
         return self
 
     def prepare(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -216,10 +252,32 @@ class WaveformSource:
     def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """What `prepare` gives to logits (B, F, V) and frame counts (B,)."""
         logits, counts = self._run(features.to(self.shape.dtype), frames)
-        return (logits.index_select(-1, self._order) if self.alphabet.moved else logits), counts
+        if self.alphabet.moved:
+            own, added = logits[..., : len(self._order)], logits[..., len(self._order) :]  # tokens of speakers
+            logits = own.index_select(-1, self._order)
+            logits = torch.cat((logits, added), dim=-1) if added.shape[-1] else logits
+        return logits.float(), counts
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms (B, T) in [-1, 1] to logits (B, F, V) and frame counts (B,)."""
         return self.encode(*self.prepare(waveforms, lengths))
 
     __call__ = forward
+
+
+@torch.no_grad()
+def _require_sound(model: WaveformSource) -> None:
+    """Refuse a precision that this machine or this network cannot compute with.
+
+    Raises:
+        UsageError: If it cannot.
+    """
+    precision = str(model.shape.dtype).removeprefix("torch.")
+    silence = torch.zeros(1, model.shape.least + 3 * model.shape.hop, device=model.device)
+    try:
+        logits, _ = model.forward(silence, torch.tensor([silence.shape[1]], device=model.device))
+        problem = "" if bool(logits.isfinite().all()) else "its numbers leave the range of this precision"
+    except (RuntimeError, NotImplementedError) as error:
+        problem = f"torch cannot compute with it on {model.device.type} ({str(error)[:100]})"
+    if problem:
+        raise UsageError(f"{model.name} cannot be used in {precision}: {problem}; use --precision fp32 or bf16")

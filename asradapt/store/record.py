@@ -57,6 +57,11 @@ class SpeakerRecord:
         """Whether the texts of the recordings were known; otherwise it learned from what the model hears."""
         return self.split.get("transcribed", True) is not False
 
+    @property
+    def imported(self) -> bool:
+        """Whether it comes from another program, so that nobody knows what it has learned from."""
+        return "imported" in self.split
+
     def to_json(self) -> str:
         """The record as the text of `speaker.json`.
 

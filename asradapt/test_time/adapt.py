@@ -101,7 +101,13 @@ def adapted_logits(
         for _ in range(options.steps):
             with torch.enable_grad():
                 logits, lengths = model.encode(features, frames)
-                losses = uncertainty(logits, lengths, temperature=options.temperature, share=options.share)
+                losses = uncertainty(
+                    logits,
+                    lengths,
+                    temperature=options.temperature,
+                    share=options.share,
+                    tokens=len(model.tokens),
+                )
                 losses.sum().backward()  # type: ignore[no-untyped-call]
             descend(bank.tensors, rates)
         with torch.no_grad():

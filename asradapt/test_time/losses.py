@@ -45,7 +45,7 @@ def entropy(logits: Tensor, frames: Tensor) -> Tensor:
     return (spread * _share(heard.to(spread.dtype))).sum(dim=1)
 
 
-def class_confusion(logits: Tensor, frames: Tensor) -> Tensor:
+def class_confusion(logits: Tensor, frames: Tensor, tokens: int | None = None) -> Tensor:
     """Minimum class confusion (Jin et al. 2020): how often two tokens are likely in the same frame.
 
     Surer frames count more, by 1 + exp(-entropy), as in the original.
@@ -53,6 +53,8 @@ def class_confusion(logits: Tensor, frames: Tensor) -> Tensor:
     Args:
         logits: (B, F, V), already divided by the temperature.
         frames: (B,) true frame counts.
+        tokens: By how many tokens to divide, so that those that others in the batch have added change nothing;
+            V by default.
 
     Returns:
         (B,) from 0, no confusion, to below 1.
@@ -66,10 +68,12 @@ def class_confusion(logits: Tensor, frames: Tensor) -> Tensor:
     together = torch.einsum("bf,bfv,bfw->bvw", sure, p, p)  # (B, V, V)
     together = together / together.sum(dim=2, keepdim=True).clamp(min=1e-12)
     confused = together.sum(dim=(1, 2)) - together.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return confused / logits.shape[-1]
+    return confused / (tokens or logits.shape[-1])
 
 
-def uncertainty(logits: Tensor, frames: Tensor, *, temperature: float, share: float) -> Tensor:
+def uncertainty(
+    logits: Tensor, frames: Tensor, *, temperature: float, share: float, tokens: int | None = None
+) -> Tensor:
     """The loss of SUTA (Lin et al. 2022, arXiv 2203.14222): entropy and class confusion, each row's own.
 
     Args:
@@ -77,9 +81,10 @@ def uncertainty(logits: Tensor, frames: Tensor, *, temperature: float, share: fl
         frames: (B,) true frame counts.
         temperature: Logits are divided by it, so that sure frames still have a gradient.
         share: How much the entropy counts; the rest is class confusion.
+        tokens: As for `class_confusion`.
 
     Returns:
         (B,).
     """
     softened = logits / temperature
-    return share * entropy(softened, frames) + (1 - share) * class_confusion(softened, frames)
+    return share * entropy(softened, frames) + (1 - share) * class_confusion(softened, frames, tokens)

@@ -24,6 +24,8 @@ TOLERANCE = 1e-4
 SPEAKERS = 5
 MIXED_ROWS = [3, 0, 4, 4, 1]  # speaker 2 is not in the batch
 
+LETTERS = "éжñøłαħאあ한漢ꙮ"  # of which no model writes all
+
 Inputs = tuple[Tensor, Tensor]  # features (B, F', M), frame counts (B,)
 
 
@@ -54,6 +56,11 @@ def same(one: Tensor, other: Tensor) -> None:
 def differ(one: Tensor, other: Tensor) -> float:
     """The greatest difference."""
     return float((one - other).abs().max())
+
+
+def unwritten(model: SourceModel, count: int = 3) -> str:
+    """Characters that a model cannot write, for the method that adds some."""
+    return "".join([letter for letter in LETTERS if letter not in model.tokens][:count])
 
 
 def row_of(inputs: Inputs, row: int) -> Inputs:

@@ -32,12 +32,24 @@ from asradapt.testing.inputs import (
     rows_for,
     same,
     state_of,
+    unwritten,
 )
 
-COMBINATIONS = (*METHODS, "affine+lowrank", "input+affine", "lowrank+head")
+COMBINATIONS = (*METHODS, "affine+lowrank", "input+affine", "lowrank+head", "lowrank+tokens", "tokens+head")
 SECONDS = (0.3, 0.2, 0.4, 0.25, 0.35)  # of five clips; alike where a model takes rows of one length only
 
 Methods = tuple[Method, ...]
+
+
+def named(name: str, model: SourceModel) -> Methods:
+    """The methods of a name, with characters that the model cannot write where one adds some."""
+    options = {"tokens": {"characters": unwritten(model)}} if "tokens" in name.split("+") else {}
+    return create(name, options)
+
+
+def added_by(methods: Methods) -> int:
+    """How many tokens methods append to those of a model."""
+    return sum(len(method.added) for method in methods)
 
 
 class Adapted:
@@ -93,9 +105,14 @@ class MethodContract(Adapted):
     """The part of the contract about one method or combination of methods at a time."""
 
     @pytest.fixture(params=COMBINATIONS)
-    def methods(self, request: pytest.FixtureRequest) -> Methods:
+    def methods(self, request: pytest.FixtureRequest, model: SourceModel) -> Methods:
         """Every registered method, and some together."""
-        return create(request.param)
+        return named(request.param, model)
+
+    @pytest.fixture
+    def identity(self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor) -> Tensor:
+        """What an adaptation that changes nothing gives: the source's, behind it that of added tokens."""
+        return self.run(model, inputs, SpeakerBank(model, methods), [0] * 5) if added_by(methods) else source
 
     def bank(self, model: SourceModel, methods: Methods) -> SpeakerBank:
         """Five speakers whose tensors are far from the identity."""
@@ -113,9 +130,13 @@ class MethodContract(Adapted):
     def test_a_new_bank_is_the_identity_bit_for_bit(
         self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor, speakers: int
     ) -> None:
+        """Added tokens stand behind those of the model, and are the likeliest nowhere."""
         bank = SpeakerBank(model, methods, speakers=speakers, seed=3)
-        rows = [0] * 5 if speakers == 1 else rows_for(bank)
-        assert torch.equal(self.run(model, inputs, bank, rows), source)
+        adapted = self.run(model, inputs, bank, [0] * 5 if speakers == 1 else rows_for(bank))
+        width = source.shape[-1]
+        assert adapted.shape[-1] == width + added_by(methods)
+        assert torch.equal(adapted[..., :width], source)
+        assert torch.equal(adapted.argmax(-1), source.argmax(-1))
 
     def test_a_speaker_starts_the_same_in_any_company(self, model: SourceModel, methods: Methods) -> None:
         alone, many = SpeakerBank(model, methods, seed=3), SpeakerBank(model, methods, speakers=SPEAKERS, seed=3)
@@ -166,6 +187,9 @@ class MethodContract(Adapted):
             twice, both = self.run(model, inputs, first, rows), self.run(model, inputs, second, rows)
             assert torch.equal(self.run(model, inputs), by_first)
         assert torch.equal(self.run(model, inputs), source)
+        if added := added_by(methods):
+            assert both.shape[-1] == twice.shape[-1] == source.shape[-1] + 2 * added
+            return
         for one, other in ((by_first, twice), (by_first, both), (by_second, both), (twice, both)):
             assert differ(one, other) > 1e-2
 
@@ -238,7 +262,7 @@ class MethodContract(Adapted):
     # ---- the base never changes, every site gets a gradient, and only the bank's tensors do
 
     def test_training_changes_the_bank_and_never_the_base(
-        self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor
+        self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor, identity: Tensor
     ) -> None:
         before, buffers = fingerprint(model.module), dict(model.module.named_buffers())
         values = {name: buffer.clone() for name, buffer in buffers.items()}
@@ -253,7 +277,7 @@ class MethodContract(Adapted):
             assert not torch.equal(tensor, starts[name]), name
             assert torch.equal(tensor[2], starts[name][2]), name  # was not in the batch
         assert torch.equal(self.run(model, inputs), source)
-        assert not torch.allclose(self.run(model, inputs, bank, rows_for(bank)), source, atol=1e-2)
+        assert not torch.allclose(self.run(model, inputs, bank, rows_for(bank)), identity, atol=1e-2)
 
     def _train(self, model: SourceModel, bank: SpeakerBank, inputs: Inputs, steps: int = 2) -> None:
         optimiser = torch.optim.Adam(bank.tensors.values(), lr=1e-2)
@@ -281,11 +305,11 @@ class MethodContract(Adapted):
         assert not any(parameter.requires_grad for parameter in model.module.parameters())
 
     def test_the_adaptation_acts_on_every_row(
-        self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor
+        self, model: SourceModel, methods: Methods, inputs: Inputs, identity: Tensor
     ) -> None:
         bank = self.bank(model, methods)
         adapted = self.run(model, inputs, bank, rows_for(bank))
-        assert bool(((adapted - source).abs().amax(dim=(1, 2)) > 0.1).all())
+        assert bool(((adapted - identity).abs().amax(dim=(1, 2)) > 0.1).all())
         shuffled = self.run(model, inputs, bank, rows_for(bank, [1, 4, 0, 2, 3]))
         assert bool(((adapted - shuffled).abs().amax(dim=(1, 2)) > 0.1).all())
 
@@ -336,22 +360,22 @@ class MethodContract(Adapted):
     # ---- strength
 
     def test_strength_interpolates_between_the_identity_and_itself(
-        self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor
+        self, model: SourceModel, methods: Methods, inputs: Inputs, identity: Tensor
     ) -> None:
         bank = self.bank(model, methods)
         rows = rows_for(bank)
         full = self.run(model, inputs, bank, rows)
-        for strength, expected in ((0.0, source), (1.0, full)):
+        for strength, expected in ((0.0, identity), (1.0, full)):
             scaled = bank.scaled(torch.full((5,), strength))
             assert torch.equal(self.run(model, inputs, scaled, rows), expected)
         half = self.run(model, inputs, bank.scaled(torch.full((5,), 0.5)), rows)
         assert differ(half, full) > 1e-2
-        assert differ(half, source) > 1e-2
+        assert differ(half, identity) > 1e-2
 
     def test_every_speaker_has_its_own_strength(
-        self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor
+        self, model: SourceModel, methods: Methods, inputs: Inputs, identity: Tensor
     ) -> None:
         bank = self.bank(model, methods)
         mixed = bank.scaled(torch.tensor([1.0, 0.0, 0.5, 0.0, 1.0]))
-        assert torch.equal(self.run(model, inputs, mixed, [3] * 5), source)
+        assert torch.equal(self.run(model, inputs, mixed, [3] * 5), identity)
         assert torch.equal(self.run(model, inputs, mixed, [4] * 5), self.run(model, inputs, bank, [4] * 5))

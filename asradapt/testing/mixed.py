@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,10 +13,11 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
-from asradapt.testing.inputs import Inputs, differ, perturbed, row_of, same, state_of
+from asradapt.testing.inputs import TOLERANCE, Inputs, differ, perturbed, row_of, same, state_of, unwritten
 from asradapt.testing.methods import Adapted
 
-CROWD: list[tuple[str, dict[str, dict[str, object]]]] = [
+Crowd = Sequence[tuple[str, dict[str, dict[str, object]]]]
+CROWD: Crowd = [
     ("affine", {}),
     ("lowrank", {"lowrank": {"rank": 2}}),
     (IDENTITY, {}),
@@ -23,42 +27,63 @@ CROWD: list[tuple[str, dict[str, dict[str, object]]]] = [
     ("input", {}),
     ("bottleneck", {"bottleneck": {"width": 3}}),
     ("head", {}),
+    ("tokens", {"tokens": {"characters": "1"}}),
+    ("lowrank+tokens", {"tokens": {"characters": "21"}}),
 ]
+"""What the people of a crowd are adapted by; digits stand for characters that the model cannot write."""
 
 
-def crowd_of(model: SourceModel) -> list[Member]:
-    """One member for each entry of `CROWD`."""
-    found = []
-    for seed, (name, options) in enumerate(CROWD):
+def crowd_of(model: SourceModel, kinds: Crowd) -> list[Member]:
+    """One member for each entry of a crowd."""
+    letters, found = unwritten(model, 2), []
+    for seed, (name, wanted) in enumerate(kinds):
+        options = dict(wanted)
+        if "tokens" in options:
+            digits = str(options["tokens"]["characters"])
+            options["tokens"] = {"characters": "".join(letters[int(digit) - 1] for digit in digits)}
         bank = None if name == IDENTITY else perturbed(SpeakerBank(model, create(name, options)), seed)
         found.append(Member(name, options, bank.state(0) if bank else {}))
     return found
 
 
 class MixedContract(Adapted):
-    """The part of the contract about people with unlike adaptations side by side."""
+    """The part of the contract about people with unlike adaptations side by side.
 
-    @pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [8, 7, 6, 5, 2], [4, 2, 0, 5, 3], [2, 2, 2, 2, 2]], ids=str)
+    A model that has no use for one of the methods brings another `crowd` of as many people.
+    """
+
+    crowd: ClassVar[Crowd] = CROWD
+
+    @pytest.mark.parametrize(
+        "rows", [[0, 1, 2, 3, 4], [8, 7, 6, 5, 2], [4, 2, 0, 5, 3], [2, 2, 2, 2, 2], [9, 8, 10, 2, 0]], ids=str
+    )
     def test_a_batch_may_hold_any_mix_of_speakers(
         self, model: SourceModel, inputs: Inputs, source: Tensor, rows: list[int]
     ) -> None:
-        crowd = crowd_of(model)
-        together = self.run(model, inputs, MixedBank(model), [crowd[row] for row in rows])
-        for row, index in enumerate(rows):
-            member = crowd[index]
+        crowd, width = crowd_of(model, self.crowd), source.shape[-1]
+        mix, people = MixedBank(model), [crowd[row] for row in rows]
+        together = self.run(model, inputs, mix, people)
+        with mix.attach(model, people) as added:
+            columns = [[width + place for place, token in enumerate(row) if token] for row in added]
+        for row, member in enumerate(people):
+            own = together[row][:, [*range(width), *columns[row]]]
+            others = [column for column in range(width, together.shape[-1]) if column not in columns[row]]
+            assert not bool(together[row].softmax(-1)[:, others].any())  # what others have added is impossible
             if member.method == IDENTITY:
-                assert torch.equal(together[row], source[row])
+                assert torch.equal(own, source[row])
                 continue
             bank = SpeakerBank(model, create(member.method, member.options))
+            new = self.run(model, row_of(inputs, row), bank, [0])[0]
+            assert tuple(filter(None, added[row])) == bank.added
             bank.load(0, member.state)
             alone = self.run(model, row_of(inputs, row), bank, [0])[0]
-            assert differ(alone, source[row, : len(alone)]) > 0.1
-            same(together[row, : len(alone)], alone)
+            assert differ(alone, new) > 100 * TOLERANCE
+            same(own[: len(alone)], alone)
 
     def test_a_mix_restores_the_model_also_after_an_exception(
         self, model: SourceModel, inputs: Inputs, source: Tensor
     ) -> None:
-        crowd, before = crowd_of(model), state_of(model)
+        crowd, before = crowd_of(model, self.crowd), state_of(model)
         chosen = [crowd[row] for row in (0, 1, 3, 4, 8)]
         with pytest.raises(KeyboardInterrupt), MixedBank(model).attach(model, chosen):
             raise KeyboardInterrupt

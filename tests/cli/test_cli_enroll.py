@@ -247,3 +247,44 @@ def test_learning_without_transcripts_needs_a_language_model(asradapt, home, rec
     assert done.code == 2
     assert "--budget" in done.err
     assert not home.exists()
+
+
+def test_new_characters_are_added_and_shown(asradapt, recordings, tmp_path):
+    """The commonest letter of ann is said to be an é, which the model cannot write."""
+    audio = clips(recordings, "ann", 6)
+    letters = "".join(one.with_suffix(".txt").read_text() for one in audio).replace(" ", "")
+    common = max(set(letters), key=letters.count)
+    rows = [
+        {
+            "audio_filepath": str(one),
+            "text": one.with_suffix(".txt").read_text().replace(common, "é"),
+            "speaker": "ann",
+        }
+        for one in audio
+    ]
+    manifest = write_rows(tmp_path / "m.jsonl", rows)
+    refused = asradapt("enroll", "ann", "--manifest", manifest, "--json")
+    assert refused.code == 1
+    assert all("--add-tokens 'é'" in reason for reason in refused.failed.values() if "cannot write" in reason)
+    done = asradapt("enroll", "ann", "--manifest", manifest, "--add-tokens", "from-texts", "--json")
+    assert not done.failed
+    (one,) = done.json["speakers"]
+    assert one["utterances"] == 6
+    if one["decision"] == "adapted":
+        assert one["method"].endswith("+tokens")
+        assert "characters  é besides" in asradapt("speakers", "show", "ann").out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--add-tokens", "a é"), "can write already: a"),
+        (("--add-tokens", "é", "--untranscribed"), "--add-tokens: for recordings with texts only"),
+        (("--method", "lowrank+tokens"), "the method tokens needs the new characters: --add-tokens"),
+        (("--method", "encoder", "--add-tokens", "é"), "cannot be combined: 'encoder+tokens'"),
+    ],
+)
+def test_new_characters_that_cannot_be_added_are_wrong_usage(asradapt, recordings, more, said):
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), *more)
+    assert done.code == 2
+    assert said in done.err

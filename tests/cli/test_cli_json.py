@@ -99,6 +99,10 @@ COMMANDS = {
     ),
     "speakers export": (("ann", "new.zip"), {"speaker": str, "file": str, "bytes": int}),
     "speakers import": (("ann.zip", "--name", "eve"), BRIEF),
+    "speakers migrate": (
+        ("ann", "--unjudged", "--model", "other.safetensors"),
+        {**BRIEF, "anew": bool, "how": str, "explanation": str, "moved": [str], "dropped": list, "failed": FAILED},
+    ),
     "models list": ((), {"models": [{"name": str, "summary": str}]}),
     "models show": (
         ("source_en",),
@@ -168,9 +172,11 @@ def mistakes(value, shape, where="$"):
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest):
-    """A working folder with an exported speaker, and a manifest with a good row of each and one bad row."""
+def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest, other_path):
+    """A working folder with an exported speaker, another model, and a manifest with good rows and a bad one."""
     monkeypatch.chdir(tmp_path)
+    for path in (other_path, other_path.with_suffix(".json")):
+        shutil.copy(path, tmp_path)
     asradapt("speakers", "export", "ann", "ann.zip")
     asradapt("vocab", "add", "bob", "Kaliningrad", "Zoe")
     rows = [
@@ -255,6 +261,7 @@ WRONG = {
     "correct": ("nobody", "no.json"),
     "speakers export": ("nobody", "x.zip"),
     "speakers import": ("no.zip",),
+    "speakers migrate": ("nobody", "--unjudged"),
     "demo": ("--model", "no such model"),
     "models show": ("no such model",),
     "models fetch": ("torchaudio:NOTHING",),

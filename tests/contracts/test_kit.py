@@ -89,8 +89,11 @@ def test_a_model_that_writes_otherwise_brings_its_own_outputs_and_loss(pytester)
         from broken import GOOD
         from asradapt.adaptation import create
         from asradapt.testing import FrozenContract, MethodContract, MixedContract
+        from asradapt.testing.mixed import CROWD
 
         class TestMine(FrozenContract, MethodContract, MixedContract):
+            crowd = [("affine", {}) if "tokens" in options else (name, options) for name, options in CROWD]
+
             @pytest.fixture
             def model(self):
                 model = GOOD()

@@ -34,6 +34,12 @@ class Gain(Method):
 
 
 NAMES = [*METHODS, "affine+lowrank", "input+affine", "lowrank+head", "gain", "gain+affine"]
+NAMES += ["lowrank+tokens", "tokens+head"]
+ADDED = "éжñ"  # characters that no model of these tests can write
+
+
+def options_of(name: str) -> dict[str, dict[str, object]]:
+    return {"tokens": {"characters": ADDED}} if "tokens" in name.split("+") else {}
 
 
 @contextmanager
@@ -48,7 +54,7 @@ def registered(method: type[Method]) -> Iterator[None]:
 def made(name: str) -> Iterator[tuple[Method, ...]]:
     """The methods of a name, known while a test runs."""
     if "gain" not in name:
-        yield create(name)
+        yield create(name, options_of(name))
     else:
         with registered(Gain):
             yield create(name)

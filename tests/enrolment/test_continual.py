@@ -112,7 +112,7 @@ def test_who_gives_only_recordings_that_are_left_out_is_not_trained_for(tone_mod
     once(tone_model, store, rounds[0], keep_audio=True)
     module, new = sys.modules["asradapt.enrolment.people"], {one.text for one in rounds[1]}
 
-    def none_of_the_new(model, examples, options):
+    def none_of_the_new(model, examples, options, added):
         found = screen(model, examples, options)
         return replace(found, kept=tuple(one for one in found.kept if one.text not in new))
 

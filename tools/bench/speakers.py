@@ -1,14 +1,18 @@
 """One batch with many different speakers against the plain model, the loop over speakers, and PEFT's mixed batch.
 
     python tools/bench/speakers.py [--speakers 1 2 8 32 128] [--method affine+lowrank] [--rank 8] [--json OUT]
+    python tools/bench/speakers.py --random-wav2vec2 768x4 --method lowrank --seconds 2
 
-A batch of 32 (128 for 128 speakers) clips of 4 s: features, encoder and greedy decoding. PEFT puts its LoRA of the
-same rank around the same linear layers of the same encoder and is given a speaker's name per row.
+A batch of 32 (128 for 128 speakers) clips of 4 s: features once; encoder and greedy decoding, which are timed.
+PEFT puts its LoRA of the same rank around the same linear layers of the same encoder and is given a speaker's
+name per row. `--random-wav2vec2 WIDTHxLAYERS` makes a transformers network with random weights, of the shape of
+wav2vec2-base but for what is given.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +25,10 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import Member, MixedBank
 from asradapt.decoding import greedy_decode
 from asradapt.models import load_model
-from asradapt.models.source import ConformerSource
+from asradapt.models.base import SourceModel
 
 
-def make_members(model: ConformerSource, method: str, rank: int, count: int) -> list[Member]:
+def make_members(model: SourceModel, method: str, rank: int, count: int) -> list[Member]:
     """Speakers with random small adaptations."""
     options = {name: {"rank": rank} for name in method.split("+") if name == "lowrank"}
     members = []
@@ -37,35 +41,35 @@ def make_members(model: ConformerSource, method: str, rank: int, count: int) -> 
     return members
 
 
-def plain(model: ConformerSource, waves: Tensor, lengths: Tensor) -> list[str]:
+def plain(model: SourceModel, features: Tensor, frames: Tensor) -> list[str]:
     """Texts of the source model."""
-    return greedy_decode(*model.forward(waves, lengths), model.tokens)
+    return greedy_decode(*model.encode(features, frames), model.tokens)
 
 
 def mixed(
-    model: ConformerSource, bank: MixedBank, waves: Tensor, lengths: Tensor, rows: Sequence[Member]
+    model: SourceModel, bank: MixedBank, features: Tensor, frames: Tensor, rows: Sequence[Member]
 ) -> list[str]:
     """Texts of a batch of different speakers."""
     with bank.attach(model, rows):
-        return plain(model, waves, lengths)
+        return plain(model, features, frames)
 
 
 def one_by_one(
-    model: ConformerSource, bank: MixedBank, waves: Tensor, lengths: Tensor, rows: Sequence[Member]
+    model: SourceModel, bank: MixedBank, features: Tensor, frames: Tensor, rows: Sequence[Member]
 ) -> list[str]:
     """The same, one forward pass a speaker."""
     texts = [""] * len(rows)
     for member in dict.fromkeys(rows):
         mine = [i for i, other in enumerate(rows) if other is member]
         for i, text in zip(
-            mine, mixed(model, bank, waves[mine], lengths[mine], [member] * len(mine)), strict=True
+            mine, mixed(model, bank, features[mine], frames[mine], [member] * len(mine)), strict=True
         ):
             texts[i] = text
     return texts
 
 
 def with_peft(
-    model_name: str, device: str, rank: int, waves: Tensor, lengths: Tensor, names: Sequence[str]
+    model_name: str, device: str, rank: int, features: Tensor, frames: Tensor, names: Sequence[str]
 ) -> Work:
     """PEFT's batch of mixed adapters (`adapter_names`) around the linear layers that `lowrank` takes."""
     import peft
@@ -83,13 +87,34 @@ def with_peft(
     wrapped.eval()
 
     def work() -> None:
-        features, frames = model.prepare(waves, lengths)
         # PEFT hands `adapter_names` to the layers by pre-forward hooks
         with wrapped.base_model._enable_peft_forward_hooks(adapter_names=list(names)):
-            logits, counts, _ = model.module(features, frames)
-        greedy_decode(logits, counts, model.tokens)
+            plain(model, features, frames)
 
     return work
+
+
+def random_wav2vec2(shape: str, folder: Path) -> Path:
+    """A folder with a wav2vec 2.0 of random weights, `WIDTHxLAYERS`."""
+    import json
+
+    import transformers
+
+    width, layers = (int(number) for number in shape.split("x"))
+    letters = ["<pad>", "|", *"etaonihsrdlumwcfgypbvk'xjqz"]
+    config = transformers.Wav2Vec2Config(
+        hidden_size=width,
+        num_hidden_layers=layers,
+        intermediate_size=4 * width,
+        vocab_size=len(letters),
+        num_attention_heads=width // 64,
+        pad_token_id=0,
+    )
+    torch.manual_seed(0)
+    transformers.Wav2Vec2ForCTC(config).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({letter: number for number, letter in enumerate(letters)}))
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
 
 
 def measure(args: argparse.Namespace, count: int) -> tuple[list[object], list[str]]:
@@ -99,25 +124,26 @@ def measure(args: argparse.Namespace, count: int) -> tuple[list[object], list[st
     torch.manual_seed(0)
     waves = torch.randn(rows, round(16000 * args.seconds), device=args.device) * 0.1
     lengths = torch.full((rows,), waves.shape[1], device=args.device)
+    features, frames = model.prepare(waves, lengths)
     members = make_members(model, args.method, args.rank, count)
     people, bank = [members[i % count] for i in range(rows)], MixedBank(model)
     differ = sum(
         a != b
         for a, b in zip(
-            mixed(model, bank, waves, lengths, people),
-            one_by_one(model, bank, waves, lengths, people),
+            mixed(model, bank, features, frames, people),
+            one_by_one(model, bank, features, frames, people),
             strict=True,
         )
     )
     rivals: dict[str, Work] = {
-        "plain": lambda: plain(model, waves, lengths),
-        "mixed": lambda: mixed(model, bank, waves, lengths, people),
-        "loop": lambda: one_by_one(model, bank, waves, lengths, people),
+        "plain": lambda: plain(model, features, frames),
+        "mixed": lambda: mixed(model, bank, features, frames, people),
+        "loop": lambda: one_by_one(model, bank, features, frames, people),
     }
     if args.peft:
         try:
             names = [f"s{i % count}" for i in range(rows)]
-            rivals["peft"] = with_peft(args.model, args.device, args.rank, waves, lengths, names)
+            rivals["peft"] = with_peft(args.model, args.device, args.rank, features, frames, names)
         except ImportError as error:
             notes.append(f"PEFT: not measured ({error}).")
     clock = time.process_time if args.device == "cpu" else time.perf_counter
@@ -136,6 +162,7 @@ def main() -> None:
     parser.add_argument("--method", default="affine+lowrank")
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--model", default="source_en")
+    parser.add_argument("--random-wav2vec2", metavar="WIDTHxLAYERS")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-peft", dest="peft", action="store_false")
@@ -145,6 +172,8 @@ def main() -> None:
     table = Table(
         f"Mixed batches, {args.method} (rank {args.rank})", [*columns, "times PEFT takes", "texts that differ"]
     )
+    if args.random_wav2vec2:
+        args.model = str(random_wav2vec2(args.random_wav2vec2, Path(tempfile.mkdtemp()) / "wav2vec2"))
     with torch.no_grad():
         for count in args.speakers:
             row, notes = measure(args, count)

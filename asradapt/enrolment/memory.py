@@ -1,0 +1,167 @@
+"""The memory of a training: how much audio one pass takes, activations computed twice instead of kept.
+
+Letters: B batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from asradapt.budget import Item, batch_seconds, in_halves, out_of_memory, seconds_for
+from asradapt.models.base import SourceModel
+from asradapt.models.places import longest_stack
+
+logger = logging.getLogger(__name__)
+
+CPU_SECONDS = 90.0  # measured: from 24 s on, more audio at once is not faster on a CPU
+PROBE_ROWS, PROBE_SECONDS = 2, 10.0
+LITTLE = 30.0
+"""Where one pass takes less audio than this, in seconds, it is worth computing activations twice."""
+
+
+@contextmanager
+def recomputed(model: SourceModel) -> Iterator[None]:
+    """Keep no activations inside the blocks of the model's encoder; they are computed again for the gradients.
+
+    Gradient checkpointing (Chen et al. 2016, arXiv 1604.06174). The gradients must be taken inside the context,
+    with all adaptations attached that were attached in the forward pass. The model is restored exactly.
+    """
+    stack = longest_stack(model.module)
+    blocks = list(model.module.get_submodule(stack).children()) if stack else []
+    before = [vars(block).get("forward") for block in blocks]
+    for block in blocks:
+        twice: Any = partial(checkpoint, _quiet(block.forward), use_reentrant=False, preserve_rng_state=False)
+        block.forward = twice
+    try:
+        yield
+    finally:
+        for block, own in zip(blocks, before, strict=True):
+            if own is None:
+                del block.forward
+            else:
+                block.forward = own
+
+
+def _quiet(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A block that warns of nothing: what its model filters, it filters around the forward pass only."""
+
+    def run(*inputs: Any, **named: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return forward(*inputs, **named)
+
+    return run
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What one pass may hold.
+
+    Attributes:
+        heard: Seconds of audio, padding included, without gradients.
+        learned: The same with gradients.
+        recompute: Whether activations should be computed twice instead of kept.
+    """
+
+    heard: float
+    learned: float
+    recompute: bool
+
+
+CPU_SIZES = Sizes(CPU_SECONDS, CPU_SECONDS, False)
+_FOUND: WeakKeyDictionary[SourceModel, Sizes] = WeakKeyDictionary()
+
+
+def find_sizes(model: SourceModel) -> Sizes:
+    """What one pass may hold where the model is: measured once on a CUDA device, fixed elsewhere."""
+    if model.device.type != "cuda":
+        return CPU_SIZES
+    if model not in _FOUND:
+        free, _ = torch.cuda.mem_get_info(model.device)
+        kept = seconds_for(free, _cuda_bytes_a_second(model))
+        with recomputed(model):
+            twice = seconds_for(free, _cuda_bytes_a_second(model))
+        short = kept < LITTLE
+        _FOUND[model] = Sizes(batch_seconds(model), twice if short else kept, short)
+        logger.info("one pass: %s", _FOUND[model])
+    return _FOUND[model]
+
+
+def _cuda_bytes_a_second(model: SourceModel) -> float:
+    """Memory that a second of audio needs, padding included, with all that gradients need, by doing one pass."""
+    samples = round(PROBE_SECONDS * model.sample_rate)
+    with torch.no_grad():
+        silence = torch.zeros(PROBE_ROWS, samples, device=model.device)
+        features, frames = model.prepare(silence, torch.full((PROBE_ROWS,), samples, device=model.device))
+    before = torch.cuda.memory_allocated(model.device)
+    torch.cuda.reset_peak_memory_stats(model.device)
+    with torch.enable_grad():
+        features = features.detach().requires_grad_()  # as if an adaptation acted on the input
+        logits, _ = model.encode(features, frames)
+        torch.autograd.grad(logits.float().square().sum(), features)
+    used = torch.cuda.max_memory_allocated(model.device) - before
+    return used / (PROBE_ROWS * PROBE_SECONDS)
+
+
+def add_gradients(loss: Tensor, tensors: Iterable[Tensor]) -> None:
+    """Add the gradients of a loss to those that the tensors hold: all, or none where the memory gives out."""
+    tensors = list(tensors)
+    found = torch.autograd.grad(loss, tensors, allow_unused=True)
+    for tensor, gradient in zip(tensors, found, strict=True):
+        if gradient is not None:
+            tensor.grad = gradient if tensor.grad is None else tensor.grad.add_(gradient)
+
+
+class Passes:
+    """Passes of a training in the memory there is.
+
+    Args:
+        model: The source model.
+        batch_seconds: Audio in one pass; 0 for what suits.
+        recompute: Whether activations are computed twice; None for where it is needed.
+    """
+
+    def __init__(self, model: SourceModel, *, batch_seconds: float = 0.0, recompute: bool | None = None) -> None:
+        sizes = find_sizes(model) if not batch_seconds or recompute is None else CPU_SIZES
+        self._model, self._settled = model, recompute is not None
+        self.seconds = batch_seconds or sizes.learned
+        self.recompute = sizes.recompute if recompute is None else recompute
+
+    def run(self, work: Callable[[Sequence[Item]], None], batch: Sequence[Item]) -> None:
+        """Do the work on a batch; in halves, and at last computing activations twice, where the memory gives out.
+
+        Args:
+            work: Forward pass and gradients; what it adds to anything, it adds at its very end.
+            batch: What to work on.
+
+        Raises:
+            RuntimeError: If the memory does not suffice for one item even so.
+        """
+
+        def once(items: Sequence[Item]) -> list[None]:
+            with recomputed(self._model) if self.recompute else nullcontext():
+                work(items)
+            return []
+
+        def once_or_twice(items: Sequence[Item]) -> list[None]:
+            try:
+                return once(items)
+            except RuntimeError as error:
+                if not out_of_memory(error) or len(items) > 1 or self.recompute or self._settled:
+                    raise
+            self.recompute = True  # outside of `except`, so that the failed attempt's tensors are gone
+            logger.info("too little memory for one recording: activations are computed twice from here on")
+            return once(items)
+
+        in_halves(once_or_twice, batch)

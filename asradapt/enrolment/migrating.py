@@ -1,0 +1,256 @@
+"""A speaker taken to another source model: enrolled anew from kept recordings, or moved and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from asradapt.adaptation.mixed import IDENTITY
+from asradapt.enrolment.enroll import Progress, enroll
+from asradapt.enrolment.examples import Example, prepare_examples
+from asradapt.enrolment.folds import speaker_seed
+from asradapt.enrolment.gate import Verdict, decide
+from asradapt.enrolment.moving import Moved, move
+from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.past import Past, kept_recordings
+from asradapt.enrolment.screening import LeftOut, screen
+from asradapt.enrolment.training import evaluate_pairs
+from asradapt.errors import StoreError, UsageError
+from asradapt.models.base import SourceModel
+from asradapt.scoring import NORMALIZER, total
+from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore
+from asradapt.types import Failure, Utterance
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A speaker on another source model.
+
+    Attributes:
+        record: What was stored.
+        anew: Whether the person was enrolled anew; otherwise the tensors were moved.
+        how: What was done, in a plain sentence.
+        explanation: What was decided, in a plain sentence.
+        moved: The places whose tensors were moved.
+        dropped: The places whose tensors were not, and why.
+        failed: Recordings that could not be used.
+        warnings: What is odd about the others.
+    """
+
+    record: SpeakerRecord
+    anew: bool
+    how: str
+    explanation: str
+    moved: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """The outcome for `--json`, besides what the record says."""
+        return {
+            "anew": self.anew,
+            "how": self.how,
+            "explanation": self.explanation,
+            "moved": list(self.moved),
+            "dropped": list(self.dropped),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """The moved adaptation against the new model alone, on recordings that it has not learned from."""
+
+    verdict: Verdict
+    examples: tuple[Example, ...]
+    failed: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+
+
+def migrate(
+    model: SourceModel,
+    store: SpeakerStore,
+    speaker: str,
+    utterances: Sequence[Utterance] = (),
+    *,
+    options: EnrolmentOptions | None = None,
+    unjudged: bool = False,
+    progress: Progress | None = None,
+) -> Migrated:
+    """Take a stored speaker to another source model; the earlier version stays for a rollback.
+
+    Args:
+        model: The new source model.
+        store: Where the speaker is.
+        speaker: Who.
+        utterances: Recordings with texts: to learn from together with those that were kept, or to judge the moved
+            adaptation by.
+        options: How to enrol and to judge.
+        unjudged: Move the adaptation without any recordings to judge it by.
+        progress: Called with what is being done and the share of the whole that is done.
+
+    Raises:
+        StoreError: If the speaker is on this model already, nothing can be moved, or there is nothing to judge by;
+            the store is as it was.
+        UsageError: If `unjudged` is given although there are recordings.
+    """
+    options = options or EnrolmentOptions()
+    record = store.record(speaker)
+    if record.source == {"name": model.name, "fingerprint": model.fingerprint}:
+        raise StoreError(f"{speaker} is on {model.name} already; name the new model with --model")
+    notes: list[str] = []
+    kept = list(kept_recordings(store, record.speaker, notes).values())
+    if unjudged and (kept or utterances):
+        raise UsageError("there are recordings to judge by; leave out --unjudged")
+    if kept:
+        done = _anew(model, store, record.speaker, kept, utterances, options, progress)
+    else:
+        if notes and not utterances and not unjudged:
+            raise StoreError(f"what is kept of {speaker} cannot be used: {'; '.join(notes[:3])}")
+        done = _move(model, store, record, utterances, options, unjudged)
+    return replace(done, warnings=(*notes, *done.warnings))
+
+
+def _anew(
+    model: SourceModel,
+    store: SpeakerStore,
+    speaker: str,
+    kept: Sequence[Utterance],
+    new: Sequence[Utterance],
+    options: EnrolmentOptions,
+    progress: Progress | None,
+) -> Migrated:
+    """An ordinary enrolment from kept recordings, and new ones where there are any."""
+    result = enroll(model, {speaker: new or kept}, options=options, store=store, progress=progress, fresh=not new)
+    if not result.speakers:
+        reasons = "; ".join(failure.reason for failure in result.failed[:3])
+        raise StoreError(f"{speaker} cannot be enrolled on {model.name} from what is kept: {reasons}")
+    (one,) = result.speakers
+    how = f"enrolled anew from {len(kept)} kept recordings" + (f" and {len(new)} new ones" if new else "")
+    warnings = (*result.warnings, *_left_out(one.left_out))
+    return Migrated(one.record, True, how, one.explanation, failed=result.failed, warnings=warnings)
+
+
+def _move(
+    model: SourceModel,
+    store: SpeakerStore,
+    record: SpeakerRecord,
+    utterances: Sequence[Utterance],
+    options: EnrolmentOptions,
+    unjudged: bool,
+) -> Migrated:
+    """The tensors that fit, if the gate lets them pass."""
+    if record.decision != "adapted":
+        raise StoreError(
+            f"{record.speaker} keeps the source, which goes with every model: there is nothing to move"
+        )
+    stored = store.load(record.speaker, record.version)
+    moved = move(model, stored)  # first: recordings would be of no use where nothing fits
+    if not utterances and not unjudged:
+        raise StoreError(
+            f"no recordings of {record.speaker} are kept, so nothing tells whether the adaptation still helps on "
+            f"{model.name}: give recordings with texts to judge it by, or --unjudged"
+        )
+    trial = None if unjudged else _judge(model, stored, moved, utterances, options)
+    saved = store.save(*_record(model, record, moved, trial, options))
+    places = len(moved.moved) + len(moved.dropped)
+    how = f"moved {len(moved.moved)} of {places} places from version {record.version}"
+    how += f"; {moved.fresh} places of the new model begin as the identity" if moved.fresh else ""
+    said = trial.verdict.explanation if trial else "never judged: nothing tells whether it helps on this model"
+    beside = (trial.failed, trial.warnings) if trial else ((), ())
+    return Migrated(saved, False, how, said, moved.moved, moved.dropped, *beside)
+
+
+def _judge(
+    model: SourceModel,
+    stored: Adaptation,
+    moved: Moved,
+    utterances: Sequence[Utterance],
+    options: EnrolmentOptions,
+) -> _Trial:
+    """The gate, on recordings that the adaptation has not learned from.
+
+    Raises:
+        StoreError: If there are too few of these.
+    """
+    found = prepare_examples(model, utterances)
+    checked = screen(model, found.usable, options.training)
+    seen = Past(stored).seen(checked.kept)
+    fair = tuple(one for one, known in zip(checked.kept, seen, strict=True) if not known)
+    left = _left_out(checked.left_out)
+    if len(fair) < options.least_utterances:
+        reasons = "; ".join(failure.reason for failure in found.failed[:3])
+        raise StoreError(
+            f"{len(fair)} of {len(utterances)} recordings can judge the adaptation, at least "
+            f"{options.least_utterances} are needed; {sum(seen)} are known to it from the enrolment"
+            + (f"; unusable: {reasons}" if reasons else "")
+            + (f"; {'; '.join(left[:3])}" if left else "")
+        )
+    pairs = [(0, one) for one in fair]
+    before, after = (evaluate_pairs(model, bank, pairs, options.training)[0].counts for bank in (None, moved.bank))
+    verdict = decide(
+        [before[id(one)] for one in fair],
+        [after[id(one)] for one in fair],
+        confidence=options.confidence,
+        seed=speaker_seed(options.seed, stored.record.speaker),
+    )
+    return _Trial(verdict, fair, found.failed, (*found.warnings, *left))
+
+
+def _left_out(recordings: Sequence[LeftOut]) -> list[str]:
+    return [f"{one.audio}: left out: {one.reason}" for one in recordings]
+
+
+def _record(
+    model: SourceModel, old: SpeakerRecord, moved: Moved, trial: _Trial | None, options: EnrolmentOptions
+) -> tuple[SpeakerRecord, dict[str, Tensor]]:
+    """What is remembered, and the tensors: those of the source where the gate did not let them pass."""
+    adapted = trial is None or trial.verdict.accepted
+    origin: dict[str, object] = {
+        "version": old.version,
+        "source": old.source,
+        "moved": list(moved.moved),
+        "dropped": list(moved.dropped),
+    }
+    record = replace(
+        old,
+        source={"name": model.name, "fingerprint": model.fingerprint},
+        split=old.split | {"migrated": origin},
+        seed=options.seed,
+        folds=_folds(trial) if trial else {},
+        gate=_gate(old, trial, options),
+        created="",
+        version=0,
+        sha256="",
+    )
+    if adapted:
+        return record, moved.state
+    return replace(record, decision="source", method=IDENTITY, options={}), {}
+
+
+def _folds(trial: _Trial) -> dict[str, object]:
+    words = trial.verdict.words.as_dict()
+    return {
+        "before": total(trial.verdict.before).as_dict(),
+        "after": total(trial.verdict.after).as_dict(),
+        "low": words["low"],
+        "high": words["high"],
+        "normalizer": NORMALIZER,
+    }
+
+
+def _gate(old: SpeakerRecord, trial: _Trial | None, options: EnrolmentOptions) -> dict[str, object]:
+    origin = f"moved from version {old.version}, made for {old.source['name']}"
+    if trial is None:
+        return {"judged": False, "reason": f"{origin}, without recordings to judge it by"}
+    return {
+        "judged": True,
+        "reason": origin,
+        "confidence": options.confidence,
+        "chance": trial.verdict.chance,
+        "tried": {"method": old.method, "moved": old.version},
+        "recordings": {"digests": [one.digest for one in trial.examples]},
+    }

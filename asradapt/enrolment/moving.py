@@ -1,0 +1,93 @@
+"""The tensors of a stored adaptation taken over to another source model, place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.errors import StoreError, UsageError
+from asradapt.models.base import SourceModel
+from asradapt.store import Adaptation
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """An adaptation as far as it fits another model.
+
+    Attributes:
+        bank: The adaptation on the new model; the identity wherever nothing was moved.
+        moved: The places, as `method at path`, whose tensors were taken over.
+        dropped: The places that the new model does not have or has in other widths, and which it is.
+        fresh: Number of places of the new model that nothing was moved to.
+    """
+
+    bank: SpeakerBank
+    moved: tuple[str, ...]
+    dropped: tuple[str, ...]
+    fresh: int
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The tensors (1, ...) on the new model."""
+        return self.bank.state(0)
+
+
+def move(model: SourceModel, stored: Adaptation) -> Moved:
+    """Take over the tensors of a stored adaptation wherever the new model has a place of that name and size.
+
+    A place is taken over whole or not at all.
+
+    Raises:
+        StoreError: If nothing fits.
+    """
+    record = stored.record
+    try:
+        bank = SpeakerBank(model, create(record.method, record.options))  # type: ignore[arg-type]
+    except UsageError as error:
+        raise StoreError(f"{record.speaker}: nothing of version {record.version} can be moved: {error}") from error
+    old, new = _places(stored.tensors), _places(bank.state(0))
+    state = bank.state(0)
+    moved, dropped = [], []
+    for place, parts in sorted(old.items()):
+        if problem := _misfit(parts, new.get(place)):
+            dropped.append(f"{_shown(place)}: {problem}")
+        else:
+            moved.append(_shown(place))
+            state |= {f"{place}/{part}": tensor for part, tensor in parts.items()}
+    if not moved:
+        raise StoreError(
+            f"{record.speaker}: nothing of version {record.version} fits {model.name}: {'; '.join(dropped[:3])}. "
+            "Enrol the speaker on the new model"
+        )
+    bank.load(0, state)
+    return Moved(bank, tuple(moved), tuple(dropped), len(new) - len(moved))
+
+
+def _places(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Tensors by `method/site` and part."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        place, _, part = name.rpartition("/")
+        found.setdefault(place, {})[part] = tensor
+    return found
+
+
+def _misfit(parts: Mapping[str, Tensor], there: Mapping[str, Tensor] | None) -> str:
+    """Why the tensors of a place cannot be taken over; nothing if they can."""
+    if there is None:
+        return "the new model has no such place"
+    old, new = ({part: tuple(tensor.shape[1:]) for part, tensor in one.items()} for one in (parts, there))
+    if old == new:
+        return ""
+    if old.keys() != new.keys():
+        return f"it has the tensors {', '.join(sorted(old))}, not {', '.join(sorted(new))}"
+    part = next(part for part in old if old[part] != new[part])
+    return f"{part} is {'x'.join(map(str, old[part]))}, in the new model {'x'.join(map(str, new[part]))}"
+
+
+def _shown(place: str) -> str:
+    method, _, site = place.partition("/")
+    return f"{method} at {site}"

@@ -1,0 +1,66 @@
+"""Who takes the output of a module: found by running the network, not by reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asradapt.models.base import SourceModel
+
+
+def noise(model: SourceModel) -> tuple[Tensor, Tensor]:
+    """A second of noise (1, T) with its length, the same for everybody."""
+    generator = torch.Generator().manual_seed(0)
+    samples = 0.1 * torch.randn(1, model.sample_rate, generator=generator)
+    return samples.to(model.device), torch.tensor([model.sample_rate], device=model.device)
+
+
+def only_consumer(model: SourceModel, path: str) -> str | None:
+    """The linear layer that takes the output of a module as it is, if nothing else in the network depends on it.
+
+    Two passes: the first finds the layers that are given that very tensor; in the second the layer is given a copy
+    without gradient, and if then no gradient is left between the module and the logits, there is no other way.
+
+    Args:
+        model: The source model; it is not changed.
+        path: The module.
+
+    Returns:
+        The path of the layer, or None.
+    """
+    takers: list[str] = []
+    outputs: list[Tensor] = []
+
+    def leaf(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        outputs.append(output.detach().requires_grad_())
+        return outputs[-1]
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def note(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if inputs and any(inputs[0] is one for one in outputs):
+                takers.append(name)
+
+        return note
+
+    linear = {name: part for name, part in model.module.named_modules() if isinstance(part, nn.Linear)}
+    _run(model, path, leaf, {name: watch(name) for name in linear})
+    if len(takers) != 1 or len(outputs) != 1:
+        return None
+    rest = _run(model, path, leaf, {takers[0]: lambda _, inputs: (inputs[0].detach(), *inputs[1:])})
+    return None if rest.requires_grad else takers[0]
+
+
+def _run(
+    model: SourceModel, path: str, after: Callable[..., Any], before: Mapping[str, Callable[..., Any]]
+) -> Tensor:
+    """The logits of noise, with a hook behind one module and hooks in front of others."""
+    with ExitStack() as stack, torch.enable_grad():
+        handle = model.module.get_submodule(path).register_forward_hook(after)
+        stack.callback(handle.remove)
+        for name, hook in before.items():
+            stack.callback(model.module.get_submodule(name).register_forward_pre_hook(hook).remove)
+        return model.forward(*noise(model))[0]

@@ -1,0 +1,182 @@
+"""An adaptation merged into the weights of its model: which methods can be, and how.
+
+What a method does to an activation is a change of weights only where the activation is the output of a linear
+layer or of a LayerNorm and the change is linear. Everything goes by the path of a module; no model is known here.
+
+Letters: D_in and D the widths of a site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from asradapt.adaptation import Method
+from asradapt.errors import StoreError
+from asradapt.interchange.consumers import noise, only_consumer
+from asradapt.models.base import Site, SourceModel
+
+
+class _Unmergeable(Exception):
+    """Why a method at a site is no change of weights."""
+
+
+class _Weights:
+    """The parameters of a model's network, and those of them that were changed; computed in double precision."""
+
+    def __init__(self, model: SourceModel) -> None:
+        self.model = model
+        self._held: dict[str, nn.Parameter] = dict(model.module.named_parameters(remove_duplicate=False))
+        self._changed: dict[str, Tensor] = {}
+
+    def module(self, path: str) -> nn.Module:
+        """The module of a path."""
+        return self.model.module.get_submodule(path)
+
+    def update(self, name: str, change: Callable[[Tensor], Tensor]) -> None:
+        """Change a parameter.
+
+        Raises:
+            _Unmergeable: If the network has no such parameter, computes it, or uses it in another place too.
+        """
+        if name not in self._held:
+            raise _Unmergeable(f"it has no {name.rpartition('.')[2]} of its own that could be changed")
+        if shared := [key for key, value in self._held.items() if value is self._held[name] and key != name]:
+            raise _Unmergeable(f"{name} is the same tensor as {shared[0]}, which must stay as it is")
+        if not self._held[name].is_floating_point():
+            raise _Unmergeable(f"{name} is stored as {self._held[name].dtype}; load the model without 8 bits")
+        self._changed[name] = change(self.value(name)).float()  # doubles of a whole encoder would be gigabytes
+
+    def value(self, name: str) -> Tensor:
+        """A parameter as it is by now, on the CPU."""
+        return (self._changed[name] if name in self._changed else self._held[name].detach().cpu()).double()
+
+    def result(self) -> dict[str, Tensor]:
+        """The changed parameters in the types that they had."""
+        return {name: value.to(self._held[name].dtype).contiguous() for name, value in self._changed.items()}
+
+
+Merge = Callable[[Site, Mapping[str, Tensor], _Weights], None]
+
+
+def _linear(site: Site, weights: _Weights, matrix: Tensor, shift: Tensor | None = None) -> None:
+    """`y + x matrix + shift` behind a linear layer; `matrix` (D_in, D), `shift` (D,)."""
+    if not isinstance(weights.module(site.name), nn.Linear):
+        raise _Unmergeable("it is no linear layer")
+    weights.update(f"{site.name}.weight", lambda weight: weight + matrix.T)
+    if shift is not None and bool(shift.any()):
+        weights.update(f"{site.name}.bias", lambda bias: bias + shift)
+
+
+def _lowrank(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    _linear(site, weights, tensors["down"] @ tensors["up"])
+
+
+def _head(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    _linear(site, weights, tensors["weight"], tensors["bias"])
+
+
+def _encoder(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    weights.update(site.name, lambda weight: weight + tensors["change"])
+
+
+def _affine(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    """`y (1 + scale) + shift` where y is `normed weight + bias`."""
+    if not isinstance(weights.module(site.name), nn.LayerNorm):
+        raise _Unmergeable("it is no LayerNorm but a whole block, behind which the input is added again")
+    factor = 1 + tensors["scale"]
+    weights.update(f"{site.name}.weight", lambda weight: weight * factor)
+    weights.update(f"{site.name}.bias", lambda bias: bias * factor + tensors["shift"])
+
+
+def _bottleneck(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    raise _Unmergeable("it is a small network of its own, which no change of weights can stand for")
+
+
+def _input(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    """`(y + y matrix + shift) W^T + c` in the one linear layer that takes y, where there is one."""
+    taker = only_consumer(weights.model, site.name)
+    if taker is None:
+        raise _Unmergeable("no single linear layer takes what it gives, so no weights can take the change in")
+    matrix, shift = tensors["matrix"], tensors["shift"]
+    if bool(shift.any()):
+        before = weights.value(f"{taker}.weight")
+        weights.update(f"{taker}.bias", lambda bias: bias + before @ shift)
+    weights.update(f"{taker}.weight", lambda weight: weight + weight @ matrix.T)
+
+
+MERGES: dict[str, Merge] = {
+    "lowrank": _lowrank,
+    "head": _head,
+    "encoder": _encoder,
+    "affine": _affine,
+    "bottleneck": _bottleneck,
+    "input": _input,
+}
+
+
+def merged_weights(
+    model: SourceModel, methods: Sequence[Method], state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The parameters of `model.module` that change when an adaptation is merged into them, on the CPU.
+
+    Args:
+        model: The source model; it is not changed.
+        methods: The methods, in the order in which they act.
+        state: The speaker's tensors, (1, ...) each.
+
+    Raises:
+        StoreError: If a method is no change of weights at a site where it does anything; names both.
+    """
+    weights = _Weights(model)
+    problems: dict[tuple[str, str], list[str]] = {}
+    # `input` goes into a layer behind it, together with whatever else changes that layer: so it comes last
+    for method in sorted(methods, key=lambda method: method.name == "input"):
+        for site in method.sites(model):
+            specs = method.tensors(site)
+            tensors = {part: state[f"{method.name}/{site.name}/{part}"][0].cpu().double() for part in specs}
+            if not any(bool(tensors[part].any()) for part, spec in specs.items() if spec.scaled):
+                continue  # the identity
+            try:
+                MERGES.get(method.name, _unknown)(site, tensors, weights)
+            except _Unmergeable as error:
+                problems.setdefault((method.name, str(error)), []).append(site.name)
+    if problems:
+        raise StoreError("; ".join(_sentence(name, why, sites) for (name, why), sites in problems.items()))
+    return weights.result()
+
+
+def _unknown(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    raise _Unmergeable("nothing is known of how that method would be merged")
+
+
+def _sentence(method: str, why: str, sites: Sequence[str]) -> str:
+    more = f" (and {len(sites) - 1} more)" if len(sites) > 1 else ""
+    return f"method {method!r} cannot be merged at {sites[0]}{more}: {why}"
+
+
+@contextmanager
+def replaced(network: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let a network compute with other values of some parameters until the context ends."""
+    before = {}
+    try:
+        for name, value in weights.items():
+            path, _, last = name.rpartition(".")
+            held = network.get_submodule(path)._parameters
+            source = held[last]
+            assert source is not None
+            before[name] = (held, last, source)
+            held[last] = nn.Parameter(value.to(source), requires_grad=False)
+        yield
+    finally:
+        for held, last, source in before.values():
+            held[last] = source
+
+
+@torch.no_grad()
+def logits_of_noise(model: SourceModel) -> Tensor:
+    """What a model says (1, F, V) to a second of noise, the same for everybody."""
+    return model.forward(*noise(model))[0].float().cpu()

@@ -1,0 +1,208 @@
+"""Foreign models say exactly what their own libraries say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchaudio
+
+transformers = pytest.importorskip("transformers")
+
+from families import KINDS, LETTERS, alive, save_bundle, save_ctc, small_bundle  # noqa: E402
+
+from asradapt.decoding import Decoder, greedy_decode  # noqa: E402
+from asradapt.errors import InputError, UnknownName, UsageError  # noqa: E402
+from asradapt.models import ModelOptions, load_model  # noqa: E402
+from asradapt.models.torchaudio_bundle import bundles, make_source  # noqa: E402
+
+SAME = {"rtol": 0, "atol": 1e-4}  # sums of another order in fp32; the logits reach 10
+SECONDS = (1.0, 0.61, 0.5)
+
+
+@pytest.fixture(scope="module")
+def clips(babble):
+    return [babble(seconds, seed) for seed, seconds in enumerate(SECONDS)]
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def folder(request, tmp_path_factory):
+    return save_ctc(tmp_path_factory.mktemp("kinds") / request.param, request.param)
+
+
+@pytest.fixture(scope="module")
+def ours(folder):
+    return load_model(str(folder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def theirs(folder):
+    """The library's own network, feature extractor and tokenizer."""
+    network = transformers.AutoModelForCTC.from_pretrained(folder)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    return network.eval(), extractor, transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def logits_of(theirs, clip):
+    """Logits (F, V) of one clip by the library."""
+    network, extractor, _ = theirs
+    values = extractor(clip.numpy(), sampling_rate=16000, return_tensors="pt").input_values
+    with torch.no_grad():
+        return network(values).logits[0]
+
+
+def own_text(theirs, logits):
+    """What the library's tokenizer makes of logits; this project writes one case and single spaces."""
+    written = theirs[2].decode(logits.argmax(-1).tolist())
+    return " ".join(written.lower().split())
+
+
+@torch.no_grad()
+def test_logits_and_text_are_the_librarys_own(ours, theirs, clips, batch):
+    together = [clips] if not ours.equal_lengths else [[clip] for clip in clips]
+    for some in together:
+        logits, frames = ours.forward(*batch(some))
+        texts = greedy_decode(logits, frames, ours.tokens)
+        for row, clip in enumerate(some):
+            expected = logits_of(theirs, clip)
+            count = int(frames[row])
+            assert count == len(expected)
+            own = logits[row, :count][:, torch.tensor(ours.alphabet.order).argsort()]
+            torch.testing.assert_close(own, expected, **SAME)
+            special = ("<s>", "</s>", "<unk>")
+            text = own_text(theirs, expected)
+            assert texts[row] == text or any(one in text for one in special)
+            assert text
+
+
+@torch.no_grad()
+def test_word_times_are_the_librarys_own(ours, theirs, babble, batch):
+    """`output_word_offsets` counts frames; frames are turned into seconds by the same step."""
+    for seed in range(20):  # until there is a word boundary in the babble of a random network
+        clip = babble(2.0, seed)
+        found = theirs[2].decode(logits_of(theirs, clip).argmax(-1).tolist(), output_word_offsets=True)
+        if len(found.word_offsets) > 1:
+            break
+    heard = Decoder(ours.tokens, ours.frame_seconds)(*ours.forward(*batch([clip])))[0]
+    step = ours.frame_seconds
+    expected = [(one["word"].lower(), one["start_offset"]) for one in found.word_offsets]
+    got = [(word.text, round(word.start / step)) for word in heard.words]
+    assert len(got) > 1
+    assert got == expected
+
+
+@torch.no_grad()
+def test_torchaudio_and_transformers_agree_on_the_same_weights(tmp_path, clips, batch):
+    """Both have wav2vec 2.0; the weights of one are put into the names of the other by torchaudio's importer."""
+    folder = save_ctc(tmp_path / "hf", "wav2vec2-base", letters=("<pad>", "|", *LETTERS[5:]))
+    network = transformers.Wav2Vec2ForCTC.from_pretrained(folder).eval()
+    imported = torchaudio.models.wav2vec2.utils.import_huggingface_model(network)
+    path = tmp_path / "weights.pth"
+    bundle = small_bundle()
+    shape = imported.state_dict()
+    axes = bundle._remove_aux_axis
+    for key in ("aux.weight", "aux.bias"):
+        rows = list(shape[key])
+        for axis in axes:
+            rows.insert(axis, torch.zeros_like(rows[0]))
+        shape[key] = torch.stack(rows)
+    torch.save(shape, path)
+    one = load_model(str(folder), device="cpu")
+    other = make_source("SMALL", bundle, path, ModelOptions())
+    assert [token for token in one.tokens if len(token) == 1] == [
+        token for token in other.tokens if len(token) == 1
+    ]
+    # the library normalises the waveform for one of them only: feed both what one of them makes of it
+    features, frames = one.prepare(*batch(clips))
+    torch.testing.assert_close(one.encode(features, frames)[0], other.encode(features, frames)[0], **SAME)
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
+@torch.no_grad()
+def test_a_bundle_says_what_torchaudio_says(tmp_path, clips, batch, monkeypatch, large):
+    bundle = small_bundle(large=large)
+    monkeypatch.setattr(torchaudio.pipelines, "SMALL_ASR", bundle, raising=False)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    save_bundle(tmp_path / "checkpoints" / bundle._path, bundle)
+    ours, theirs = load_model("torchaudio:SMALL_ASR", device="cpu"), _by_torchaudio(bundle, tmp_path, monkeypatch)
+    logits, frames = ours.forward(*batch(clips))
+    for row, clip in enumerate(clips):
+        expected = theirs(clip[None])[0][0]
+        assert int(frames[row]) == len(expected)
+        torch.testing.assert_close(logits[row, : len(expected)], expected, **SAME)
+    assert ours.name == "torchaudio:SMALL_ASR"
+    assert ours.tokens[1] == " "
+    assert "e" in ours.tokens
+
+
+def _by_torchaudio(bundle, folder, monkeypatch):
+    """The bundle's own `get_model`, which finds the file that it would otherwise download."""
+    from torchaudio.pipelines._wav2vec2 import utils
+
+    def cached(url, **_):
+        return torch.load(folder / "checkpoints" / url.rsplit("/", 1)[-1], weights_only=True)
+
+    monkeypatch.setattr(utils, "load_state_dict_from_url", cached)
+    return bundle.get_model()
+
+
+def test_every_bundle_that_writes_text_is_known_and_its_network_can_be_built():
+    known = bundles()
+    assert {"WAV2VEC2_ASR_BASE_960H", "HUBERT_ASR_XLARGE", "VOXPOPULI_ASR_BASE_10K_DE"} <= known.keys()
+    assert "WAV2VEC2_BASE" not in known
+    for bundle in known.values():
+        assert bundle._params["aux_num_out"] == len(bundle.get_labels())
+        with torch.device("meta"):
+            assert torchaudio.models.wav2vec2_model(**bundle._params).aux is not None
+
+
+@torch.no_grad()
+def test_a_blank_that_is_not_the_first_output_is_moved_there(tmp_path, clips, batch):
+    letters = ("|", *LETTERS[5:], "<unk>", "<s>", "</s>", "<pad>")
+    folder = save_ctc(tmp_path / "last", "wav2vec2-large", letters=letters, pad_token_id=len(letters) - 1)
+    ours = load_model(str(folder), device="cpu")
+    network = transformers.AutoModelForCTC.from_pretrained(folder).eval()
+    assert ours.tokens[0] == "<blank>"
+    assert ours.tokens[1:4] == (" ", "e", "t")
+    values = transformers.AutoFeatureExtractor.from_pretrained(folder)(
+        clips[0].numpy(), sampling_rate=16000, return_tensors="pt"
+    ).input_values
+    expected = network(values).logits[0]
+    logits, _ = ours.forward(*batch(clips[:1]))
+    torch.testing.assert_close(logits[0, :, 0], expected[:, -1], **SAME)
+    torch.testing.assert_close(logits[0, :, 1:], expected[:, :-1], **SAME)
+
+
+def test_letters_of_both_cases_are_kept_as_they_are(tmp_path):
+    folder = save_ctc(tmp_path / "both", "hubert", letters=("<pad>", "|", "A", "a", "b", "ß"))
+    assert load_model(str(folder), device="cpu").tokens == ("<blank>", " ", "A", "a", "b", "ß")
+
+
+def test_options_that_a_model_has_no_use_for_are_refused(tmp_path):
+    folder = save_ctc(tmp_path / "one", "hubert")
+    with pytest.raises(UsageError, match="--task is of no use"):
+        load_model(str(folder), device="cpu", options=ModelOptions(task="translate"))
+    with pytest.raises(UsageError, match="--language is of no use"):
+        load_model(str(folder), device="cpu", options=ModelOptions(language="deu"))
+    with pytest.raises(UsageError, match="--weights is of no use for the model source_en"):
+        load_model("source_en", device="cpu", options=ModelOptions(weights=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name", ["torchaudio:NOTHING", "torchaudio:WAV2VEC2_BASE", "no-such-model", "other:thing"]
+)
+def test_names_that_are_no_model_are_refused_with_what_there_is(name):
+    with pytest.raises(UnknownName) as caught:
+        load_model(name, device="cpu")
+    assert "known: " in str(caught.value)
+
+
+def test_weights_that_are_not_there_say_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(InputError, match="asradapt models fetch torchaudio:HUBERT_ASR_LARGE"):
+        load_model("torchaudio:HUBERT_ASR_LARGE", device="cpu")
+
+
+def test_random_networks_of_these_tests_say_something(ours):
+    assert alive is not None
+    assert len(ours.tokens) == len(LETTERS)
