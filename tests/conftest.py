@@ -5,50 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from own_models import make_model
 from server import Server, serving
 from torch import Tensor
 
-from asradapt.features import FeatureOptions
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
-from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.models.source import ConformerSource
+from asradapt.testing import inputs
 
 torch.set_num_threads(1)
 
 try:  # the extra [hf]; without it the models of this project alone are tested
-    from families import FOREIGN, WRITING, foreign_models
+    from families import FOREIGN, foreign_models
 except ImportError:
-    FOREIGN = WRITING = ()
+    FOREIGN = ()
 
 RATE = 16000
-ALPHABET = ("<blank>", " ", "'", *"abcdefghijklmnopqrstuvwxyz")
-
-
-def make_model(
-    *, seed: int = 0, name: str = "tiny", mels: int = 80, tokens: Sequence[str] = ALPHABET, **shape: Any
-) -> ConformerSource:
-    """A source model with random weights that are large enough for every frame to say something else."""
-    options = ConformerOptions(mels=mels, tokens=len(tokens), **({"width": 16, "blocks": 2, "heads": 2} | shape))
-    network = Conformer(options)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for path, weight in network.named_parameters():
-            noise = torch.randn(weight.shape, generator=generator)
-            if weight.ndim > 1:
-                inputs = weight[0].numel()
-                weight.copy_(noise * (3.0 if path.startswith("output") else 1.0) * inputs**-0.5)
-            elif path.endswith("norm.weight"):
-                weight.copy_(1 + 0.2 * noise)
-            else:
-                weight.copy_(0.2 * noise)
-    return ConformerSource(name, network, FeatureOptions(mels=mels), tuple(tokens), {"kind": "random"})
-
-
 MODELS: dict[str, Callable[[], ConformerSource]] = {
     "tiny": lambda: make_model(kernel=5),
     "other": lambda: make_model(seed=1, name="other", mels=40, width=24, heads=3, expansion=2, kernel=9),
@@ -68,9 +44,15 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return _make(request.param, tmp_path_factory)
 
 
-@pytest.fixture(scope="session", params=[*MODELS, *FOREIGN, *WRITING])
-def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
-    """Every model, those whose decoder writes too."""
+@pytest.fixture(scope="session", params=list(MODELS))
+def own_model(request: pytest.FixtureRequest) -> SourceModel:
+    """Every model of this project."""
+    return MODELS[request.param]()
+
+
+@pytest.fixture(scope="session", params=FOREIGN)
+def foreign_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
+    """A CTC model of every other family."""
     return _make(request.param, tmp_path_factory)
 
 
@@ -101,30 +83,13 @@ def tone() -> Callable[..., Tensor]:
 @pytest.fixture(scope="session")
 def babble() -> Callable[..., Tensor]:
     """Makes a waveform (T,) of syllable-like changing tones in noise, new for every seed."""
-
-    def make(seconds: float, seed: int = 0, level: float = 0.1, rate: int = RATE) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        samples = max(1, round(seconds * rate))
-        syllables = samples // (rate // 8) + 1
-        hertz = 150 + 3000 * torch.rand(syllables, 3, generator=generator)
-        loudness = torch.rand(syllables, 3, generator=generator)
-        spread = torch.arange(samples) // (rate // 8)
-        phase = 2 * torch.pi * torch.cumsum(hertz[spread] / rate, 0)
-        voiced = (phase.sin() * loudness[spread]).sum(1)
-        return level * (voiced + 0.1 * torch.randn(samples, generator=generator))
-
-    return make
+    return inputs.babble
 
 
 @pytest.fixture(scope="session")
 def batch() -> Callable[[Sequence[Tensor]], tuple[Tensor, Tensor]]:
     """Pads waveforms to (B, T) and gives their lengths (B,)."""
-
-    def make(waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        lengths = torch.tensor([len(waveform) for waveform in waveforms])
-        return torch.nn.utils.rnn.pad_sequence(list(waveforms), batch_first=True), lengths
-
-    return make
+    return inputs.batch
 
 
 @pytest.fixture
@@ -134,3 +99,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.delenv(name, raising=False)
     with serving() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def all_of_torch() -> None:
+    """Loads the parts of torch that an optimiser imports late: `pytester` forgets what is imported inside of its
+    runs, and these parts cannot be imported twice."""
+    weight = torch.zeros(1, requires_grad=True)
+    weight.sum().backward()
+    torch.optim.Adam([weight]).step()

@@ -41,6 +41,7 @@ LAYERS = (
         "report",
         "formats",
         "subtitles",
+        "testing",
         "interchange",
     },
     {"cli", "__main__", "__init__"},

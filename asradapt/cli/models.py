@@ -20,7 +20,7 @@ HERE, AWAY = "on this machine", "to be fetched"
 @json_option
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> int:
-    """The models to start from: list, show, fetch; without a command they are listed."""
+    """Source models: list, show, fetch; alone it lists them."""
     if context.invoked_subcommand is not None:
         if as_json:
             raise UsageError(f"write --json behind {context.invoked_subcommand}")

@@ -36,9 +36,17 @@ def other_kinds() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=GROUP)}
 
 
-def _loader(value: str) -> Loader:
+def _loader(kind: str, value: str) -> Loader:
+    """The function that loads models of a kind.
+
+    Raises:
+        UsageError: If the package that names it does not have it.
+    """
     module, _, function = value.partition(":")
-    loader: Loader = getattr(import_module(module), function)
+    try:
+        loader: Loader = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"the kind {kind!r} of models ({value}) does not load: {error}") from error
     return loader
 
 
@@ -55,9 +63,9 @@ def load_named(name: str, options: ModelOptions) -> SourceModel:
     kind, colon, rest = name.partition(":")
     kinds = {**other_kinds(), **KINDS} if colon else {}
     if kind in kinds and rest:
-        return _loader(kinds[kind])(rest, options)
+        return _loader(kind, kinds[kind])(rest, options)
     if name not in EMBEDDED and (Path(name).expanduser() / "config.json").is_file():
-        return _loader(KINDS["hf"])(name, options)
+        return _loader("hf", KINDS["hf"])(name, options)
     if unused := options.unused():
         raise UsageError(f"{', '.join(unused)} is of no use for the model {name}")
     return load_source(weights_file(name))

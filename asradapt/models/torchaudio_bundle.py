@@ -178,7 +178,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise InputError(
             f"the weights {path} are a pickle that holds more than tensors, or are damaged; they are not read "
-            "further, and nothing in them was run"
+            "further, and nothing in them was run; if they should be whole, delete the file and fetch it again"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
         raise InputError(

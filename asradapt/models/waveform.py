@@ -150,8 +150,10 @@ class WaveformSource:
 
     @cached_property
     def places(self) -> Places:
-        """What was found in the network by trying it on noise."""
-        return find_places(self._network, self._run, self._noise(), first=self.shape.first, last=self.shape.last)
+        """What was found in the network by trying it on noise; also when first asked for in inference mode."""
+        with torch.inference_mode(False):
+            noise = self._noise()
+            return find_places(self._network, self._run, noise, first=self.shape.first, last=self.shape.last)
 
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(0)
@@ -174,7 +176,8 @@ class WaveformSource:
     @cached_property
     def weights(self) -> tuple[Site, ...]:
         """The parameters that a method may change."""
-        unused = without_gradient(self._network, self._run, self._noise())
+        with torch.inference_mode(False):
+            unused = without_gradient(self._network, self._run, self._noise())
         return weight_sites(self._network, self.sites, unused)
 
     @property

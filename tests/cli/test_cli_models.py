@@ -11,7 +11,7 @@ import torch
 import torchaudio
 
 transformers = pytest.importorskip("transformers")
-from families import KINDS, SHAPE, save_bundle, save_ctc, small_bundle  # noqa: E402 - needs the extra [hf]
+from families import KINDS, SHAPE, save_bundle, save_ctc, save_mms, small_bundle  # noqa: E402 - needs the extra [hf]
 from safetensors.torch import load_file  # noqa: E402
 
 
@@ -309,3 +309,20 @@ def test_the_commands_that_use_a_model_say_the_same(asradapt, folder, recordings
         "evaluate": ("evaluate", "--manifest", recordings / "manifest.jsonl"),
     }[command]
     assert "has no vocab.json" in refused(asradapt, *words, "--model", folder)
+
+
+def test_a_speaker_is_enrolled_and_heard_in_a_language(asradapt, recordings, home, tmp_path):
+    """Of a model of many languages; another language is another network."""
+    folder = save_mms(tmp_path / "mms")
+    model = ("--model", folder, "--language", "fra")
+    for number in range(6):
+        shutil.copy(recordings / f"ann{number}.wav", tmp_path / f"{number}.wav")
+        (tmp_path / f"{number}.txt").write_text("là hé çà", encoding="utf-8")
+    done = asradapt("enroll", "ann", *(tmp_path / f"{n}.wav" for n in range(6)), "--method", "affine", *model)
+    assert done.code == 0, done.err
+    assert asradapt("transcribe", recordings / "ann7.wav", "--speaker", "ann", *model).code == 0
+    other = refused(
+        asradapt, "transcribe", recordings / "ann7.wav", "--speaker", "ann", "--model", folder, "--language", "eng"
+    )
+    assert "ann" in other
+    assert "fingerprint" in other
