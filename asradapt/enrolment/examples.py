@@ -82,7 +82,7 @@ def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -
     features, frames = model.prepare(samples, lengths)
     if not objective.fits(target, recording.seconds):
         raise TextError(
-            f"the text has {len(target)} characters, too many for {recording.seconds:.1f} s of audio; "
+            f"the text has {len(text)} characters, too many for {recording.seconds:.1f} s of audio; "
             "does it belong to this recording?"
         )
     kept = features[0, : int(frames[0])]

@@ -30,6 +30,8 @@ from asradapt.models.base import Seq2SeqModel, SourceModel
 if TYPE_CHECKING:  # which needs the spelling from here
     from asradapt.enrolment.examples import Example
 
+MOST_TOKENS = 25
+"""Tokens of a second of speech at most, in scripts too whose letters are several tokens each."""
 Pair = tuple[int, "Example"]  # a row of the bank and an utterance it works on
 
 
@@ -182,8 +184,8 @@ class WrittenObjective(Objective):
         return self._model.spell(text)
 
     def fits(self, target: Sequence[int], seconds: float) -> bool:
-        """Always: how much the decoder can write does not depend on the audio."""
-        return True
+        """Whether anybody speaks so fast; what the decoder can write does not depend on the audio."""
+        return len(target) <= MOST_TOKENS * (seconds + 1)
 
     def augmented(self, example: Example, options: Augmentation, seed: str) -> Tensor:
         """Features (F, M) changed a little, within the range that they had.

@@ -34,11 +34,14 @@ def test_a_person_is_enrolled_transcribed_and_evaluated(whisper_folder, manifest
     assert heard.code == 0, heard.err
     assert all(word["end"] >= word["start"] for one in heard.json["results"] for word in one["words"])
     assert all(one["adapted"] for one in heard.json["results"])
-    judged = asradapt("evaluate", "--manifest", test, *common)
+    judged = asradapt("evaluate", "--manifest", test, *common, "--json")
     assert judged.code == 0, judged.err
-    assert "hf:tones" not in judged.err
-    for style in ("srt", "ctm"):
-        assert asradapt("transcribe", "--manifest", test, *common, "--format", style).code == 0
+    assert judged.json["model"] == "hf:tones"
+    assert judged.json["pooled"]["after"]["wer"] < 0.6 * judged.json["pooled"]["before"]["wer"]
+    one = heard.json["results"][0]["audio"]
+    subtitles = asradapt("transcribe", one, "--speaker", "ann", *common, "--format", "srt")
+    assert subtitles.code == 0, subtitles.err
+    assert " --> " in subtitles.out
 
 
 @pytest.mark.parametrize(

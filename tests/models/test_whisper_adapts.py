@@ -15,6 +15,7 @@ from asradapt.checks import match_texts
 from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.enrolment import EnrolmentOptions, enroll, enroll_untranscribed
 from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.objective import objective_of
 from asradapt.enrolment.screening import NOT_JUDGED
 from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs, pair_batches, train
 from asradapt.errors import UsageError
@@ -125,6 +126,12 @@ def test_a_recording_longer_than_the_window_is_not_learned_from(model, tmp_path)
     examples = prepare_examples(model, [Utterance(path, "abc de abc de abc de")])
     assert not examples.usable
     assert "at most 2 s are allowed" in examples.failed[0].reason
+
+
+def test_a_text_that_nobody_says_so_fast_does_not_fit(model):
+    objective = objective_of(model)
+    assert objective.fits([1] * 50, 1.0)
+    assert not objective.fits([1] * 51, 1.0)
 
 
 def test_batches_count_whole_windows(model, people):

@@ -71,7 +71,7 @@ def _network(folder: Path, options: ModelOptions) -> Any:
     if missing := sorted(report["missing_keys"]):
         shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
         raise InputError(f"the weights in {folder} lack {len(missing)} tensors of the network: {shown}")
-    model.generation_config.max_length = None  # what the decoder has room for is told at every call
+    model.generation_config.max_length = model.config.max_target_positions  # all that the decoder has room for
     return model
 
 

@@ -194,7 +194,6 @@ class WhisperSource:
 
         sequences = self._network.whisper.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
-            max_new_tokens=self._room,
             num_beams=1,
             do_sample=False,
             force_unique_generate_call=True,
