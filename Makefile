@@ -17,7 +17,7 @@ demo: setup
 	$(RUN)/asradapt demo
 
 test: setup lint
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: setup
 	$(RUN)/python -m pytest -m slow
