@@ -94,7 +94,7 @@ def test_times_of_words_are_those_in_the_whole_recording(tiny_model, tmp_path, m
         "asradapt.transcriber.voiced_pieces", lambda *given: pieces(*given[:2], OPTIONS, knowing(spans))
     )
     word = Heard((Word("hello", 0.4, 0.8, 1.0),))
-    monkeypatch.setattr(Decoder, "__call__", lambda self, logits, frames, phrases: [word] * len(logits))
+    monkeypatch.setattr(Decoder, "__call__", lambda self, *given: [word] * len(given[0]))
     found = Transcriber(model, None, TranscriberOptions()).transcribe([Utterance(tmp_path / "long.wav")])
     (transcript,) = [item for item in found if isinstance(item, Transcript)]
     assert transcript.text == "hello hello"

@@ -40,7 +40,9 @@ def describe(name: str, model: SourceModel) -> dict[str, Any]:
         "weights": _files(name, card),
         "sites": dict(kinds),
         "weight_sites": len(model.weights),
-        "methods": [one for one in sorted(METHODS) if METHODS[one].kinds & there],
+        "methods": [
+            one for one in sorted(METHODS) if METHODS[one].kinds & there and (model.tokens or one != "tokens")
+        ],
         "equal_lengths": model.equal_lengths,
         "leak": None if places is None else float(places.leak),
         "card": {key: value for key, value in card.items() if key not in OWN},
@@ -83,6 +85,8 @@ def lines(shown: dict[str, Any]) -> list[str]:
 
 def _tokens(tokens: list[str]) -> str:
     """How many there are, and those that are one character."""
+    if not tokens:
+        return "pieces of words, by its own tokenizer: it writes any text"
     letters = "".join(sorted(token for token in tokens if len(token) == 1 and not token.isspace()))
     shown = letters[:MOST_CHARACTERS] + (" ..." if len(letters) > MOST_CHARACTERS else "")
     return f"{len(tokens)}, of them {len(letters)} characters: {shown}"
