@@ -28,7 +28,7 @@ from asradapt.errors import (
     UnknownName,
     UsageError,
 )
-from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc
+from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
 from asradapt.pcm import digest
 from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerStore, check_source
@@ -70,7 +70,7 @@ class Transcriber:
     ) -> None:
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
         self._bank = MixedBank(model)
-        if isinstance(model, Seq2SeqModel):
+        if writes(model):
             self._refuse(model, decoder)
         self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
         self._phrases: dict[str, tuple[str, ...]] = {}
@@ -92,7 +92,7 @@ class Transcriber:
     def _longest(self) -> float:
         """Seconds of a piece at most."""
         asked = self.options.segment_seconds
-        return min(asked, self.model.window_seconds) if isinstance(self.model, Seq2SeqModel) else asked
+        return min(asked, self.model.window_seconds) if writes(self.model) else asked
 
     @cached_property
     def _window(self) -> float:
@@ -236,7 +236,7 @@ class Transcriber:
 
     def _unheard_phrases(self, speaker: str, window: Window) -> None:
         """Warn once of a vocabulary that the model has no use for."""
-        if self.store is None or speaker in self._phrases or not isinstance(self.model, Seq2SeqModel):
+        if self.store is None or speaker in self._phrases or not writes(self.model):
             return
         if self.store.vocabulary(speaker):
             window.warnings.append(without_ctc(self.model, f"the vocabulary of {speaker} is not used: it"))
@@ -296,7 +296,7 @@ class Transcriber:
         waveforms = torch.from_numpy(padded).to(device)
         counts = torch.tensor(lengths, device=device)
         with self._bank.attach(self.model, speakers) as added:
-            if isinstance(self.model, Seq2SeqModel):
+            if writes(self.model):
                 return self.model.write(*self.model.forward(waveforms, counts))
             if self.options.adapt_each:
                 logits, frames = adapted_logits(

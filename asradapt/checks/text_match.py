@@ -22,7 +22,7 @@ from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.enrolment.examples import LONGEST_SECONDS
 from asradapt.errors import InputError, UsageError
-from asradapt.models.base import Seq2SeqModel, SourceModel, without_ctc
+from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.recordings.fits import fit_texts, log_scores, token_index, writable
 from asradapt.scoring import normalize
 from asradapt.types import Failure, Utterance
@@ -92,7 +92,7 @@ def match_texts(
     Raises:
         UsageError: If the model has no CTC outputs.
     """
-    if isinstance(model, Seq2SeqModel):
+    if writes(model):
         raise UsageError(without_ctc(model, "comparing recordings with their texts"))
     index = token_index(model.tokens)
     texts = sorted({text for one in utterances if (text := writable(one.text, index))})

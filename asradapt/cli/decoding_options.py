@@ -81,7 +81,7 @@ def open_decoder(
     """
     from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Weights
     from asradapt.language import load_language
-    from asradapt.models.base import Seq2SeqModel, without_ctc
+    from asradapt.models.base import without_ctc, writes
 
     for option, value in (("--lm-weight", lm_weight), ("--word-score", word_score)):
         if value is not None and math.isnan(value):  # which passes every comparison with the ends of a range
@@ -91,7 +91,7 @@ def open_decoder(
     beams = beam if beam is not None else DEFAULT_BEAMS if search else GREEDY
     chosen = [("--lm", lm), ("--lm-weight", lm_weight), ("--word-score", word_score), ("--vocab", vocab_file)]
     useless = [option for option, value in chosen if value is not None]
-    if isinstance(model, Seq2SeqModel):
+    if writes(model):
         if useless := useless + ["--beam"] * bool(beam):
             raise UsageError(without_ctc(model, f"{', '.join(useless)}: beam search"))
         return Decoder(model.tokens, model.frame_seconds)  # nothing is asked of it

@@ -119,9 +119,9 @@ def _teacher(source: SourceModel, lm: str | None) -> Decoder:
     from asradapt.decoding import Decoder, DecoderOptions
     from asradapt.enrolment.pseudo import teacher_for
     from asradapt.language import load_language
-    from asradapt.models.base import Seq2SeqModel
+    from asradapt.models.base import writes
 
-    if lm is None or isinstance(source, Seq2SeqModel):  # which it refuses
+    if lm is None or writes(source):  # which it refuses
         return teacher_for(source)
     return Decoder(source.tokens, source.frame_seconds, load_language(lm), DecoderOptions())
 

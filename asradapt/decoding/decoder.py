@@ -19,8 +19,10 @@ from asradapt.decoding.hotwords import make_hotwords
 from asradapt.decoding.words import Calibration, Heard, words_of
 from asradapt.errors import UsageError
 from asradapt.language import Lexicon, NgramModel, make_lexicon
+from asradapt.language.lexicon import is_mark
 
 GREEDY = 0  # hypotheses
+NEVER = -1e4  # a logit of probability zero
 # fitted by tools/confidence_report.py on source_en and lm_en
 SEARCHED = Calibration(slope=0.598, offset=-0.44)
 GREEDILY = Calibration(slope=1.147, offset=-2.618)
@@ -111,6 +113,9 @@ class Decoder:
     ) -> list[Heard]:
         options = BeamOptions(beams=self.options.beams, best=self.options.best)
         fusion, tokens = self._fusion(logits.device, phrases, added), self._space(added)
+        marks = [number for number, token in enumerate(tokens) if number and is_mark(token)]
+        if marks:  # `<unk>` and the like are no text
+            logits = logits.index_fill(-1, torch.tensor(marks, device=logits.device), NEVER)
         rows = beam_search(logits, frames, tokens, fusion, options)
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
         sure, seconds = self.options.calibration, self.frame_seconds

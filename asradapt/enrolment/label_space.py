@@ -9,7 +9,7 @@ from dataclasses import replace
 from asradapt.adaptation.tokens import character_problems
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.errors import StoreError, UsageError
-from asradapt.models.base import SourceModel
+from asradapt.models.base import SourceModel, writes
 from asradapt.scoring import normalize
 from asradapt.store import SpeakerStore
 from asradapt.types import Utterance
@@ -20,6 +20,16 @@ FEW = 3
 """A character that is in fewer recordings is hardly learned, and hardly checked by folds."""
 
 Utterances = Sequence[Utterance]
+
+
+def _takes_more(model: SourceModel) -> None:
+    """Refuse new characters for a model that writes any text.
+
+    Raises:
+        UsageError: If it does.
+    """
+    if writes(model):
+        raise UsageError(f"--add-tokens is of no use for {model.name}: its tokenizer writes any text")
 
 
 def parse_characters(text: str, tokens: Sequence[str]) -> str:
@@ -88,6 +98,8 @@ def label_spaces(
         UsageError: If a character cannot be added.
     """
     given = options.add_tokens.strip()
+    if given or characters_of(options):
+        _takes_more(model)
     if given and given != FROM_TEXTS:
         given = parse_characters(given, model.tokens)
     found: dict[str, dict[str, Utterances]] = {}

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from asradapt.budget import Item, batch_seconds, in_halves, out_of_memory, seconds_for
-from asradapt.models.base import SourceModel
-from asradapt.models.places import longest_stack
+from asradapt.models.base import SourceModel, computed_seconds
+from asradapt.models.places import stacks
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,12 @@ LITTLE = 30.0
 
 @contextmanager
 def recomputed(model: SourceModel) -> Iterator[None]:
-    """Keep no activations inside the blocks of the model's encoder; they are computed again for the gradients.
+    """Keep no activations inside the blocks of the model; they are computed again for the gradients.
 
     Gradient checkpointing (Chen et al. 2016, arXiv 1604.06174). The gradients must be taken inside the context,
     with all adaptations attached that were attached in the forward pass. The model is restored exactly.
     """
-    stack = longest_stack(model.module)
-    blocks = list(model.module.get_submodule(stack).children()) if stack else []
+    blocks = [block for path in stacks(model.module) for block in model.module.get_submodule(path).children()]
     before = [vars(block).get("forward") for block in blocks]
     for block in blocks:
         twice: Any = partial(checkpoint, _quiet(block.forward), use_reentrant=False, preserve_rng_state=False)
@@ -111,7 +110,7 @@ def _cuda_bytes_a_second(model: SourceModel) -> float:
         logits, _ = model.encode(features, frames)
         torch.autograd.grad(logits.float().square().sum(), features)
     used = torch.cuda.max_memory_allocated(model.device) - before
-    return used / (PROBE_ROWS * PROBE_SECONDS)
+    return used / (PROBE_ROWS * computed_seconds(model, PROBE_SECONDS))
 
 
 def add_gradients(loss: Tensor, tensors: Iterable[Tensor]) -> None:

@@ -25,7 +25,7 @@ from asradapt.decoding import greedy_decode
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment, augmentation_for
 from asradapt.enrolment.spelling import encode_text, frames_needed
 from asradapt.features import mask
-from asradapt.models.base import Seq2SeqModel, SourceModel
+from asradapt.models.base import Seq2SeqModel, SourceModel, writes
 
 if TYPE_CHECKING:  # which needs the spelling from here
     from asradapt.enrolment.examples import Example
@@ -141,7 +141,8 @@ class CtcObjective(Objective):
 
     def fits(self, target: Sequence[int], seconds: float) -> bool:
         """Whether there are frames enough."""
-        return frames_needed(target) <= int(seconds / self._model.frame_seconds)
+        frames = int(seconds / self._model.frame_seconds)
+        return frames_needed(target) <= (frames if self._model.spectral else frames - 1)  # convolutions do not pad
 
     def augmented(self, example: Example, options: Augmentation, seed: str) -> Tensor:
         """Features (F, M) changed a little."""
@@ -231,9 +232,9 @@ class WrittenObjective(Objective):
 
 def objective_of(model: SourceModel) -> Objective:
     """How a model is trained and judged."""
-    return WrittenObjective(model) if isinstance(model, Seq2SeqModel) else CtcObjective(model)
+    return WrittenObjective(model) if writes(model) else CtcObjective(model)
 
 
 def longest_seconds(model: SourceModel, most: float) -> float:
     """The longest recording that a model learns from, `most` seconds where it takes any length."""
-    return min(most, model.window_seconds) if isinstance(model, Seq2SeqModel) else most
+    return min(most, model.window_seconds) if writes(model) else most

@@ -20,7 +20,7 @@ from asradapt.enrolment.training import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, TextError, UsageError
 from asradapt.language import load_language
 from asradapt.models import DEFAULT_MODEL
-from asradapt.models.base import Seq2SeqModel, SourceModel, without_ctc
+from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.types import Failure, Utterance
 from asradapt.voice import VoiceOptions, pieces
 
@@ -33,7 +33,7 @@ def teacher_for(model: SourceModel) -> Decoder:
     Raises:
         UsageError: If no language model comes with it, or it has no outputs that one could be used with.
     """
-    if isinstance(model, Seq2SeqModel):
+    if writes(model):
         raise UsageError(without_ctc(model, "learning without transcripts"))
     if model.name != DEFAULT_MODEL:
         raise UsageError(

@@ -24,6 +24,9 @@ from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, total
 from asradapt.types import Utterance
 
+DEAF = 0.95
+"""Word error rate of the source on the other people's speech above which nothing can be lost."""
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -71,14 +74,15 @@ class RetentionCheck:
         """Errors before and after for adaptations (1, ...) of the same methods, all in one run.
 
         Returns:
-            One result a state; None for all where the model can write none of the texts.
+            One result a state; None for all where the model can write none of the texts, or understands nearly
+            none of them: its language is not English.
         """
         if self._examples is None:
             self._examples = prepare_examples(self.model, self.utterances).usable
             pairs = [(0, example) for example in self._examples]
             scores = evaluate_pairs(self.model, None, pairs, self.options)
             self._before = total(scores[0].counts.values()) if scores else None
-        if self._before is None or not states:
+        if self._before is None or self._before.wer > DEAF or not states:
             return [None for _ in states]
         bank = SpeakerBank(self.model, methods, speakers=len(states))
         for row, state in enumerate(states):

@@ -18,7 +18,7 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.objective import Pair, adapted, encode_pairs
 from asradapt.enrolment.training import TrainingOptions, pair_batches
-from asradapt.models.base import Seq2SeqModel, SourceModel
+from asradapt.models.base import Seq2SeqModel, SourceModel, writes
 from asradapt.recordings.duplicates import RATE, Samples, same_sounds
 from asradapt.recordings.fits import log_scores, token_index
 from asradapt.recordings.mismatch import Judged, judge_texts
@@ -110,7 +110,7 @@ Listened = tuple[Judged, list[str], list[str]]  # the texts judged, what is hear
 def _listen(model: SourceModel, examples: Sequence[Example], options: TrainingOptions, added: str) -> Listened:
     """The texts judged on what the source hears, and what that is."""
     batches = pair_batches(model, [(0, example) for example in examples], options.batch_seconds)
-    if isinstance(model, Seq2SeqModel):
+    if writes(model):
         written = {id(e): text for batch in batches for (_, e), text in _texts(model, batch)}
         return Judged((), told=True), [written[id(example)] for example in examples], [NOT_JUDGED]
     scores, heard = {}, {}

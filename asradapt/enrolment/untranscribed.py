@@ -22,7 +22,7 @@ from asradapt.enrolment.selection import select
 from asradapt.enrolment.self_training import Learner, SelfTraining, prefer_clearly, self_train, source_agreement
 from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
-from asradapt.models.base import Seq2SeqModel, SourceModel, without_ctc
+from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.scoring import ErrorCounts, Interval, total
 from asradapt.store import SpeakerStore, validate_speaker
 from asradapt.types import Failure, Utterance
@@ -235,7 +235,7 @@ def enroll_untranscribed(
         InvalidSpeakerName: For a name that cannot be stored.
         StoreError: If nobody of a job could be stored; people stored before stay stored.
     """
-    if isinstance(model, Seq2SeqModel):
+    if writes(model):
         raise UsageError(without_ctc(model, "learning without transcripts"))
     decoder = decoder or teacher_for(model)
     if decoder.language is None or decoder.options.beams == GREEDY:

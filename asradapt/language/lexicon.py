@@ -73,13 +73,18 @@ class Lexicon:
         return replace(self, children=children, spelling=spelling)
 
 
+def is_mark(token: str) -> bool:
+    """Whether a token is a sign of a foreign vocabulary such as `<unk>` or `[SEP]`, which is no text."""
+    return len(token) > 2 and (token[0], token[-1]) in (("<", ">"), ("[", "]"))
+
+
 def token_numbers(tokens: Sequence[str]) -> dict[str, int]:
     """Number of every token that is one character, upper and lower case alike where the model has only one.
 
     Raises:
         InputError: If the model has no word boundary, or tokens of several characters.
     """
-    numbers = {token: number for number, token in enumerate(tokens) if token and number}
+    numbers = {token: number for number, token in enumerate(tokens) if token and number and not is_mark(token)}
     if " " not in numbers or any(len(token) > 1 for token in numbers):
         raise InputError(
             "a language model and a vocabulary need a source model whose tokens are single characters and a "

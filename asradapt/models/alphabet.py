@@ -52,7 +52,7 @@ def make_alphabet(own: Sequence[str], *, blank: int, boundary: str) -> Alphabet:
             f"the vocabulary has no word boundary {boundary!r} among its {len(own)} tokens; models that write "
             "phones or syllables without spaces cannot be used"
         )
-    letters = [token for token in own if len(token) == 1 and token.lower() != token.upper()]
+    letters = [token for token in own if len(token) == len(token.upper()) == 1 and token.lower() != token.upper()]
     lower = bool(letters) and all(token == token.upper() for token in letters)
     order = (blank, *(number for number in range(len(own)) if number != blank))
     return Alphabet((BLANK, *(_shown(own[number], boundary, lower) for number in order[1:])), order)
@@ -61,4 +61,4 @@ def make_alphabet(own: Sequence[str], *, blank: int, boundary: str) -> Alphabet:
 def _shown(token: str, boundary: str, lower: bool) -> str:
     if token == boundary:
         return " "
-    return token.lower() if lower and len(token) == 1 else token
+    return token.lower() if lower and len(token) == len(token.lower()) == 1 else token

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -136,7 +136,6 @@ class SourceModel(Protocol):
         ...
 
 
-@runtime_checkable
 class Seq2SeqModel(SourceModel, Protocol):
     """A frozen recogniser whose decoder writes a text token by token, with no output a frame (Whisper).
 
@@ -185,6 +184,11 @@ class Seq2SeqModel(SourceModel, Protocol):
         ...
 
 
+def writes(model: SourceModel) -> TypeGuard[Seq2SeqModel]:
+    """Whether a model's decoder writes its texts; its class is asked, as a look at a protocol runs properties."""
+    return callable(getattr(type(model), "write", None))
+
+
 def without_ctc(model: SourceModel, what: str) -> str:
     """A sentence about something that takes CTC outputs, for a model that has none."""
     return (
@@ -195,7 +199,7 @@ def without_ctc(model: SourceModel, what: str) -> str:
 
 def computed_seconds(model: SourceModel, seconds: float) -> float:
     """Seconds of audio that a recording costs: a whole window where the model knows nothing shorter."""
-    return max(seconds, model.window_seconds) if isinstance(model, Seq2SeqModel) else seconds
+    return max(seconds, model.window_seconds) if writes(model) else seconds
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -23,6 +23,7 @@ class Vocabulary:
         boundary: The token between words.
         language: The chosen language, of a model of many.
         languages: All that it has; empty for a model of one.
+        pad: The token that its own decoder takes for the blank, where its settings name it.
     """
 
     folder: Path
@@ -31,6 +32,7 @@ class Vocabulary:
     boundary: str
     language: str | None = None
     languages: tuple[str, ...] = ()
+    pad: str | None = None
 
     def alphabet(self, outputs: int, blank: int) -> Alphabet:
         """The tokens of an output layer; outputs that no token has are named by their number.
@@ -48,6 +50,12 @@ class Vocabulary:
         for token, number in (*self.numbers.items(), *self.added.items()):
             if number < outputs:
                 own[number] = token
+        pad = {**self.numbers, **self.added}.get(self.pad or "")
+        if pad is not None and pad != blank:
+            raise InputError(
+                f"the blank of {self.folder} is in doubt: its tokenizer says {self.pad!r}, number {pad}, and "
+                f"config.json (pad_token_id) says {blank}; they must agree"
+            )
         try:
             return make_alphabet(own, blank=blank, boundary=self.boundary)
         except InputError as error:
@@ -79,6 +87,7 @@ def read_vocabulary(folder: Path, name: str, language: str | None) -> Vocabulary
         added = {token: number for token, number in added.items() if number not in numbers.values()}
     boundary = settings.get("word_delimiter_token") or "|"
     boundary = boundary["content"] if isinstance(boundary, dict) else boundary
+    pad = settings.get("pad_token")
     return Vocabulary(
         folder=folder,
         numbers=numbers,
@@ -86,6 +95,7 @@ def read_vocabulary(folder: Path, name: str, language: str | None) -> Vocabulary
         boundary=str(boundary),
         language=language if nested else None,
         languages=tuple(sorted(content)) if nested else (),
+        pad=str(pad["content"] if isinstance(pad, dict) else pad) if pad else None,
     )
 
 

@@ -337,6 +337,11 @@ def _incomplete(name: str, missing: Sequence[str]) -> str:
 
 
 def _check_weights(name: str, folder: Path, options: ModelOptions) -> None:
+    if (folder / "adapter_config.json").exists():
+        raise InputError(
+            f"the model folder {folder} holds an adapter of PEFT besides (adapter_config.json), which the library "
+            "would load unasked; move it to a folder of its own, and take it over with `asradapt speakers import`"
+        )
     if any(path.suffix == ".safetensors" for path in weight_files(folder)):
         return
     pickles = [path.name for pattern in PICKLES for path in sorted(folder.glob(pattern))]

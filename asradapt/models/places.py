@@ -72,6 +72,17 @@ class _Watch:
         return isinstance(value, Tensor) and value.dim() == 3 and len(value) == self.rows
 
 
+def stacks(network: nn.Module) -> list[str]:
+    """The paths of all lists of blocks with linear layers that lie in no other list: of encoder and decoder."""
+    found: list[str] = []
+    for path, part in network.named_modules():
+        if not isinstance(part, nn.ModuleList) or any(path.startswith(f"{outer}.") for outer in found):
+            continue
+        if part and all(sum(isinstance(one, nn.Linear) for one in block.modules()) > 1 for block in part):
+            found.append(path)
+    return found
+
+
 def longest_stack(network: nn.Module) -> str:
     """The path of the list of blocks with most of a network's linear layers; empty if it has none."""
     stacks = {

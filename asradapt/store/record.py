@@ -111,6 +111,9 @@ def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
     Raises:
         SourceMismatch: Every difference, and what to do.
     """
+    known = record.source.get("name", "")
+    if fingerprint == record.source.get("fingerprint") and ":" in name and _kind(name) == _kind(known):
+        return  # the same weights from the hub and from a folder, or from a folder that was renamed
     used = {"name": name, "fingerprint": fingerprint}
     differences = [
         f"{key} is {used[key]!r}, the adaptation was made for {record.source.get(key)!r}"
@@ -126,6 +129,10 @@ def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
                 else f"Use the source model {record.source.get('name')!r}, or enrol the speaker again on {name!r}"
             )
         )
+
+
+def _kind(name: str) -> str:
+    return name.partition(":")[0]
 
 
 def _parse(text: str | bytes) -> dict[str, object]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.errors import UsageError
-from asradapt.models.base import Seq2SeqModel, SourceModel, without_ctc
+from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.test_time.losses import loss_problems, uncertainty
 
 FAINTEST = 1e-12  # a gradient whose root mean square is less than this moves nothing
@@ -95,7 +95,7 @@ def adapted_logits(
     Raises:
         UsageError: If the model has no CTC outputs.
     """
-    if isinstance(model, Seq2SeqModel):
+    if writes(model):
         raise UsageError(without_ctc(model, "adapting to each utterance"))
     options = options or EachOptions()
     rows = torch.arange(len(features), device=features.device)

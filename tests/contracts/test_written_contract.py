@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 from families import WRITING, foreign_models
 
 from asradapt.adaptation import Method, create
-from asradapt.models.base import Seq2SeqModel
+from asradapt.models.base import Seq2SeqModel, writes
 from asradapt.testing import MethodContract, MixedContract
 from asradapt.testing.inputs import Inputs
 from asradapt.testing.methods import COMBINATIONS
@@ -25,7 +25,7 @@ TEXT = "the cat sat"
 @pytest.fixture(scope="module", params=WRITING)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seq2SeqModel:
     made = foreign_models(tmp_path_factory.mktemp("writing"))[request.param]()
-    assert isinstance(made, Seq2SeqModel)
+    assert writes(made)
     return made
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 import torch
 import torchaudio
@@ -9,11 +12,14 @@ import torchaudio
 transformers = pytest.importorskip("transformers")
 
 from families import KINDS, LETTERS, alive, save_bundle, save_ctc, small_bundle  # noqa: E402
+from samples import store_speaker
 
-from asradapt.decoding import Decoder, greedy_decode  # noqa: E402
-from asradapt.errors import InputError, UnknownName, UsageError  # noqa: E402
+from asradapt.decoding import Decoder, DecoderOptions, greedy_decode
+from asradapt.enrolment.objective import objective_of  # noqa: E402
+from asradapt.errors import InputError, SourceMismatch, UnknownName, UsageError  # noqa: E402
 from asradapt.models import ModelOptions, load_model  # noqa: E402
 from asradapt.models.torchaudio_bundle import bundles, make_source  # noqa: E402
+from asradapt.store import SpeakerStore, check_source
 
 SAME = {"rtol": 0, "atol": 1e-4}  # sums of another order in fp32; the logits reach 10
 SECONDS = (1.0, 0.61, 0.5)
@@ -206,3 +212,47 @@ def test_weights_that_are_not_there_say_how_to_get_them(tmp_path, monkeypatch):
 def test_random_networks_of_these_tests_say_something(ours):
     assert alive is not None
     assert len(ours.tokens) == len(LETTERS)
+
+
+def test_a_blank_that_tokenizer_and_network_name_differently_is_refused(tmp_path):
+    folder = save_ctc(tmp_path / "doubt", "hubert")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"pad_token": "Z"}))
+    with pytest.raises(
+        InputError, match=r"tokenizer says 'Z', number 31, and config.json \(pad_token_id\) says 0"
+    ):
+        load_model(str(folder), device="cpu")
+
+
+@torch.no_grad()
+def test_beam_search_never_writes_the_signs_of_a_vocabulary(ours, babble, batch):
+    decoder = Decoder(ours.tokens, ours.frame_seconds, None, DecoderOptions(beams=4, phrases=("hello",)))
+    found = " ".join(decoder(*ours.forward(*batch([babble(1.5, seed)])))[0].text for seed in range(4))
+    assert found.split()
+    assert "<" not in found
+
+
+def test_an_adapter_beside_the_weights_is_refused(tmp_path):
+    folder = save_ctc(tmp_path / "both", "hubert")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match="holds an adapter of PEFT"):
+        load_model(str(folder), device="cpu")
+
+
+def test_the_same_weights_are_one_source_wherever_they_lie(tmp_path, ours, folder):
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    again = load_model(str(tmp_path / "elsewhere"), device="cpu")
+    assert again.name != ours.name
+    record = store_speaker(SpeakerStore(tmp_path / "store"), ours, "ann", "affine")
+    check_source(record, again.name, again.fingerprint)
+    with pytest.raises(SourceMismatch):
+        check_source(record, again.name, "0" * 64)
+    with pytest.raises(SourceMismatch):
+        check_source(record, "torchaudio:SMALL", again.fingerprint)
+
+
+def test_a_text_that_needs_all_frames_of_a_rounded_length_does_not_fit(ours):
+    objective = objective_of(ours)
+    frames = int(ours.shape.frames(torch.tensor([16000]))[0])
+    assert objective.fits(list(range(1, frames)), 1.0)
+    assert not objective.fits(list(range(1, 1 + int(1.0 / ours.frame_seconds))), 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from asradapt.errors import InputError, UsageError
+from asradapt.models.hub import read_licence, weight_files
 from asradapt.models.options import ModelOptions
 from asradapt.models.whisper.features import MelWindow
 from asradapt.models.whisper.network import WhisperNetwork
@@ -42,7 +43,8 @@ def load_whisper(name: str, folder: Path, options: ModelOptions, dtype: torch.dt
     card = {
         "architecture": type(whisper).__name__,
         "library": "transformers",
-        "licence": "see the model's own card",
+        "licence": read_licence(folder),
+        "weights": [str(path) for path in weight_files(folder)],
         "precision": options.precision,
         "folder": str(folder),
         **told,

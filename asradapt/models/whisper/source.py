@@ -8,8 +8,9 @@ Letters: B batch, T samples, F frames, M mel bands, D width, U tokens of the lon
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,13 @@ from asradapt.models.whisper.features import MelWindow, fill_window, silence
 from asradapt.models.whisper.network import WhisperNetwork
 from asradapt.models.whisper.words import costs_of, entries, split_words, timed_words
 from asradapt.scoring import normalize
+
+
+def _told(weights: str, generation: Mapping[str, str]) -> str:
+    """The fingerprint of weights that are told a language and a task: adaptations to others are of no use."""
+    if not generation:
+        return weights
+    return hashlib.sha256(f"{weights}|{sorted(generation.items())}".encode()).hexdigest()
 
 
 class WhisperSource:
@@ -52,7 +60,7 @@ class WhisperSource:
         self._name, self._network, self._tokenizer, self._mel = name, network, tokenizer, mel
         self._prompt, self._generation, self.card = tuple(prompt), generation, card
         network.eval().requires_grad_(False)
-        self._fingerprint = fingerprint(network)
+        self._fingerprint = _told(fingerprint(network), generation)
         self._end = int(network.whisper.config.eos_token_id)
 
     @property
@@ -197,6 +205,7 @@ class WhisperSource:
             num_beams=1,
             do_sample=False,
             force_unique_generate_call=True,
+            return_timestamps=False,  # whatever the checkpoint's settings say: it was taught and is prompted so
             **self._generation,
         )
         return [self._until_end(row[len(self._prompt) :]) for row in sequences.tolist()]
