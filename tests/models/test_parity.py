@@ -12,14 +12,14 @@ import torchaudio
 transformers = pytest.importorskip("transformers")
 
 from families import KINDS, LETTERS, alive, save_bundle, save_ctc, small_bundle  # noqa: E402
-from samples import store_speaker
+from samples import store_speaker  # noqa: E402
 
-from asradapt.decoding import Decoder, DecoderOptions, greedy_decode
+from asradapt.decoding import Decoder, DecoderOptions, greedy_decode  # noqa: E402
 from asradapt.enrolment.objective import objective_of  # noqa: E402
 from asradapt.errors import InputError, SourceMismatch, UnknownName, UsageError  # noqa: E402
 from asradapt.models import ModelOptions, load_model  # noqa: E402
 from asradapt.models.torchaudio_bundle import bundles, make_source  # noqa: E402
-from asradapt.store import SpeakerStore, check_source
+from asradapt.store import SpeakerStore, check_source  # noqa: E402
 
 SAME = {"rtol": 0, "atol": 1e-4}  # sums of another order in fp32; the logits reach 10
 SECONDS = (1.0, 0.61, 0.5)
@@ -218,9 +218,7 @@ def test_a_blank_that_tokenizer_and_network_name_differently_is_refused(tmp_path
     folder = save_ctc(tmp_path / "doubt", "hubert")
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"pad_token": "Z"}))
-    with pytest.raises(
-        InputError, match=r"tokenizer says 'Z', number 31, and config.json \(pad_token_id\) says 0"
-    ):
+    with pytest.raises(InputError, match=r"tokenizer says 'Z', number 31, and config.json .* says 0"):
         load_model(str(folder), device="cpu")
 
 
@@ -251,8 +249,8 @@ def test_the_same_weights_are_one_source_wherever_they_lie(tmp_path, ours, folde
         check_source(record, "torchaudio:SMALL", again.fingerprint)
 
 
-def test_a_text_that_needs_all_frames_of_a_rounded_length_does_not_fit(ours):
-    objective = objective_of(ours)
-    frames = int(ours.shape.frames(torch.tensor([16000]))[0])
-    assert objective.fits(list(range(1, frames)), 1.0)
-    assert not objective.fits(list(range(1, 1 + int(1.0 / ours.frame_seconds))), 1.0)
+def test_a_text_that_does_not_fit_is_known_before(ours, babble, batch):
+    """Not one token more than there are frames, and not many fewer."""
+    objective, frames = objective_of(ours), int(ours.forward(*batch([babble(1.0)]))[1][0])
+    longest = max(count for count in range(60) if objective.fits(list(range(count)), 1.0))
+    assert frames - 2 <= longest <= frames
