@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from asradapt.models.base import SourceModel
+from asradapt.models.base import Seq2SeqModel, SourceModel
+
+WRITTEN = "one two"
+"""What a decoder is told to write about noise: words that every model can spell."""
 
 
 def noise(model: SourceModel) -> tuple[Tensor, Tensor]:
@@ -17,6 +20,15 @@ def noise(model: SourceModel) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     samples = 0.1 * torch.randn(1, model.sample_rate, generator=generator)
     return samples.to(model.device), torch.tensor([model.sample_rate], device=model.device)
+
+
+def outputs_of_noise(model: SourceModel) -> Tensor:
+    """The logits of noise: (1, F, V) of a model with CTC outputs, (1, U, V) of a decoder that is given a text."""
+    states = model.forward(*noise(model))[0]
+    if not hasattr(model, "logits"):  # isinstance would read all properties, some of which run the network anew:
+        return states  # and here it has hooks in it
+    writer = cast(Seq2SeqModel, model)
+    return writer.logits(states, [torch.tensor(writer.spell(WRITTEN)[1])])
 
 
 def only_consumer(model: SourceModel, path: str) -> str | None:
@@ -63,4 +75,4 @@ def _run(
         stack.callback(handle.remove)
         for name, hook in before.items():
             stack.callback(model.module.get_submodule(name).register_forward_pre_hook(hook).remove)
-        return model.forward(*noise(model))[0]
+        return outputs_of_noise(model)

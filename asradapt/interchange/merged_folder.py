@@ -20,12 +20,14 @@ from asradapt.enrolment.past import standing_bank
 from asradapt.errors import StoreError
 from asradapt.interchange.merging import logits_of_noise, merged_weights, replaced
 from asradapt.interchange.writing import Written, new_folder, require_free, written
-from asradapt.models.base import SourceModel
+from asradapt.models.base import Seq2SeqModel, SourceModel, library_network, library_prefix
+from asradapt.models.hub import weight_files
 from asradapt.models.source import ConformerSource, save_source, with_weights
 from asradapt.store import Adaptation, check_source
 
 WEIGHTS_FILE = "model.safetensors"
 BESIDE = ("*.json", "*.txt", "*.model")
+GENERATION_FILE = "generation_config.json"
 LIMIT = 1e-3
 """Share of the greatest logit from which a merged model in fp32 is another one; rounding makes 1e-6."""
 
@@ -109,24 +111,38 @@ def _transformers(folder: Path, source: Path, model: SourceModel, weights: Mappi
 
     Loaded again, because the one in use has its convolutions taken out and other parts replaced.
     """
-    kind: Any = type(model.module)
-    arguments: dict[str, Any] = {"local_files_only": True, "dtype": model.module.dtype}
-    if language := model.card.get("language"):
-        arguments |= {"target_lang": language, "ignore_mismatched_sizes": True}
-    if any(source.glob("*.safetensors")):
-        arguments["use_safetensors"] = True
-    try:
-        network = kind.from_pretrained(source, **arguments)
-    except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
-        raise StoreError(f"the model {source} cannot be loaded again: {str(error).strip()[:300]}") from error
+    # a decoder is told its language with every recording, from settings that are copied; its weights know them all
+    language = None if isinstance(model, Seq2SeqModel) else model.card.get("language")
+    network = _loaded_again(source, model, language)
+    own = {name.removeprefix(library_prefix(model)): value for name, value in weights.items()}
     held = dict(network.named_parameters())
-    if strange := [k for k, v in weights.items() if k not in held or held[k].shape != v.shape]:
+    if strange := [k for k, v in own.items() if k not in held or held[k].shape != v.shape]:
         raise StoreError(f"the network in {source} is not the one that was adapted: {', '.join(strange[:5])}")
     with torch.no_grad():
-        for name, value in weights.items():
+        for name, value in own.items():
             held[name].copy_(value)
     _copy_beside(source, folder, language)
     network.save_pretrained(folder)
+    if (source / GENERATION_FILE).is_file():  # as it was: the library writes it anew, with what it thinks of it
+        shutil.copyfile(source / GENERATION_FILE, folder / GENERATION_FILE)
+
+
+def _loaded_again(source: Path, model: SourceModel, language: str | None) -> Any:
+    """The library's network as it is on the disk, in the precision of the one in use.
+
+    Raises:
+        StoreError: If it cannot be read any more.
+    """
+    used: Any = library_network(model)
+    arguments: dict[str, Any] = {"local_files_only": True, "dtype": used.dtype}
+    if language:
+        arguments |= {"target_lang": language, "ignore_mismatched_sizes": True}
+    if any(path.suffix == ".safetensors" for path in weight_files(source)):  # not a mere adapter of a language
+        arguments["use_safetensors"] = True
+    try:
+        return type(used).from_pretrained(source, **arguments)
+    except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
+        raise StoreError(f"the model {source} cannot be loaded again: {str(error).strip()[:300]}") from error
 
 
 def _copy_beside(source: Path, folder: Path, language: str | None) -> None:

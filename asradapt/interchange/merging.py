@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from asradapt.adaptation import Method
 from asradapt.errors import StoreError
-from asradapt.interchange.consumers import noise, only_consumer
+from asradapt.interchange.consumers import only_consumer, outputs_of_noise
 from asradapt.models.base import Site, SourceModel
 
 
@@ -178,5 +178,5 @@ def replaced(network: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None
 
 @torch.no_grad()
 def logits_of_noise(model: SourceModel) -> Tensor:
-    """What a model says (1, F, V) to a second of noise, the same for everybody."""
-    return model.forward(*noise(model))[0].float().cpu()
+    """What a model says to a second of noise, the same for everybody: (1, F, V), or (1, U, V) of a decoder."""
+    return outputs_of_noise(model).float().cpu()

@@ -22,10 +22,13 @@ from asradapt.adaptation.lowrank import LowRank
 from asradapt.errors import StoreError
 from asradapt.interchange.peft_config import CONFIG_FILE, WEIGHTS_FILE, LoraConfig, config_text, read_config
 from asradapt.interchange.writing import Written, new_folder, written
-from asradapt.models.base import Site, SourceModel
+from asradapt.models.base import Site, SourceModel, library_network, library_prefix
+from asradapt.models.whisper.network import WhisperNetwork
 from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore
 
 PREFIX = "base_model.model."
+WRAPPED = WhisperNetwork.prefix
+"""How sites begin where the network holds the library's as a part; the library itself has no such paths."""
 PICKLE_FILE = "adapter_model.bin"
 MOST_BYTES = 2 * 1024**3
 MOST_RANK = 512
@@ -80,11 +83,11 @@ def _require_lora(record: SpeakerRecord) -> None:
 
 
 def _matrices(state: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-    """lora_A (R, D_in) and lora_B (D, R) of every layer that is changed; of all where none is."""
+    """lora_A (R, D_in) and lora_B (D, R) by the library's path, of every changed layer; of all where none is."""
     sites = sorted(name.split("/")[1] for name in state if name.endswith("/up"))
     changed = [site for site in sites if bool(state[f"lowrank/{site}/up"].any())]
     return {
-        site: (
+        site.removeprefix(WRAPPED): (
             state[f"lowrank/{site}/down"][0].T.float().contiguous(),
             state[f"lowrank/{site}/up"][0].T.float().contiguous(),
         )
@@ -193,7 +196,8 @@ def _state(
 
     Different ranks become the greatest, with rows of zeros: the change is the same.
     """
-    sites = {site.name: site for site in LowRank().sites(model)}
+    prefix = library_prefix(model)
+    sites = {site.name.removeprefix(prefix): site for site in LowRank().sites(model)}  # by the library's path
     if problems := _misfits(model, sites, pairs):
         raise StoreError(f"the adapter does not fit {model.name}: {'; '.join(problems)}")
     ranks = {path: len(pair["A"]) for path, pair in pairs.items()}
@@ -205,7 +209,8 @@ def _state(
     method = LowRank(rank)
     state = SpeakerBank(model, (method,)).state(0)  # random `down`, zero `up`: so that it can be trained further
     for path, pair in pairs.items():
-        down, up = state[f"lowrank/{path}/down"], state[f"lowrank/{path}/up"]
+        name = sites[path].name
+        down, up = state[f"lowrank/{name}/down"], state[f"lowrank/{name}/up"]
         down[0, :, : ranks[path]] = pair["A"].T
         up[0, : ranks[path]] = pair["B"].T * config.scale_of(path)
     return method, state
@@ -215,7 +220,7 @@ def _misfits(
     model: SourceModel, sites: Mapping[str, Site], pairs: Mapping[str, Mapping[str, Tensor]]
 ) -> list[str]:
     """Why an adapter cannot act in a model."""
-    modules = dict(model.module.named_modules())
+    modules = dict(library_network(model).named_modules())
     strangers = [path for path in pairs if path not in modules]
     places = [f"{path} ({type(modules[path]).__name__})" for path in pairs.keys() & modules.keys() - sites.keys()]
     problems = [f"the model has no {_list(strangers)}"] if strangers else []

@@ -197,6 +197,19 @@ def without_ctc(model: SourceModel, what: str) -> str:
     )
 
 
+def library_prefix(model: SourceModel) -> str:
+    """What stands before the library's own paths in the names of a model's sites; empty where they are the same.
+
+    A network that holds the library's whole model as a part of its own says so by an attribute `prefix`.
+    """
+    return str(getattr(model.module, "prefix", ""))
+
+
+def library_network(model: SourceModel) -> nn.Module:
+    """The library's own model: the network, or the part of it that `library_prefix` leads to."""
+    return model.module.get_submodule(library_prefix(model).rstrip("."))
+
+
 def computed_seconds(model: SourceModel, seconds: float) -> float:
     """Seconds of audio that a recording costs: a whole window where the model knows nothing shorter."""
     return max(seconds, model.window_seconds) if writes(model) else seconds

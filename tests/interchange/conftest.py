@@ -24,10 +24,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     root = tmp_path_factory.mktemp("checkpoints")
 
     def folder(kind: str) -> Path:
-        from families import save_ctc
+        from families import save_ctc, save_whisper
 
         if kind not in made:
-            made[kind] = save_ctc(root / kind, kind)
+            made[kind] = save_whisper(root / kind) if kind == "whisper" else save_ctc(root / kind, kind)
         return made[kind]
 
     return folder

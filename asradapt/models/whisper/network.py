@@ -22,7 +22,12 @@ class WhisperNetwork(nn.Module):
 
     Args:
         whisper: The library's model.
+
+    Attributes:
+        prefix: What stands before the library's own paths in the names of sites and weights.
     """
+
+    prefix = "whisper."
 
     def __init__(self, whisper: Any) -> None:
         super().__init__()
