@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from asradapt.models.base import Seq2SeqModel, SourceModel
+from asradapt.models.base import SourceModel, writes
 
 WRITTEN = "one two"
 """What a decoder is told to write about noise: words that every model can spell."""
@@ -25,10 +25,9 @@ def noise(model: SourceModel) -> tuple[Tensor, Tensor]:
 def outputs_of_noise(model: SourceModel) -> Tensor:
     """The logits of noise: (1, F, V) of a model with CTC outputs, (1, U, V) of a decoder that is given a text."""
     states = model.forward(*noise(model))[0]
-    if not hasattr(model, "logits"):  # isinstance would read all properties, some of which run the network anew:
-        return states  # and here it has hooks in it
-    writer = cast(Seq2SeqModel, model)
-    return writer.logits(states, [torch.tensor(writer.spell(WRITTEN)[1])])
+    if not writes(model):
+        return states
+    return model.logits(states, [torch.tensor(model.spell(WRITTEN)[1])])
 
 
 def only_consumer(model: SourceModel, path: str) -> str | None:

@@ -20,7 +20,7 @@ from asradapt.enrolment.past import standing_bank
 from asradapt.errors import StoreError
 from asradapt.interchange.merging import logits_of_noise, merged_weights, replaced
 from asradapt.interchange.writing import Written, new_folder, require_free, written
-from asradapt.models.base import Seq2SeqModel, SourceModel, library_network, library_prefix
+from asradapt.models.base import SourceModel, library_network, library_prefix, writes
 from asradapt.models.hub import weight_files
 from asradapt.models.source import ConformerSource, save_source, with_weights
 from asradapt.store import Adaptation, check_source
@@ -112,7 +112,7 @@ def _transformers(folder: Path, source: Path, model: SourceModel, weights: Mappi
     Loaded again, because the one in use has its convolutions taken out and other parts replaced.
     """
     # a decoder is told its language with every recording, from settings that are copied; its weights know them all
-    language = None if isinstance(model, Seq2SeqModel) else model.card.get("language")
+    language = None if writes(model) else model.card.get("language")
     network = _loaded_again(source, model, language)
     own = {name.removeprefix(library_prefix(model)): value for name, value in weights.items()}
     held = dict(network.named_parameters())
