@@ -1,0 +1,178 @@
+"""The network of a transformers CTC model with all its weights, or a sentence about what is wrong with them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asradapt.errors import InputError, UsageError
+from asradapt.models.ctc_vocabulary import Vocabulary
+from asradapt.models.hub import PICKLES, weight_files
+from asradapt.models.options import ModelOptions
+
+
+def usable_types() -> str:
+    """The types of models that can be used, for messages."""
+    return (
+        "usable are wav2vec2, hubert, wavlm, data2vec-audio, wav2vec2-conformer, sew, unispeech, mms and whisper"
+    )
+
+
+def eight_bits() -> dict[str, Any]:
+    """What makes the library load linear layers in eight bits (Dettmers et al. 2022, arXiv 2208.07339).
+
+    Raises:
+        UsageError: If there is no GPU, or bitsandbytes is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise UsageError(
+            "--precision int8 needs bitsandbytes: pip install bitsandbytes; or use --precision bf16, which takes "
+            "twice the memory of int8 and half that of fp32"
+        )
+    if not torch.cuda.is_available():
+        raise UsageError("--precision int8 needs a CUDA device, and there is none; use --precision bf16")
+    from transformers import BitsAndBytesConfig
+
+    wanted = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_8bit=True, llm_int8_skip_modules=["lm_head"]
+    )
+    return {"quantization_config": wanted, "device_map": {"": 0}, "dtype": torch.float16}
+
+
+def network_class(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
+    """The class of the library that a folder's model is.
+
+    Raises:
+        InputError: If it is no CTC model, or was never taught to write text.
+    """
+    from transformers import AutoConfig, AutoModelForCTC
+
+    try:
+        settings = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        kind = AutoModelForCTC._model_mapping[type(settings)]
+    except Exception as error:  # a damaged configuration raises whatever it leads to
+        raise InputError(
+            f"{name}: models of the type {config.get('model_type')!r} cannot be used; {usable_types()}"
+        ) from error
+    said = [str(one) for one in config.get("architectures") or ()]
+    if said and not any(one.endswith("ForCTC") for one in said):
+        raise InputError(
+            f"{name} is a {said[0]}, a network without an output layer for letters: it was never taught to write "
+            "text; take one that was fine-tuned for speech recognition"
+        )
+    return kind
+
+
+def load_network(
+    name: str,
+    folder: Path,
+    kind: Any,
+    options: ModelOptions,
+    vocabulary: Vocabulary,
+    *,
+    more: Mapping[str, Any] | None = None,
+) -> Any:
+    """The network with all its weights, those of the language too, in full precision unless `more` says otherwise.
+
+    Whatever it computes with later, its fingerprint is that of the weights in full precision.
+
+    Raises:
+        InputError: If the folder has no safetensors and pickles are not allowed, or weights are missing.
+    """
+    check_weights(name, folder, options)
+    arguments: dict[str, Any] = {"local_files_only": True}
+    if not options.allow_pickle:
+        arguments["use_safetensors"] = True
+    try:
+        more = more or {"dtype": torch.float32}
+        model, report = kind.from_pretrained(folder, **arguments, **more, output_loading_info=True)
+    except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
+        raise InputError(_unreadable(name, folder, error)) from error
+    missing = [key for key in report["missing_keys"] if "masked_spec_embed" not in key]
+    if missing:
+        raise InputError(_incomplete(name, missing))
+    if vocabulary.language and model.config.adapter_attn_dim is not None:
+        _speak(name, model, vocabulary, arguments)
+    return model
+
+
+def _speak(name: str, model: Any, vocabulary: Vocabulary, arguments: dict[str, Any]) -> None:
+    """Put the adapter and the output layer of a language into a model of many.
+
+    Raises:
+        InputError: If they are not there, or do not fit; a model of one language may have them built in.
+    """
+    language, folder = vocabulary.language, vocabulary.folder
+    if not adapter_files(vocabulary, allow_pickle="use_safetensors" not in arguments):
+        if len(vocabulary.languages) == 1:
+            return
+        raise InputError(
+            f"{name} has no adapter.{language}.safetensors in {folder}, the weights of that language; if it comes "
+            f"from the hub, `asradapt models fetch {name} --language {language}` downloads them"
+        )
+    try:
+        model.load_adapter(language, **arguments)
+    except Exception as error:
+        raise InputError(_unreadable(name, folder, error)) from error
+
+
+def adapter_files(vocabulary: Vocabulary, *, allow_pickle: bool) -> list[str]:
+    """The files of the chosen language's weights, the one that is read first."""
+    endings = ("safetensors", "bin") if allow_pickle else ("safetensors",)
+    paths = [vocabulary.folder / f"adapter.{vocabulary.language}.{ending}" for ending in endings]
+    return [str(path) for path in paths if vocabulary.language and path.exists()]
+
+
+def _unreadable(name: str, folder: Path, error: Exception) -> str:
+    """What is told of an error of the library."""
+    chain: list[BaseException] = [error]
+    while inner := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(inner)
+    if any(isinstance(one, pickle.UnpicklingError) for one in chain):
+        return (
+            f"the weights in {folder} are a pickle that holds more than tensors, or is damaged; it is not read "
+            "further, and nothing in it was run"
+        )
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    told = lines[0].strip()[:200] if lines else type(error).__name__
+    again = (
+        f"; `asradapt models fetch {name}` downloads what is missing" if folder.parent.name == "snapshots" else ""
+    )
+    return f"the model {name} in {folder} cannot be loaded: {told}{again}"
+
+
+def _incomplete(name: str, missing: Sequence[str]) -> str:
+    if any(key.startswith("lm_head") for key in missing):
+        return f"{name} holds a pretrained network without an output layer: it was never taught to write text"
+    shown = ", ".join(sorted(missing)[:5]) + (" ..." if len(missing) > 5 else "")
+    return f"the weights of {name} lack {len(missing)} tensors of the network: {shown}"
+
+
+def check_weights(name: str, folder: Path, options: ModelOptions) -> None:
+    """Look at the files of a model's weights before they are read.
+
+    Raises:
+        InputError: If there are none, only a pickle that is not allowed, or an adapter besides.
+    """
+    if (folder / "adapter_config.json").exists():
+        raise InputError(
+            f"the model folder {folder} holds an adapter of PEFT besides (adapter_config.json), which the library "
+            "would load unasked; move it to a folder of its own, and take it over with `asradapt speakers import`"
+        )
+    if any(path.suffix == ".safetensors" for path in weight_files(folder)):
+        return
+    pickles = [path.name for pattern in PICKLES for path in sorted(folder.glob(pattern))]
+    if not pickles:
+        again = f"; `asradapt models fetch {name}`" if folder.parent.name == "snapshots" else ""
+        raise InputError(f"the model folder {folder} holds no weights (model.safetensors){again}")
+    if not options.allow_pickle:
+        raise InputError(
+            f"the model folder {folder} holds its weights as {pickles[0]} only, a pickle; --allow-pickle reads "
+            "the tensors in it and nothing else, if you trust where it comes from"
+        )
