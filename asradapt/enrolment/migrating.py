@@ -9,18 +9,17 @@ from torch import Tensor
 
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.enroll import Progress, enroll
-from asradapt.enrolment.examples import Example, prepare_examples
-from asradapt.enrolment.folds import speaker_seed
-from asradapt.enrolment.gate import Verdict, decide
+from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.moving import Moved, move
 from asradapt.enrolment.options import EnrolmentOptions
-from asradapt.enrolment.past import Past, kept_recordings
-from asradapt.enrolment.screening import LeftOut, screen
-from asradapt.enrolment.training import evaluate_pairs
-from asradapt.errors import StoreError, UsageError
+from asradapt.enrolment.past import kept_recordings, learned_from
+from asradapt.enrolment.suiting import Suited, own_options, suit
+from asradapt.enrolment.trial import Trial, judge_moved, left_out_lines
+from asradapt.errors import AsradaptError, StoreError, UsageError
 from asradapt.models.base import SourceModel
+from asradapt.pcm import digest
 from asradapt.scoring import NORMALIZER, total
-from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore
+from asradapt.store import SpeakerRecord, SpeakerStore
 from asradapt.types import Failure, Utterance
 
 
@@ -34,7 +33,8 @@ class Migrated:
         how: What was done, in a plain sentence.
         explanation: What was decided, in a plain sentence.
         moved: The places whose tensors were moved.
-        dropped: The places whose tensors were not, and why.
+        dropped: The places whose tensors were not, and methods and characters that the new model has no place
+            for; and why.
         failed: Recordings that could not be used.
         warnings: What is odd about the others.
     """
@@ -58,16 +58,6 @@ class Migrated:
             "dropped": list(self.dropped),
             "warnings": list(self.warnings),
         }
-
-
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """The moved adaptation against the new model alone, on recordings that it has not learned from."""
-
-    verdict: Verdict
-    examples: tuple[Example, ...]
-    failed: tuple[Failure, ...]
-    warnings: tuple[str, ...]
 
 
 def migrate(
@@ -106,7 +96,7 @@ def migrate(
     if unjudged and (kept or utterances):
         raise UsageError("there are recordings to judge by; leave out --unjudged")
     if kept:
-        done = _anew(model, store, record.speaker, kept, utterances, options, progress)
+        done = _anew(model, store, record, kept, utterances, options, progress)
     else:
         if notes and not utterances and not unjudged:
             raise StoreError(f"what is kept of {speaker} cannot be used: {'; '.join(notes[:3])}")
@@ -117,21 +107,29 @@ def migrate(
 def _anew(
     model: SourceModel,
     store: SpeakerStore,
-    speaker: str,
+    record: SpeakerRecord,
     kept: Sequence[Utterance],
     new: Sequence[Utterance],
     options: EnrolmentOptions,
     progress: Progress | None,
 ) -> Migrated:
-    """An ordinary enrolment from kept recordings, and new ones where there are any."""
-    result = enroll(model, {speaker: new or kept}, options=options, store=store, progress=progress, fresh=not new)
+    """An enrolment with the person's own method and characters, from kept recordings and new ones, if any."""
+    speaker = record.speaker
+    try:
+        suited = suit(model, record)
+    except AsradaptError as error:  # the recordings are of use all the same
+        suited = Suited("", {}, {record.method: str(error)})
+    own = own_options(options, suited)
+    result = enroll(model, {speaker: new or kept}, options=own, store=store, progress=progress, fresh=not new)
     if not result.speakers:
         reasons = "; ".join(failure.reason for failure in result.failed[:3])
         raise StoreError(f"{speaker} cannot be enrolled on {model.name} from what is kept: {reasons}")
     (one,) = result.speakers
-    how = f"enrolled anew from {len(kept)} kept recordings" + (f" and {len(new)} new ones" if new else "")
-    warnings = (*result.warnings, *_left_out(one.left_out))
-    return Migrated(one.record, True, how, one.explanation, failed=result.failed, warnings=warnings)
+    how = f"enrolled anew from {_used(model, one.record, kept, new)}"
+    warnings = (*result.warnings, *left_out_lines(one.left_out))
+    return Migrated(
+        one.record, True, how, one.explanation, dropped=suited.reasons, failed=result.failed, warnings=warnings
+    )
 
 
 def _move(
@@ -154,58 +152,35 @@ def _move(
             f"no recordings of {record.speaker} are kept, so nothing tells whether the adaptation still helps on "
             f"{model.name}: give recordings with texts to judge it by, or --unjudged"
         )
-    trial = None if unjudged else _judge(model, stored, moved, utterances, options)
+    trial = None if unjudged else judge_moved(model, stored, moved, utterances, options)
     saved = store.save(*_record(model, record, moved, trial, options))
     places = len(moved.moved) + len(moved.dropped)
     how = f"moved {len(moved.moved)} of {places} places from version {record.version}"
     how += f"; {moved.fresh} places of the new model begin as the identity" if moved.fresh else ""
     said = trial.verdict.explanation if trial else "never judged: nothing tells whether it helps on this model"
     beside = (trial.failed, trial.warnings) if trial else ((), ())
-    return Migrated(saved, False, how, said, moved.moved, moved.dropped, *beside)
+    return Migrated(saved, False, how, said, moved.moved, (*moved.dropped, *moved.suited.notes), *beside)
 
 
-def _judge(
-    model: SourceModel,
-    stored: Adaptation,
-    moved: Moved,
-    utterances: Sequence[Utterance],
-    options: EnrolmentOptions,
-) -> _Trial:
-    """The gate, on recordings that the adaptation has not learned from.
-
-    Raises:
-        StoreError: If there are too few of these.
-    """
-    found = prepare_examples(model, utterances)
-    checked = screen(model, found.usable, options.training)
-    seen = Past(stored).seen(checked.kept)
-    fair = tuple(one for one, known in zip(checked.kept, seen, strict=True) if not known)
-    left = _left_out(checked.left_out)
-    if len(fair) < options.least_utterances:
-        reasons = "; ".join(failure.reason for failure in found.failed[:3])
-        raise StoreError(
-            f"{len(fair)} of {len(utterances)} recordings can judge the adaptation, at least "
-            f"{options.least_utterances} are needed; {sum(seen)} are known to it from the enrolment"
-            + (f"; unusable: {reasons}" if reasons else "")
-            + (f"; {'; '.join(left[:3])}" if left else "")
-        )
-    pairs = [(0, one) for one in fair]
-    before, after = (evaluate_pairs(model, bank, pairs, options.training)[0].counts for bank in (None, moved.bank))
-    verdict = decide(
-        [before[id(one)] for one in fair],
-        [after[id(one)] for one in fair],
-        confidence=options.confidence,
-        seed=speaker_seed(options.seed, stored.record.speaker),
+def _used(model: SourceModel, record: SpeakerRecord, kept: Sequence[Utterance], new: Sequence[Utterance]) -> str:
+    """How many recordings were learned from, of those that are kept and of new ones."""
+    learned, _, _ = learned_from(record)
+    made = {digest(recording_of(one, model.sample_rate, None).samples) for one in kept}
+    both = len(made & learned)
+    old = _of(both, len(kept)) + (" kept recording" if len(kept) == 1 else " kept recordings")
+    return (
+        f"{old} and {_of(record.utterances - both, len(new))} new {'one' if len(new) == 1 else 'ones'}"
+        if new
+        else old
     )
-    return _Trial(verdict, fair, found.failed, (*found.warnings, *left))
 
 
-def _left_out(recordings: Sequence[LeftOut]) -> list[str]:
-    return [f"{one.audio}: left out: {one.reason}" for one in recordings]
+def _of(part: int, whole: int) -> str:
+    return f"{whole}" if part == whole else f"{part} of {whole}"
 
 
 def _record(
-    model: SourceModel, old: SpeakerRecord, moved: Moved, trial: _Trial | None, options: EnrolmentOptions
+    model: SourceModel, old: SpeakerRecord, moved: Moved, trial: Trial | None, options: EnrolmentOptions
 ) -> tuple[SpeakerRecord, dict[str, Tensor]]:
     """What is remembered, and the tensors: those of the source where the gate did not let them pass."""
     adapted = trial is None or trial.verdict.accepted
@@ -213,15 +188,17 @@ def _record(
         "version": old.version,
         "source": old.source,
         "moved": list(moved.moved),
-        "dropped": list(moved.dropped),
+        "dropped": [*moved.dropped, *moved.suited.notes],
     }
     record = replace(
         old,
+        method=moved.suited.method,
+        options={name: dict(one) for name, one in moved.suited.options.items()},
         source={"name": model.name, "fingerprint": model.fingerprint},
         split=old.split | {"migrated": origin},
         seed=options.seed,
         folds=_folds(trial) if trial else {},
-        gate=_gate(old, trial, options),
+        gate=_gate(old, moved, trial, options),
         created="",
         version=0,
         sha256="",
@@ -231,7 +208,7 @@ def _record(
     return replace(record, decision="source", method=IDENTITY, options={}), {}
 
 
-def _folds(trial: _Trial) -> dict[str, object]:
+def _folds(trial: Trial) -> dict[str, object]:
     words = trial.verdict.words.as_dict()
     return {
         "before": total(trial.verdict.before).as_dict(),
@@ -242,7 +219,7 @@ def _folds(trial: _Trial) -> dict[str, object]:
     }
 
 
-def _gate(old: SpeakerRecord, trial: _Trial | None, options: EnrolmentOptions) -> dict[str, object]:
+def _gate(old: SpeakerRecord, moved: Moved, trial: Trial | None, options: EnrolmentOptions) -> dict[str, object]:
     origin = f"moved from version {old.version}, made for {old.source['name']}"
     if trial is None:
         return {"judged": False, "reason": f"{origin}, without recordings to judge it by"}
@@ -251,6 +228,6 @@ def _gate(old: SpeakerRecord, trial: _Trial | None, options: EnrolmentOptions) -
         "reason": origin,
         "confidence": options.confidence,
         "chance": trial.verdict.chance,
-        "tried": {"method": old.method, "moved": old.version},
+        "tried": {"method": moved.suited.method, "moved": old.version},
         "recordings": {"digests": [one.digest for one in trial.examples]},
     }

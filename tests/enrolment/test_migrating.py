@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from families import save_whisper
 from samples import store_speaker, stored_files
 from test_enroll import INPUT
+from test_tokens import OPTIONS as LETTER
+from test_tokens import record
 from tones import make_tone_model
 
-from asradapt.enrolment import enroll
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.migrating import migrate
 from asradapt.enrolment.moving import move
 from asradapt.enrolment.past import standing_bank
+from asradapt.enrolment.suiting import own_options, suit
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.errors import StoreError, UsageError
+from asradapt.models import load_model
+from asradapt.models.conformer import Conformer
 from asradapt.models.source import ConformerSource
 from asradapt.scoring import total
+from asradapt.store import SpeakerStore
 
 
 def renewed(**changes: float) -> ConformerSource:
@@ -92,8 +102,9 @@ def test_a_model_of_another_rate_does_not_keep_the_same_recordings_twice(agreed)
 
 def test_new_recordings_are_learned_from_beside_the_kept_ones(newer, agreed, spoken):
     done = migrate(newer, agreed, "ann", spoken[1], options=INPUT)
-    assert done.how == "enrolled anew from 9 kept recordings and 8 new ones"
     left_out = [one for one in done.warnings if "left out" in one]
+    assert len(left_out) == 1
+    assert done.how == "enrolled anew from 9 kept recordings and 7 of 8 new ones"
     assert done.record.utterances == len(agreed.recordings("ann").kept().recordings) == 17 - len(left_out) > 14
 
 
@@ -252,3 +263,159 @@ def test_an_enrolment_from_an_imported_version_begins_with_the_source(tone_model
     assert any("was imported, and what it has learned from is not known" in one for one in result.warnings)
     assert result.speakers[0].record.decision == "adapted"
     assert "earlier" not in result.speakers[0].record.split
+
+
+def test_the_number_of_kept_recordings_that_were_used_is_told(newer, agreed):
+    shelf = agreed.recordings("ann")
+    listed = shelf.path / "kept.json"
+    # the first text is one that cannot be said in the time of its recording
+    kept = json.loads(listed.read_text())
+    kept["recordings"][0]["text"] = "abcde " * 60
+    listed.write_text(json.dumps(kept))
+    done = migrate(newer, agreed, "ann", options=INPUT)
+    assert done.record.utterances == 8
+    assert done.how == "enrolled anew from 8 of 9 kept recordings"
+    assert "too many for" in done.failed[0].reason
+
+
+# ---- the person's own method and characters
+
+
+def with_more_letters(letters: str) -> ConformerSource:
+    """The recogniser of tones with outputs for more letters, which it never writes."""
+    model = make_tone_model()
+    known = len(model.tokens)
+    network = Conformer(replace(model.module.options, tokens=known + len(letters)))
+    state = model.module.state_dict()
+    state["output.weight"] = torch.cat([state["output.weight"], torch.zeros(len(letters), 16)])
+    state["output.bias"] = torch.cat([state["output.bias"], torch.full((len(letters),), -9.0)])
+    network.load_state_dict(state)
+    return ConformerSource("wide", network, model._features, (*model.tokens, *letters), {})
+
+
+@pytest.fixture(scope="module")
+def accented(tmp_path_factory):
+    """Recordings of a person with a letter of her own: to enrol from, and others."""
+    folder = tmp_path_factory.mktemp("accented")
+    return record(folder, "ann", "abcdeéé", 9), record(folder, "ann", "abcdeéé", 8, seed=7)
+
+
+@pytest.fixture(scope="module")
+def learned(tone_model, accented, tmp_path_factory):
+    """Two stores in which she has learned to write it: one with her recordings, one without."""
+    found = {}
+    for keep in (True, False):
+        found[keep] = SpeakerStore(tmp_path_factory.mktemp("learned"))
+        options = replace(LETTER, add_tokens="é")
+        (one,) = enroll(
+            tone_model, {"ann": accented[0]}, options=options, store=found[keep], keep_audio=keep
+        ).speakers
+        assert (one.record.decision, one.record.method) == ("adapted", "head+tokens")
+    return found
+
+
+@pytest.fixture
+def letters(learned, tmp_path):
+    """Copies of them."""
+
+    def copy(keep: bool) -> SpeakerStore:
+        shutil.copytree(learned[keep].root, tmp_path / "copy")
+        return SpeakerStore(tmp_path / "copy")
+
+    return copy
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_added_characters_and_the_method_stay_when_enrolled_anew(newer, letters, accented, fresh):
+    store = letters(True)
+    options = replace(LETTER, method="auto")
+    done = migrate(newer, store, "ann", [] if fresh else accented[1], options=options)
+    assert done.anew
+    assert not done.failed
+    assert (done.record.decision, done.record.method) == ("adapted", "head+tokens")
+    assert done.record.options == {"head": {}, "tokens": {"characters": "é"}}
+    assert done.record.folds["after"]["wer"] < 0.3 < done.record.folds["before"]["wer"]
+    assert not done.dropped
+
+
+def test_a_method_that_is_asked_for_takes_the_place_of_the_persons_own(newer, letters):
+    done = migrate(newer, letters(True), "ann", options=replace(LETTER, method="affine", passes=1, least_steps=1))
+    assert done.record.gate["tried"]["method"] == "affine+tokens"
+
+
+def test_options_of_the_method_stay_and_auto_chooses_where_nothing_of_it_fits(tiny_model, store):
+    options = EnrolmentOptions()
+    model = tiny_model(name="new")
+    kept = store_speaker(store, tiny_model(), "ann", "affine+lowrank")
+    ranked = replace(kept, options={"affine": {}, "lowrank": {"rank": 2}})
+    own = own_options(options, suit(model, ranked))
+    assert (own.method, own.method_options) == ("affine+lowrank", {"affine": {}, "lowrank": {"rank": 2}})
+    for method in ("identity", "tokens"):
+        gone = replace(kept, method=method, options={"tokens": {"characters": "ab"}} if method == "tokens" else {})
+        assert own_options(options, suit(model, gone)) == options
+
+
+def test_a_moved_adaptation_is_judged_with_its_characters(newer, letters, accented):
+    store = letters(False)
+    done = migrate(newer, store, "ann", accented[1], options=LETTER)
+    assert not done.failed, "the texts with the new letter can be used"
+    assert (done.record.decision, done.record.method) == ("adapted", "head+tokens")
+    left_out = [one for one in done.warnings if "left out" in one]
+    assert len(done.record.gate["recordings"]["digests"]) == 8 - len(left_out) > 5
+    assert done.record.folds["after"]["wer"] < 0.3 < done.record.folds["before"]["wer"]
+
+
+def test_characters_that_the_new_model_can_write_are_dropped_with_the_reason(letters):
+    done = migrate(with_more_letters("é"), letters(True), "ann", options=replace(LETTER, method="auto"))
+    assert not done.failed
+    assert done.record.gate["tried"]["method"] == "head"
+    assert done.record.utterances > 7, "its texts can be used"
+    assert done.dropped == ("tokens: the model 'wide' can write all of the new characters by itself",)
+
+
+def test_of_moved_characters_those_that_the_new_model_cannot_write_remain(tone_model, store):
+    tokens = {"tokens": {"characters": "éñж"}}
+    bank = SpeakerBank(tone_model, create("affine+tokens", tokens))
+    state = {name: torch.randn(one.shape) for name, one in bank.state(0).items()}
+    plain = store_speaker(store, tone_model, "ann", "affine")
+    store.save(replace(plain, method="affine+tokens", options={"affine": {}} | tokens, created=""), state)
+    done = migrate(with_more_letters("ñ"), store, "ann", unjudged=True)
+    assert done.dropped == ("new characters: the model 'wide' can write ñ by itself",)
+    assert done.record.options["tokens"] == {"characters": "éж"}
+    assert done.record.split["migrated"]["dropped"] == list(done.dropped)
+    moved = store.load("ann").tensors
+    for name in (one for one in state if one.startswith("tokens/")):
+        assert torch.equal(moved[name], state[name][..., [0, 2]])
+    standing_bank(with_more_letters("ñ"), store.load("ann"))
+
+
+def test_where_the_new_model_can_write_all_moved_characters_the_rest_of_the_method_remains(tone_model, store):
+    tokens = {"tokens": {"characters": "é"}}
+    state = SpeakerBank(tone_model, create("affine+tokens", tokens)).state(0)
+    plain = store_speaker(store, tone_model, "ann", "affine")
+    store.save(replace(plain, method="affine+tokens", options={"affine": {}} | tokens, created=""), state)
+    done = migrate(with_more_letters("é"), store, "ann", unjudged=True)
+    assert (done.record.method, done.record.options) == ("affine", {"affine": {}})
+    assert done.dropped == ("tokens at output: the model 'wide' can write all of the new characters by itself",)
+    assert not any(name.startswith("tokens/") for name in store.load("ann").tensors)
+
+
+def test_a_whisper_takes_no_tokens_but_the_rest_of_the_method(tone_model, store, tmp_path):
+    model = load_model(str(save_whisper(tmp_path / "whisper")), device="cpu")
+    record = store_speaker(store, model, "ann", "affine")
+    tensors = store.load("ann").tensors | {
+        "tokens/output/weight": torch.zeros(1, 16, 1),
+        "tokens/output/bias": torch.zeros(1, 1),
+    }
+    source = {"name": tone_model.name, "fingerprint": tone_model.fingerprint}
+    options = {"affine": {}, "tokens": {"characters": "é"}}
+    store.save(replace(record, method="affine+tokens", options=options, source=source, created=""), tensors)
+    done = migrate(model, store, "ann", unjudged=True)
+    assert (done.record.method, done.record.options) == ("affine", {"affine": {}})
+    (dropped,) = done.dropped
+    assert dropped.startswith("tokens at output: the model ")
+    assert dropped.endswith("writes its texts token by token, and takes no new characters")
+    assert "tokens/output/bias" not in store.load("ann").tensors
+    wide = replace(record, method="affine+tokens", options=options)
+    own = own_options(EnrolmentOptions(), suit(model, wide))
+    assert (own.method, own.method_options) == ("affine", {"affine": {}})
