@@ -11,7 +11,7 @@ from asradapt.adaptation.tokens import Tokens
 from asradapt.enrolment.label_space import METHOD
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.errors import AsradaptError, UsageError
-from asradapt.models.base import Seq2SeqModel, SourceModel
+from asradapt.models.base import SourceModel, writes
 from asradapt.store import SpeakerRecord
 
 
@@ -98,7 +98,7 @@ def _created(record: SpeakerRecord) -> tuple[Method, ...]:
 
 def _problem(model: SourceModel, method: Method) -> str:
     """Why a model has no place for a method; nothing if it has."""
-    if isinstance(method, Tokens) and isinstance(model, Seq2SeqModel):
+    if isinstance(method, Tokens) and writes(model):
         return f"the model {model.name!r} writes its texts token by token, and takes no new characters"
     if isinstance(method, Tokens) and not method.characters:
         return f"the model {model.name!r} can write all of the new characters by itself"
