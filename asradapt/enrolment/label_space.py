@@ -42,6 +42,8 @@ def parse_characters(text: str, tokens: Sequence[str]) -> str:
     problems = character_problems(found)
     if known := sorted({one for one in found if one in tokens}):
         problems.append(f"the model can write already: {' '.join(known)}")
+    if digits := sorted({one for one in found if unicodedata.category(one)[0] == "N"}):
+        problems.append(f"write numbers as words instead of {' '.join(digits)}")
     if not found:
         problems.append("no character is given")
     if problems:

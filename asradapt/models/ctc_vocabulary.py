@@ -50,6 +50,13 @@ class Vocabulary:
         for token, number in (*self.numbers.items(), *self.added.items()):
             if number < outputs:
                 own[number] = token
+        named = {**self.numbers, **self.added}.values()
+        if lacking := [number for number in range(outputs) if number not in named]:
+            shown = ", ".join(map(str, lacking[:5])) + (" ..." if len(lacking) > 5 else "")
+            raise InputError(
+                f"the vocabulary of {self.folder} names no token for {len(lacking)} of the {outputs} outputs "
+                f"({shown}); vocab.json must be the one of these weights"
+            )
         pad = {**self.numbers, **self.added}.get(self.pad or "")
         if pad is not None and pad != blank:
             raise InputError(

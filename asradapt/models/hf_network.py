@@ -139,12 +139,17 @@ def _unreadable(name: str, folder: Path, error: Exception) -> str:
             f"the weights in {folder} are a pickle that holds more than tensors, or is damaged; it is not read "
             "further, and nothing in it was run"
         )
+    refused = f"the model {name} in {folder} cannot be loaded"
+    if "ignore_mismatched_sizes" in str(error):
+        return f"{refused}: its weights are another network's, of other shapes than config.json says"
+    if any(type(one).__name__ == "SafetensorError" for one in chain) or "deserializing header" in str(error):
+        return f"{refused}: its weights are cut off or damaged; copy or fetch them again"
     lines = [line for line in str(error).splitlines() if line.strip()]
     told = lines[0].strip()[:200] if lines else type(error).__name__
     again = (
         f"; `asradapt models fetch {name}` downloads what is missing" if folder.parent.name == "snapshots" else ""
     )
-    return f"the model {name} in {folder} cannot be loaded: {told}{again}"
+    return f"{refused}: {told}{again}"
 
 
 def _incomplete(name: str, missing: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asradapt.errors import UnknownName, UsageError
+from asradapt.errors import InputError, UnknownName, UsageError
 
 if TYPE_CHECKING:  # torch takes over a second to import; naming models must not
     from asradapt.models.base import SourceModel
@@ -82,6 +82,8 @@ def weights_file(name: str) -> Path:
         return Path(str(files("asradapt") / "assets" / f"{name}.safetensors"))
     if path.is_dir():
         path = next(iter(sorted(path.glob("*.safetensors"))), path / "model.safetensors")
+    if not path.is_file() and Path(name).expanduser().is_dir():
+        raise InputError(f"the folder {name} holds no model: neither config.json nor a .safetensors file")
     if not path.is_file():
         raise UnknownName("source model", name, EMBEDDED, _hint())
     return path
