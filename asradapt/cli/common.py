@@ -16,6 +16,7 @@ from unicodedata import normalize
 import click
 
 from asradapt.errors import ManifestError, UsageError
+from asradapt.models.options import PRECISIONS
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def source_options(command: F) -> F:
     for option in (
         click.option(
             "--precision",
-            type=click.Choice(["fp32", "bf16", "fp16", "int8"]),
+            type=click.Choice(PRECISIONS),
             **hidden,
             help="What a foreign model's frozen weights are computed with  [default: fp32]",
         ),

@@ -25,11 +25,6 @@ class Bundle:
     summary: str
     licence: str = "MIT"
 
-    @property
-    def url(self) -> str:
-        """The address of its weights."""
-        return BASE + self.file
-
 
 def _english(size: str, learned: str, taught: str) -> str:
     return f"wav2vec 2.0 {size}, English, {learned}, taught by {taught} of LibriSpeech"

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from asradapt.errors import InputError, UsageError
+from asradapt.models.download import ROOM
 
 INSTALL = "install the extra for Hugging Face models: pip install 'asradapt[hf]'"
 TEXTS = (".json", ".txt", ".model", "README.md")  # endings
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 PICKLES = ("*.bin", "*.pt", "*.pth")
 RECOGNISERS = ("ForCTC", "WhisperForConditionalGeneration")  # what their classes are called
-ROOM = 64 << 20  # bytes to leave free besides the download itself
 
 
 def find_folder(name: str) -> Path:
