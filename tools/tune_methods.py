@@ -5,7 +5,8 @@
 
 Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1, anchor
 and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site names must
-match, prior=1 starts at the mean of --prior instead of the identity. Folds as in enrolment, on the given part.
+match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is the share of
+recordings that are made of words of all of them; average=0 takes the end of the path. Folds as in enrolment.
 The table shows pooled character error, word error and CTC loss per token of the held-out utterances; the last cell
 is the last update at half strength. --fit FILE trains on everything instead, and keeps the mean of the tensors.
 """
@@ -37,7 +38,16 @@ from asradapt.models.base import SourceModel
 from asradapt.scoring import total
 from asradapt.types import Utterance
 
-NUMBERS = {"rate": 1.0, "augment": 0.0, "anchor": 0.0, "decay": 0.05, "rank": 4.0, "prior": 0.0}
+NUMBERS = {
+    "rate": 1.0,
+    "augment": 0.0,
+    "anchor": 0.0,
+    "decay": 0.05,
+    "rank": 4.0,
+    "prior": 0.0,
+    "splices": -1.0,
+    "average": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,10 @@ class Candidate:
     def training(self) -> TrainingOptions:
         """How it is trained."""
         changes = Augmentation() if self.numbers["augment"] else NO_AUGMENTATION
-        return TrainingOptions(decay=self.numbers["decay"], anchor=self.numbers["anchor"], augmentation=changes)
+        if self.numbers["splices"] >= 0:
+            changes = replace(changes, splices=self.numbers["splices"])
+        decay, anchor, average = (self.numbers[name] for name in ("decay", "anchor", "average"))
+        return TrainingOptions(decay=decay, anchor=anchor, augmentation=changes, average=bool(average))
 
 
 def _limited(method: Method, pattern: str) -> Method:
@@ -125,7 +138,8 @@ def run(model: SourceModel, people: list[Person], candidate: Candidate, args: ar
     for number in range(args.steps):
         trainer.step(number, range(len(tasks)))
         if (number + 1) % args.look == 0:
-            cells.append(f"{number + 1}: {judge(trainer, bank, pairs)}")
+            cells.append(f"{number + 1}: {judge(trainer, trainer.result, pairs)}")
+    trainer.settle()
     bank.requires_grad(False)
     half = bank.scaled(torch.full((len(tasks),), 0.5))
     cells.append(f"half: {judge(trainer, half, pairs)}")

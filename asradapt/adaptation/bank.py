@@ -167,6 +167,10 @@ class SpeakerBank:
         """Memory of one speaker's tensors."""
         return sum(v[0].numel() * v.element_size() for v in self.tensors.values())
 
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> SpeakerBank:
+        """A new bank of the same methods and sites with copies of these tensors (S, ...)."""
+        return self._with({name: tensor.detach().clone() for name, tensor in tensors.items()})
+
     def _with(self, tensors: dict[str, Tensor]) -> SpeakerBank:
         other = object.__new__(SpeakerBank)
         other.methods, other._places, other.specs = self.methods, self._places, self.specs

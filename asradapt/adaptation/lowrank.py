@@ -24,7 +24,7 @@ class LowRank(Method):
     name = "lowrank"
     summary = "low-rank change of feed-forward and attention layers (LoRA); minutes of speech"
     kinds = frozenset({"feed_forward", "attention"})
-    rate = 3e-3
+    rate = 4.5e-3
 
     rank: int = 4
 

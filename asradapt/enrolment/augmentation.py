@@ -35,6 +35,10 @@ class Augmentation:
         band_masks: Number of masks in frequency.
         band_share: Widest frequency mask as a share of the bands.
         noise: Standard deviation of what is added to every feature; the features have about 1 themselves.
+        splices: Share of recordings in whose place new sentences are made of words of all of them
+            (`enrolment.splicing`).
+        splice_words: Least and greatest number of words of such a sentence.
+        splice_span: Most neighbouring words that stay together.
     """
 
     tempo: float = 0.15
@@ -44,9 +48,12 @@ class Augmentation:
     band_masks: int = 3
     band_share: float = 0.15
     noise: float = 0.2
+    splices: float = 0.8
+    splice_words: tuple[int, int] = (4, 10)
+    splice_span: int = 3
 
 
-NO_AUGMENTATION = Augmentation(0.0, 0.0, 0, 0.0, 0, 0.0, 0.0)
+NO_AUGMENTATION = Augmentation(0.0, 0.0, 0, 0.0, 0, 0.0, 0.0, 0.0)
 
 
 def augmentation_for(model: SourceModel, options: Augmentation) -> Augmentation:

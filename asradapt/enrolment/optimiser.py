@@ -1,4 +1,4 @@
-"""Adam with a speaker axis: every row has its own step count, rate and moments.
+"""Adam with a speaker axis: every row has its own step count, rate and moments, and the average of its path.
 
 Letters: S speakers (rows).
 """
@@ -13,6 +13,9 @@ from torch import Tensor
 
 class RowAdam:
     """Adam (Kingma and Ba 2015) on tensors (S, ...) whose rows are independent problems.
+
+    `averages` holds the mean of each row's path, its later updates weighing more, in proportion to their number
+    (Shamir and Zhang 2013): what a falling learning rate would arrive at, at every moment.
 
     Args:
         tensors: The tensors to train, all with the same leading axis.
@@ -36,6 +39,7 @@ class RowAdam:
         self._second = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
         rows = next(iter(tensors.values()))
         self._steps = torch.zeros(rows.shape[0], device=rows.device)
+        self.averages = {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
     @torch.no_grad()
     def step(self, active: Tensor) -> None:
@@ -66,3 +70,5 @@ class RowAdam:
         size = (second / (1 - keep_second**steps)).sqrt_() + self._epsilon
         change = first / (1 - keep_first**steps) / size
         tensor[rows] -= rate * (change + self._decay * tensor[rows])
+        average = self.averages[name][rows]
+        self.averages[name][rows] = average.lerp_(tensor[rows], 2 / (steps + 1))

@@ -64,8 +64,8 @@ class EnrolmentOptions:
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.4)
-    passes: int = 15
-    least_steps: int = 40
+    passes: int = 24
+    least_steps: int = 100
     checkpoints: int = 10
     patience: int = 2
     least_utterances: int = 4

@@ -9,6 +9,9 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.people import Person
 
+SOONEST = 1 / 12
+"""The first look at held-out error, as a share of the most updates."""
+
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
     """Number of updates that one pass over this much audio takes; agrees with `training.minibatch`."""
@@ -16,11 +19,14 @@ def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
 
 
 def plan_marks(steps_a_pass: int, options: EnrolmentOptions) -> tuple[int, ...]:
-    """The numbers of updates at which held-out error is looked at, evenly up to the most allowed."""
-    most = max(options.least_steps, options.passes * steps_a_pass)
-    return tuple(
-        sorted({max(1, round(most * i / options.checkpoints)) for i in range(1, options.checkpoints + 1)})
-    )
+    """The numbers of updates at which held-out error is looked at, up to the most allowed.
+
+    Each is about a third more than the one before: what is best after few updates is found as exactly, in
+    proportion, as what is best after many, and who learns quickly ends soon.
+    """
+    most, last = max(options.least_steps, options.passes * steps_a_pass), options.checkpoints - 1
+    marks = [most * SOONEST ** ((last - i) / max(1, last)) for i in range(options.checkpoints)]
+    return tuple(sorted({max(1, round(mark)) for mark in marks}))
 
 
 def cost(person: Person, options: EnrolmentOptions) -> float:

@@ -126,14 +126,15 @@ def plan(people: Sequence[Person], method: str, options: EnrolmentOptions) -> tu
 def look(trainer: Trainer, trials: Sequence[Trial], steps: int, patience: int) -> None:
     """Judge trials on their held-out utterances; keep what is best, end what has stopped improving."""
     pairs = [pair for trial in trials for pair in trial.pairs()]
-    scores = evaluate_pairs(trainer.model, trainer.bank, pairs, trainer.options)
+    result = trainer.result
+    scores = evaluate_pairs(trainer.model, result, pairs, trainer.options)
     for trial in trials:
         choice = trial.choice(scores, steps, 1.0)
         trial.seen.append(choice)
         if trial.best is None or choice.loss < trial.best.loss:
             trial.best, trial.misses = choice, 0
             rows = slice(trial.rows.start, trial.rows.stop)
-            trial.snapshot = {k: v.detach()[rows].clone() for k, v in trainer.bank.tensors.items()}
+            trial.snapshot = {k: v[rows].clone() for k, v in result.tensors.items()}
         else:
             trial.misses += 1
         trial.done = trial.misses >= patience or steps >= trial.marks[-1]

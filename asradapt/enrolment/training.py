@@ -23,6 +23,7 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.memory import Passes, add_gradients, find_sizes
 from asradapt.enrolment.objective import Pair, objective_of
 from asradapt.enrolment.optimiser import RowAdam
+from asradapt.enrolment.splicing import Word, find_words, recombine
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel, computed_seconds
 from asradapt.scoring import ErrorCounts, score
@@ -57,6 +58,7 @@ class TrainingOptions:
         anchor: Share of the loss that is not the text but the distance from the source's own output, so that what
             the recordings do not teach stays as it was (KL regularisation, Yu et al. 2013); 0 to below 1.
         augmentation: How recordings are changed at every update.
+        average: Whether the result is the average of the path of training, not its end.
     """
 
     step_seconds: float = 30.0
@@ -65,6 +67,7 @@ class TrainingOptions:
     decay: float = 0.05
     anchor: float = 0.0
     augmentation: Augmentation = NO_AUGMENTATION
+    average: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.anchor < 1:
@@ -184,6 +187,7 @@ class Trainer:
         bank.requires_grad()
         self._passes = Passes(model, batch_seconds=options.batch_seconds, recompute=options.recompute)
         self._optimiser = RowAdam(bank.tensors, row_rates(bank, tasks), decay=options.decay)
+        self._words: dict[int, tuple[Word, ...]] = {}
 
     def step(self, number: int, active: Sequence[int]) -> None:
         """Update number `number` (from 0) of the rows `active`; the others stay as they are."""
@@ -192,19 +196,54 @@ class Trainer:
         train_step(self.model, self.bank, work, self.options, self._passes)
         self._optimiser.step(torch.tensor(sorted(active), device=self.model.device))
 
+    @property
+    def result(self) -> SpeakerBank:
+        """What training has led to so far: a bank of its own, without gradients."""
+        return self.bank.with_tensors(self._optimiser.averages if self.options.average else self.bank.tensors)
+
+    def settle(self) -> None:
+        """Put the result into the bank; training ends with that."""
+        with torch.no_grad():
+            for name, tensor in self.result.tensors.items():
+                self.bank.tensors[name].copy_(tensor)
+
     def _augmented(self, examples: Sequence[Example], row: int, number: int) -> list[Example]:
         """The examples of one update, changed by a seed of the row's own: company changes nothing."""
         options, seed, objective = self.options.augmentation, self.tasks[row].seed, objective_of(self.model)
-        return [
-            replace(example, features=objective.augmented(example, options, f"{seed}/{number}/{place}"))
-            for place, example in enumerate(examples)
-        ]
+        changed = []
+        for place, example in enumerate(examples):
+            name = f"{seed}/{number}/{place}"
+            example = self._spliced(example, row, random.Random(f"{name}/splice"))
+            changed.append(replace(example, features=objective.augmented(example, options, name)))
+        return changed
+
+    def _spliced(self, example: Example, row: int, chance: random.Random) -> Example:
+        """A sentence of the row's own words in the place of an example, or the example itself."""
+        options = self.options.augmentation
+        if not options.splices:
+            return example
+        if not self._words:
+            self._find_words()
+        if not self._words[id(example)] or chance.random() >= options.splices:
+            return example
+        pool = [(one, self._words[id(one)]) for one in self.tasks[row].train]
+        made = recombine(pool, self.model.tokens.index(" "), options, chance)
+        shortest = made.seconds / (1 + options.tempo) if made else 0.0
+        return made if made and objective_of(self.model).fits(made.target.tolist(), shortest) else example
+
+    def _find_words(self) -> None:
+        """Where the words lie in every recording of the job."""
+        distinct = {id(example): example for task in self.tasks for example in task.train}
+        for batch in pair_batches(self.model, [(0, one) for one in distinct.values()], self.options.batch_seconds):
+            for (_, example), words in zip(batch, find_words(self.model, batch), strict=True):
+                self._words[id(example)] = words
 
 
 def train(trainer: Trainer, steps: Sequence[int], progress: Callable[[int], None] | None = None) -> None:
-    """Train every row for its own number of steps (S,)."""
+    """Train every row for its own number of steps (S,), and put the result into the bank."""
     for number in range(max(steps, default=0)):
         active = [row for row, last in enumerate(steps) if number < last]
         trainer.step(number, active)
         if progress:
             progress(len(active))
+    trainer.settle()

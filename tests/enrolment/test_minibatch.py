@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -55,13 +56,20 @@ def test_the_order_changes_from_pass_to_pass_and_with_the_seed_only():
 
 @pytest.mark.parametrize("passes", [1, 3, 12])
 @pytest.mark.parametrize("steps_a_pass", [1, 5, 40])
-def test_checkpoints_are_even_and_end_with_the_last_update(passes, steps_a_pass):
-    options = EnrolmentOptions(passes=passes, least_steps=16, checkpoints=8)
+def test_checkpoints_rise_by_the_same_share_and_end_with_the_last_update(passes, steps_a_pass):
+    options = EnrolmentOptions(passes=passes, least_steps=60, checkpoints=8)
     marks = plan_marks(steps_a_pass, options)
-    assert marks[-1] == max(16, passes * steps_a_pass)
-    assert list(marks) == sorted(set(marks))
+    most = max(60, passes * steps_a_pass)
+    assert marks[-1] == most
+    assert marks[0] == round(most / 12)
+    shares = [after / before for before, after in itertools.pairwise(marks)]
     assert len(marks) == 8
-    assert marks[0] >= 1
+    assert all(1.2 < share < 1.7 for share in shares)
+
+
+def test_few_updates_are_looked_at_once_each():
+    assert plan_marks(1, EnrolmentOptions(passes=1, least_steps=3, checkpoints=10)) == (1, 2, 3)
+    assert plan_marks(1, EnrolmentOptions(passes=9, least_steps=3, checkpoints=1)) == (9,)
 
 
 def test_batches_of_pairs_hold_each_once_and_bound_the_audio(tiny_model):

@@ -109,3 +109,20 @@ def test_gradients_are_cleared_and_missing_ones_change_nothing():
 def test_no_active_rows_are_no_step():
     together = run([[]])
     assert all(torch.equal(together[name], tensor) for name, tensor in starts().items())
+
+
+def test_averages_weigh_every_update_of_a_row_by_its_number():
+    tensors = {name: tensor.requires_grad_() for name, tensor in starts().items()}
+    optimiser = row_adam(tensors)
+    path: list[list[Tensor]] = [[] for _ in range(ROWS)]
+    for step, active in enumerate([[0, 1, 2], [0, 1], [0, 1], [0]]):
+        for name, gradient in gradients(step).items():
+            tensors[name].grad = gradient
+        optimiser.step(torch.tensor(active))
+        for row in active:
+            path[row].append(tensors["matrix"][row].detach().clone())
+    for row, passed in enumerate(path[:3]):
+        total = sum(range(1, len(passed) + 1))
+        expected = sum((number + 1) * value for number, value in enumerate(passed)) / total
+        torch.testing.assert_close(optimiser.averages["matrix"][row], expected, **SAME)
+    torch.testing.assert_close(optimiser.averages["matrix"][3], starts()["matrix"][3], rtol=0, atol=0)
