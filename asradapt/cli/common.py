@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from unicodedata import normalize
 
 import click
 
-from asradapt.errors import ManifestError, UsageError
 from asradapt.models.options import PRECISIONS
-from asradapt.types import Failure, Utterance
+from asradapt.types import Failure
 
 if TYPE_CHECKING:
     from asradapt.models.base import SourceModel
@@ -250,41 +248,3 @@ def progress() -> Iterator[Bar]:
         yield bar
     finally:
         bar.close()
-
-
-def rows_of(speaker: str, utterances: Sequence[Utterance]) -> list[Utterance]:
-    """The rows of a manifest that belong to one named speaker; rows without a speaker are taken as theirs.
-
-    Raises:
-        InvalidSpeakerName: If nobody can have this name.
-        ManifestError: If the manifest holds other people only.
-    """
-    from dataclasses import replace
-
-    from asradapt.store import validate_speaker
-
-    speaker = validate_speaker(speaker)
-    own = [u for u in utterances if u.speaker and normalize("NFC", u.speaker) == speaker]
-    if own:
-        return own
-    nameless = [u for u in utterances if u.speaker is None]
-    if nameless:
-        return [replace(u, speaker=speaker) for u in nameless]
-    others = sorted({u.speaker for u in utterances if u.speaker})
-    shown = ", ".join(others[:10]) + (" ..." if len(others) > 10 else "")
-    raise ManifestError(
-        f"the manifest has no rows of {speaker!r}; its speakers are {shown}. Name one of them, filter with "
-        "--where speaker=NAME, or remove the speaker column"
-    )
-
-
-def one_input(manifest: Path | None, audio: Sequence[str], *, what: str = "audio files") -> None:
-    """Refuse both a manifest and files, and neither.
-
-    Raises:
-        UsageError: With what to do.
-    """
-    if manifest and audio:
-        raise UsageError(f"give {what} or --manifest, not both")
-    if not manifest and not audio:
-        raise UsageError(f"give {what} or --manifest FILE")

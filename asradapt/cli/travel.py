@@ -1,8 +1,7 @@
-"""`asradapt speakers export`, `import` and `migrate`: to files, to other programs' formats, to another model."""
+"""`asradapt export` and `import`: speakers to and from files, and other programs' formats."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,27 +9,19 @@ import click
 
 from asradapt.cli.common import (
     json_option,
-    manifest_option,
     model_options,
     note,
     open_model,
     open_store,
     print_json,
-    progress,
-    report_problems,
-    rows_of,
     say,
-    seed_option,
     store_option,
-    where_option,
 )
 from asradapt.cli.speakers import brief
 from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
-    from asradapt.enrolment.migrating import Migrated
     from asradapt.interchange import Written
-    from asradapt.manifests import Manifest
     from asradapt.store import SpeakerRecord, SpeakerStore
 
 
@@ -171,94 +162,3 @@ def _from_peft(
         "enrolment replaces it"
     )
     return record
-
-
-@click.command()
-@click.argument("speaker")
-@click.argument("audio", nargs=-1)
-@manifest_option
-@where_option
-@click.option(
-    "--unjudged",
-    is_flag=True,
-    help="Move the adaptation without any recordings to judge it by; the record says so.",
-)
-@store_option
-@model_options
-@seed_option
-@json_option
-def migrate(
-    speaker: str,
-    audio: tuple[str, ...],
-    manifest: Path | None,
-    where: tuple[str, ...],
-    unjudged: bool,
-    store_path: Path | None,
-    model: str,
-    device: str,
-    seed: int,
-    as_json: bool,
-) -> int:
-    """Take a speaker to another source model: give it by --model.
-
-    Who agreed that recordings are kept is enrolled from them anew, together with AUDIO if there is any. Of
-    everybody else the adaptation is moved, as far as the new model has the same places of the same widths, and is
-    used only if recordings in AUDIO (with texts, that it has not learned from) come out better with it than
-    with the new model alone.
-
-    The earlier version stays: `speakers rollback` goes back to it.
-    """
-    from asradapt.enrolment.migrating import migrate as migrate_speaker
-    from asradapt.enrolment.options import EnrolmentOptions
-
-    if where and not manifest:
-        raise UsageError("--where filters the rows of a --manifest")
-    if manifest and audio:
-        raise UsageError("give audio files or --manifest, not both")
-    store = open_store(store_path)
-    store.record(speaker)  # an unknown speaker is told before anything is read
-    read = _to_judge(speaker, audio, manifest, where)
-    own = rows_of(speaker, read.utterances) if read and read.utterances else []
-    if read and not own:
-        report_problems(read.warnings, read.failed)
-        raise UsageError("none of the recordings can be used")
-    source = open_model(model, device)
-    with progress() as bar:
-        done = migrate_speaker(
-            source,
-            store,
-            speaker,
-            own,
-            options=EnrolmentOptions(seed=seed),
-            unjudged=unjudged,
-            progress=bar,
-        )
-    failed = [*(read.failed if read else ()), *done.failed]
-    _tell_migrated(done, as_json, [failure.as_dict() for failure in failed])
-    report_problems([*(read.warnings if read else ()), *done.warnings], failed)
-    return 1 if failed else 0
-
-
-def _to_judge(speaker: str, audio: Sequence[str], manifest: Path | None, where: Sequence[str]) -> Manifest | None:
-    """The recordings that were given, if any."""
-    from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
-
-    if manifest:
-        return read_manifest(manifest, where=parse_where(where))
-    return utterances_from_audio(audio, speaker, need_text=True) if audio else None
-
-
-def _tell_migrated(done: Migrated, as_json: bool, failed: list[dict[str, Any]]) -> None:
-    """Print the outcome."""
-    record = done.record
-    if as_json:
-        print_json({**brief(record), **done.as_dict(), "failed": failed})
-        return
-    what = record.method if record.decision == "adapted" else "source kept"
-    say(f"{record.speaker}: now on {record.source['name']}, version {record.version} [{what}]")
-    say(f"  {done.how}")
-    say(f"  {done.explanation}")
-    for line in done.dropped[:20]:
-        say(f"  dropped: {line}")
-    if len(done.dropped) > 20:
-        say(f"  dropped: and {len(done.dropped) - 20} more (--json lists all)")

@@ -168,7 +168,7 @@ def check_weights(name: str, folder: Path, options: ModelOptions) -> None:
     if (folder / "adapter_config.json").exists():
         raise InputError(
             f"the model folder {folder} holds an adapter of PEFT besides (adapter_config.json), which the library "
-            "would load unasked; move it to a folder of its own, and take it over with `asradapt speakers import`"
+            "would load unasked; move it to a folder of its own, and take it over with `asradapt import`"
         )
     if any(path.suffix == ".safetensors" for path in weight_files(folder)):
         return
