@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 BAR_AFTER_SECONDS = 2.0
+NAMED = 3
+"""So many items that failed for one reason are named; the others are counted."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to stdout, nothing else."
@@ -59,13 +61,13 @@ where_option = click.option(
 )
 
 
-_MODEL_OPTIONS = "asradapt.model_options"  # where the command's context keeps them
+MODEL_OPTIONS = "asradapt.model_options"  # where the command's context keeps them
 
 
 def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
     """Keep an option of the source model until the model is opened; the command itself has no use for it."""
     if value is not None:
-        context.meta.setdefault(_MODEL_OPTIONS, {})[option.name] = value
+        context.meta.setdefault(MODEL_OPTIONS, {})[option.name] = value
 
 
 def source_options(command: F) -> F:
@@ -153,7 +155,7 @@ def open_model(name: str, device: str) -> SourceModel:
     from asradapt.models import ModelOptions, load_model
 
     context = click.get_current_context(silent=True)
-    said: dict[str, Any] = context.meta.get(_MODEL_OPTIONS, {}) if context else {}
+    said: dict[str, Any] = context.meta.get(MODEL_OPTIONS, {}) if context else {}
     return load_model(name, device=device, options=ModelOptions(**said))
 
 
@@ -202,11 +204,26 @@ def _sentence(failure: Failure) -> str:
     return failure.reason if failure.reason.startswith(f"{failure.item} ") else f"{failure.item}: {failure.reason}"
 
 
+def _sentences(failed: Sequence[Failure]) -> list[str]:
+    """One sentence for each reason; of the items that failed for it the first are named."""
+    reasons: dict[str, list[Failure]] = {}
+    for failure in failed:
+        reasons.setdefault(failure.reason, []).append(failure)
+    return [_of_one_reason(alike) for alike in reasons.values()]
+
+
+def _of_one_reason(alike: Sequence[Failure]) -> str:
+    if len(alike) == 1:
+        return _sentence(alike[0])
+    more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
+    return f"{', '.join(failure.item for failure in alike[:NAMED])}{more}: {alike[0].reason}"
+
+
 def report_problems(warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20) -> None:
-    """Print warnings and failures to stderr, the first of many in full."""
+    """Print warnings and failures to stderr, each reason once, the first of many."""
     for kind, lines in (
         ("warning", list(dict.fromkeys(warnings))),
-        ("failed", [_sentence(failure) for failure in failed]),
+        ("failed", _sentences(failed)),
     ):
         for line in lines[:most]:
             note(f"{kind}: {line}")

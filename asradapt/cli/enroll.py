@@ -22,6 +22,7 @@ from asradapt.cli.common import (
     seed_option,
     store_option,
 )
+from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.errors import InvalidSpeakerName, StoreError, UsageError
 from asradapt.types import Failure, Utterance
@@ -266,7 +267,7 @@ def enroll(
     store = open_store(store_path)
     result = Enrolment((), (), ())
     if people and not (strict and failed):
-        source = open_model(model, device)
+        source = open_model(model if fresh else model_for(speaker, store, model), device)
         if untranscribed:
             result = _hear(source, people, options, store, lm)
         else:

@@ -55,7 +55,7 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
 @where_option
 @click.option(
     "--speaker",
-    help="Only this speaker of the manifest. One who is stored under another name than there: add --where speaker=NAME.",
+    help="Only this speaker of the manifest; with --where speaker=NAME, who is called NAME there.",
 )
 @click.option(
     "--systems",

@@ -20,6 +20,7 @@ from asradapt.cli.common import (
     store_option,
 )
 from asradapt.cli.decoding_options import decoding_options, open_decoder
+from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.cli.transcribe_output import Output, stdin_as_file, targets, without_existing
 from asradapt.errors import UsageError
@@ -103,12 +104,13 @@ def transcribe(
         from asradapt.transcriber import Transcriber
         from asradapt.transcript import TranscriberOptions
 
-        source = open_model(model, device)
+        store = open_store(store_path)
+        source = open_model(model if source_only else model_for(speaker, store, model), device)
         options = TranscriberOptions(
             batch_size=batch_size, detect_voice=not no_vad, adapt_each=EachOptions() if adapt_each else None
         )
         decoder = open_decoder(source, **decoding)
-        transcriber = Transcriber(source, open_store(store_path), options, decoder)
+        transcriber = Transcriber(source, store, options, decoder)
         if speaker and not source_only:
             transcriber.member(speaker)  # a named speaker who is not enrolled is an error, not the source
         work = _Work(transcriber, utterances, source_only, stdin)

@@ -17,6 +17,7 @@ from asradapt.cli.common import (
     say,
     store_option,
 )
+from asradapt.cli.enrolled_on import model_for, model_was_given, require_given_model
 from asradapt.cli.speakers import brief
 from asradapt.errors import UsageError
 
@@ -63,18 +64,20 @@ def export(
     texts.
 
     --peft and --merged write a folder without texts, recordings or a name, which `peft`, `transformers` or
-    `torchaudio` load without this program. --merged needs the --model that SPEAKER was enrolled on.
+    `torchaudio` load without this program. --merged takes the --model that SPEAKER was enrolled on, and knows it
+    where it was enrolled on this machine. A --model that is another one is refused.
     """
     if sum(target is not None for target in (file, peft, merged)) != 1:
         raise click.UsageError("give one of FILE, --peft DIR and --merged DIR", click.get_current_context())
     store = open_store(store_path)
-    if file is None:
-        if with_audio:
-            raise UsageError("--with-audio goes with FILE: other programs have no use for kept recordings")
-        folder = (
-            _peft(store, speaker, peft, force) if peft else _merged(store, speaker, merged, model, device, force)
-        )
-        return _tell_folder(speaker, folder, as_json)
+    if file is None and with_audio:
+        raise UsageError("--with-audio goes with FILE: other programs have no use for kept recordings")
+    if merged:
+        return _tell_folder(speaker, _merged(store, speaker, merged, model, device, force), as_json)
+    require_given_model(store.record(speaker), model, device)
+    if peft:
+        return _tell_folder(speaker, _peft(store, speaker, peft, force), as_json)
+    assert file is not None
     path = store.export(speaker, file, force=force, with_audio=with_audio)
     if with_audio and not store.recordings(speaker).agreed:
         note(f"{speaker} has no kept recordings; the file holds none")
@@ -91,14 +94,11 @@ def _peft(store: SpeakerStore, speaker: str, target: Path, force: bool) -> Writt
     return write_peft(target, store.load(speaker), force=force)
 
 
-def _merged(
-    store: SpeakerStore, speaker: str, target: Path | None, model: str, device: str, force: bool
-) -> Written:
+def _merged(store: SpeakerStore, speaker: str, target: Path, model: str, device: str, force: bool) -> Written:
     from asradapt.interchange import write_merged
 
-    assert target is not None
     stored = store.load(speaker)  # an unknown speaker is told before a model is loaded
-    return write_merged(target, open_model(model, device), stored, force=force)
+    return write_merged(target, open_model(model_for(speaker, store, model), device), stored, force=force)
 
 
 def _tell_folder(speaker: str, folder: Written, as_json: bool) -> int:
@@ -126,12 +126,17 @@ def import_(
     """Store the speaker of an exported file or a PEFT folder.
 
     Everything in FILE is checked before anything is stored; it may come from anywhere. A folder holds a LoRA
-    adapter as PEFT saves it, and needs --name and the --model that it was trained on.
+    adapter as PEFT saves it, and needs --name and the --model that it was trained on. Of a file, a --model that is
+    another one than the speaker's is refused.
     """
+    from asradapt.store.archive import read_archive
+
     store = open_store(store_path)
     if file.is_dir():
         record = _from_peft(store, file, name, model, device, force)
     else:
+        if model_was_given():
+            require_given_model(read_archive(file, name=name)[0], model, device)
         record = store.import_(file, name, force=force)
     shelf = store.recordings(record.speaker)
     if shelf.agreed:

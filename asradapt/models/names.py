@@ -71,6 +71,20 @@ def load_named(name: str, options: ModelOptions) -> SourceModel:
     return load_source(weights_file(name))
 
 
+def given(name: str, options: ModelOptions) -> dict[str, str]:
+    """What has to be said to get a model again from any folder: a path is made absolute.
+
+    Returns:
+        `model`, and `language` and `task` where they are given.
+    """
+    kind, colon, rest = name.partition(":")
+    local = rest if colon and kind == "hf" else name
+    if name not in EMBEDDED and Path(local).expanduser().exists():
+        name = str(Path(local).expanduser().absolute())
+    said = {"model": name, "language": options.language, "task": options.task}
+    return {key: value for key, value in said.items() if value}
+
+
 def weights_file(name: str) -> Path:
     """The `.safetensors` file of a model of this project: an embedded one, a file or a folder.
 

@@ -324,5 +324,5 @@ def test_a_speaker_is_enrolled_and_heard_in_a_language(asradapt, recordings, hom
     other = refused(
         asradapt, "transcribe", recordings / "ann7.wav", "--speaker", "ann", "--model", folder, "--language", "eng"
     )
-    assert "ann" in other
-    assert "fingerprint" in other
+    assert "'ann' belongs to another source model: hf:mms (fingerprint " in other
+    assert f"Give --model {folder} --language fra;" in other

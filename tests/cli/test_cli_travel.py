@@ -99,6 +99,8 @@ def test_a_merged_conformer_is_heard_like_the_speaker(asradapt, enrolled, record
         (("--peft", "x"), 1, "models of transformers; ann was enrolled on tiny"),
         (("--merged", "x", "--model", "no such model"), 1, "no source model named"),
         (("--merged", "x", "--model", "OTHER"), 1, "belongs to another source model"),
+        (("--peft", "x", "--model", "OTHER"), 1, "belongs to another source model"),
+        (("x", "--model", "OTHER"), 1, "belongs to another source model"),
     ],
 )
 def test_what_cannot_be_exported_is_said(
@@ -116,6 +118,28 @@ def test_a_folder_that_exists_is_replaced_by_force_only(asradapt, zoe, tmp_path)
     assert asradapt(*words).code == 0
     assert "exists and is left as it is" in asradapt(*words).err
     assert asradapt(*words, "--force").code == 0
+
+
+def test_the_model_that_a_speaker_was_enrolled_on_is_known(asradapt, enrolled, model_path, other_path, tmp_path):
+    done = asradapt("export", "ann", "--merged", tmp_path / "one")
+    assert done.code == 0
+    assert f"ann was enrolled on {model_path}, which is used" in done.err
+    assert asradapt("export", "ann", "--merged", tmp_path / "two", "--model", model_path).code == 0
+    assert stored_files(tmp_path / "one") == stored_files(tmp_path / "two")
+    assert str(model_path.parent) not in (tmp_path / "one" / "model.json").read_text()
+
+
+def test_a_path_of_this_machine_does_not_leave_it_with_a_speaker(
+    asradapt, enrolled, model_path, other_path, tmp_path
+):
+    assert SpeakerStore(enrolled).record("ann").source["model"] == str(model_path)
+    assert asradapt("export", "ann", tmp_path / "ann.zip", "--model", model_path).code == 0
+    assert str(model_path.parent).encode() not in (tmp_path / "ann.zip").read_bytes()
+    refused = asradapt("import", tmp_path / "ann.zip", "--name", "eve", "--model", other_path)
+    assert (refused.code, "Give the model tiny by --model" in refused.err) == (1, True)
+    assert "eve" not in SpeakerStore(enrolled)
+    assert asradapt("import", tmp_path / "ann.zip", "--name", "eve", "--model", model_path).code == 0
+    assert SpeakerStore(enrolled).record("eve").source.keys() == {"name", "fingerprint"}
 
 
 def test_what_cannot_be_imported_is_said_and_nothing_stored(asradapt, zoe, folder, tmp_path):
