@@ -28,7 +28,8 @@ def another_source(record: SpeakerRecord, name: str, fingerprint: str) -> str:
     # the same weights may come from the hub and from a folder, or from a folder that was renamed
     if fingerprint == weights and (name == own or (":" in name and _kind(name) == _kind(own))):
         return ""
-    return f"belongs to another source model: {own} (fingerprint {weights[:SHOWN]}), not {name} ({fingerprint[:SHOWN]})"
+    theirs, here = f"{own} (fingerprint {weights[:SHOWN]})", f"{name} ({fingerprint[:SHOWN]})"
+    return f"belongs to another source model: {theirs}, not {here}"
 
 
 def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
