@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from asradapt.cli.problems import sentences
 from asradapt.models.options import PRECISIONS
 from asradapt.types import Failure
 
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 BAR_AFTER_SECONDS = 2.0
-NAMED = 3
-"""So many items that failed for one reason are named; the others are counted."""
+SHORT = ("bf16", "fp16")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to stdout, nothing else."
@@ -156,7 +156,10 @@ def open_model(name: str, device: str) -> SourceModel:
 
     context = click.get_current_context(silent=True)
     said: dict[str, Any] = context.meta.get(MODEL_OPTIONS, {}) if context else {}
-    return load_model(name, device=device, options=ModelOptions(**said))
+    model = load_model(name, device=device, options=ModelOptions(**said))
+    if said.get("precision") in SHORT and model.device.type == "cpu":
+        note(f"{said['precision']} on a CPU is slower than fp32; it saves memory only")
+    return model
 
 
 def help_without_command(context: click.Context) -> int:
@@ -199,31 +202,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def _sentence(failure: Failure) -> str:
-    """What failed and why, without naming a file twice."""
-    return failure.reason if failure.reason.startswith(f"{failure.item} ") else f"{failure.item}: {failure.reason}"
-
-
-def _sentences(failed: Sequence[Failure]) -> list[str]:
-    """One sentence for each reason; of the items that failed for it the first are named."""
-    reasons: dict[str, list[Failure]] = {}
-    for failure in failed:
-        reasons.setdefault(failure.reason, []).append(failure)
-    return [_of_one_reason(alike) for alike in reasons.values()]
-
-
-def _of_one_reason(alike: Sequence[Failure]) -> str:
-    if len(alike) == 1:
-        return _sentence(alike[0])
-    more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
-    return f"{', '.join(failure.item for failure in alike[:NAMED])}{more}: {alike[0].reason}"
-
-
 def report_problems(warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20) -> None:
     """Print warnings and failures to stderr, each reason once, the first of many."""
     for kind, lines in (
         ("warning", list(dict.fromkeys(warnings))),
-        ("failed", _sentences(failed)),
+        ("failed", sentences(failed)),
     ):
         for line in lines[:most]:
             note(f"{kind}: {line}")

@@ -390,3 +390,10 @@ def test_a_refused_pickle_is_one_sentence_whatever_its_protocol(asradapt, folder
     ):
         assert "nothing in" in told
     assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_half_precision_on_a_cpu_is_said_to_be_slow(asradapt, folder, precision):
+    done = asradapt("models", "show", folder, "--precision", precision, "--json")
+    assert done.code == 0
+    assert done.err == ("bf16 on a CPU is slower than fp32; it saves memory only\n" if precision == "bf16" else "")
