@@ -109,7 +109,7 @@ def test_words_of_one_time_are_subtitles_that_can_be_seen_and_do_not_overlap(tim
 
 
 def test_more_subtitles_than_an_audio_has_room_for_share_it():
-    words = [Word("x" * 60, 0.1, 0.1, 1.0) for _ in range(10)]
+    words = [Word("x" * 60, 0.1, 0.1, 1.0) for _ in range(20)]  # two a subtitle
     found = cues(words, 1.0)
     assert [cue.end - cue.start for cue in found] == pytest.approx([0.1] * 10)
     assert (found[0].start, found[-1].end) == pytest.approx((0.0, 1.0))
