@@ -75,7 +75,7 @@ def with_letters(store, model, method, characters):
     record = store_speaker(store, model, "ann", "affine")
     bank, generator = SpeakerBank(model, methods), torch.Generator().manual_seed(3)
     state = {k: v + 0.3 * torch.randn(v.shape, generator=generator) for k, v in bank.state(0).items()}
-    state |= {k: v + 4.0 for k, v in state.items() if k.startswith("tokens/") and k.endswith("/bias")}
+    state |= {k: v + 30.0 for k, v in state.items() if k.startswith("tokens/") and k.endswith("/bias")}
     options = {one.name: one.options() for one in methods}
     store.save(replace(record, method=method, options=options, version=0, sha256=""), state)
     return store.load("ann")
