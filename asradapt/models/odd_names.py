@@ -41,9 +41,8 @@ def no_model(name: str, known: Iterable[str], kinds: Iterable[str]) -> InputErro
         hint = "--model takes KIND:NAME of these kinds; another one may come with a package that is not installed"
         return UnknownName("kind of models", kind, kinds, hint)
     if name.startswith((".", "/", "~")):
-        return InputError(
-            f"there is no file or folder {name}; `asradapt models` lists the models that have a name"
-        )
+        names = ", ".join(sorted(known))
+        return InputError(f"there is no file or folder {name}; known: {names}, and what `asradapt models` lists")
     shown = ", ".join(f"{kind}:NAME" for kind in sorted(kinds))
     hint = f"Also {shown}, the folder of a transformers model, or a .safetensors file with its .json beside it"
     return UnknownName("source model", name, known, hint)
