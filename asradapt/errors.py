@@ -6,7 +6,8 @@
     └── InputError                exit code 1: what was given cannot be used
         ├── AudioError            missing, not audio, truncated, NaN, empty
         ├── ManifestError         unreadable, no rows, a missing column
-        ├── TextError             empty, characters the model cannot write
+        ├── TextError             empty, too long
+        │   └── UnwritableText    characters the model cannot write
         ├── UnknownName           no such speaker, model, level, prompt
         │   └── UnknownMethod     no such adaptation method; exit code 2, it is a flag
         ├── SimulationError       no synthesiser, no usable sentence
@@ -53,6 +54,22 @@ class ManifestError(InputError):
 
 class TextError(InputError):
     """A text that is empty or holds characters the model cannot write."""
+
+
+class UnwritableText(TextError):
+    """A text with characters that the model cannot write.
+
+    Args:
+        characters: All of them.
+        addable: Whether `--add-tokens` can teach letters to the model.
+    """
+
+    def __init__(self, characters: Iterable[str], *, addable: bool = True) -> None:
+        self.characters, self.addable = "".join(sorted(characters)), addable
+        digits = "; write numbers as words" if any(one.isdigit() for one in self.characters) else ""
+        letters = "".join([one for one in self.characters if one.isalpha()][:12]) if addable else ""
+        advice = f"; --add-tokens {letters!r} teaches it, for this speaker" if letters else ""
+        super().__init__(f"the model cannot write: {' '.join(self.characters[:12])}{digits}{advice}")
 
 
 class UnknownName(InputError):

@@ -13,6 +13,7 @@ LINE = 42  # characters, the usual limit of broadcasters
 LINES = 2
 LONGEST = 7.0  # seconds that a subtitle stands at most
 SHORTEST = 1.0  # seconds that it stands at least, where there is room
+LEAST = 0.25  # seconds that it stands, room or not
 PAUSE = 0.8  # seconds of silence that end a subtitle
 BREATH = 0.3  # seconds of silence at which a full subtitle is rather broken
 
@@ -35,11 +36,33 @@ class Cue:
 def cues(words: Sequence[Word], seconds: float) -> list[Cue]:
     """Subtitles of the words of an audio of some seconds."""
     groups = _groups(list(words))
-    found = []
-    for place, group in enumerate(groups):
-        limit = groups[place + 1][0].start if place + 1 < len(groups) else seconds
-        end = max(group[-1].end, min(group[0].start + SHORTEST, limit))
-        found.append(Cue(group[0].start, min(end, max(limit, group[0].start)), lines_of([w.text for w in group])))
+    spans = _shown([(group[0].start, group[-1].end) for group in groups], seconds)
+    return [Cue(*span, lines_of([w.text for w in group])) for span, group in zip(spans, groups, strict=True)]
+
+
+def _shown(spoken: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+    """From when to when subtitles stand, in order and without overlap, of the times of their words.
+
+    Each stands for LEAST where the audio is long enough: words that were given one time push those behind them
+    on, and at the end of the audio those before them back.
+    """
+    least = min(LEAST, seconds / max(1, len(spoken)))
+    found: list[tuple[float, float]] = []
+    free = 0.0
+    for place, (start, end) in enumerate(spoken):
+        start = max(start, free)
+        limit = max(start, spoken[place + 1][0] if place + 1 < len(spoken) else seconds)
+        end = min(max(end, start + SHORTEST), limit)
+        free = max(end, start + least)
+        found.append((start, free))
+    limit = seconds
+    for place in reversed(range(len(found))):
+        start, end = found[place]
+        if end <= limit and start <= limit - least:
+            break
+        end = min(end, limit)
+        found[place] = (min(start, end - least), end)
+        limit = found[place][0]
     return found
 
 

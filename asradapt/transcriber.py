@@ -25,13 +25,14 @@ from asradapt.errors import (
     DamagedSpeaker,
     InputError,
     InvalidSpeakerName,
+    SourceMismatch,
     UnknownName,
     UsageError,
 )
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
 from asradapt.pcm import digest
 from asradapt.pipeline import Ahead, reading_threads
-from asradapt.store import SpeakerStore, check_source
+from asradapt.store import SpeakerRecord, SpeakerStore, another_source, check_source, options_for
 from asradapt.test_time import adapted_logits
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
@@ -75,6 +76,8 @@ class Transcriber:
         self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
         self._phrases: dict[str, tuple[str, ...]] = {}
         self._members: dict[str, Member] = {}
+        self._refused: dict[str, str] = {}  # by speaker, why an adaptation cannot be used with the model
+        self._told: dict[str, str] = {}  # by speaker, what is still to be said of whoever keeps another source
 
     def _refuse(self, model: Seq2SeqModel, decoder: Decoder | None) -> None:
         """Refuse what takes CTC outputs."""
@@ -109,11 +112,12 @@ class Transcriber:
         """
         if self.store is None:
             raise UnknownName("speaker", speaker, [], "There is no store")
+        if speaker in self._refused:  # every row of a manifest asks again
+            raise SourceMismatch(self._refused[speaker])
         if speaker not in self._members:
             stored = self.store.load(speaker)
             record = stored.record
-            if record.method != IDENTITY:  # whoever keeps the source fits every source
-                check_source(record, self.model.name, self.model.fingerprint)
+            self._check_source(record)
             member = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
             try:
                 self._bank.check(member)
@@ -124,6 +128,18 @@ class Transcriber:
                 self._members.pop(next(iter(self._members)))  # the one that was read first
             self._members[speaker] = member
         return self._members[speaker]
+
+    def _check_source(self, record: SpeakerRecord) -> None:
+        """Refuse an adaptation of another model; whoever keeps the source fits every model, but is told of it."""
+        if record.method != IDENTITY:
+            try:
+                check_source(record, self.model.name, self.model.fingerprint)
+            except SourceMismatch as error:
+                self._refused[record.speaker] = str(error)
+                raise
+        elif other := another_source(record, self.model.name, self.model.fingerprint):
+            told = f"; {options_for(record)} gives that one" if options_for(record) else ""
+            self._told[record.speaker] = f"{record.speaker} keeps the source, and {other}{told}"
 
     def transcribe(
         self,
@@ -227,6 +243,8 @@ class Transcriber:
             return NOBODY
         try:
             member = self.member(speaker)
+            if told := self._told.pop(speaker, None):
+                window.warnings.append(told)
             self._unheard_phrases(speaker, window)
             return member
         except (UnknownName, InvalidSpeakerName):

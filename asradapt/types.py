@@ -28,10 +28,17 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Failure:
-    """One input that could not be used, and why; the others were still done."""
+    """One input that could not be used, and why; the others were still done.
+
+    Attributes:
+        item: What was given.
+        reason: Why it cannot be used.
+        error: What was raised, where several of a kind can be told together.
+    """
 
     item: str
     reason: str
+    error: Exception | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, str]:
         """The failure as the `failed` entries of every `--json` output."""

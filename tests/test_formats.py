@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from asradapt.decoding import Word
 from asradapt.formats import FORMATS, clock
-from asradapt.subtitles import LINE, LONGEST, SHORTEST, cues, lines_of
+from asradapt.subtitles import LEAST, LINE, LONGEST, SHORTEST, cues, lines_of
 from asradapt.transcript import Transcript
 from asradapt.types import Utterance
 
@@ -93,3 +94,22 @@ def test_two_lines_are_about_equally_long_and_long_words_stay_whole():
     giant = "x" * 60
     assert lines_of([giant]) == (giant,)
     assert giant in lines_of(["a", giant, "b"])
+
+
+@pytest.mark.parametrize("times", [[2.0] * 3, [0.0, 0.0, 0.0], [8.9, 9.0, 9.0], [1.0, 1.0, 8.9], [9.0] * 3])
+def test_words_of_one_time_are_subtitles_that_can_be_seen_and_do_not_overlap(times):
+    line = "a line of words that fills a subtitle by itself and goes on until there is no room left"
+    words = [Word(word, time, time, 1.0) for time in times for word in line.split()]
+    found = cues(words, 9.0)
+    assert " ".join(part for cue in found for part in cue.lines) == " ".join(word.text for word in words)
+    assert all(cue.end - cue.start >= LEAST - 1e-9 for cue in found)
+    assert all(before.end <= after.start + 1e-9 for before, after in pairwise(found))
+    assert found[0].start >= 0
+    assert found[-1].end <= 9.0
+
+
+def test_more_subtitles_than_an_audio_has_room_for_share_it():
+    words = [Word("x" * 60, 0.1, 0.1, 1.0) for _ in range(20)]  # two a subtitle
+    found = cues(words, 1.0)
+    assert [cue.end - cue.start for cue in found] == pytest.approx([0.1] * 10)
+    assert (found[0].start, found[-1].end) == pytest.approx((0.0, 1.0))

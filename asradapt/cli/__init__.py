@@ -22,11 +22,12 @@ from asradapt.cli.demo import demo
 from asradapt.cli.enroll import enroll
 from asradapt.cli.evaluate import evaluate
 from asradapt.cli.info import methods, prompts
+from asradapt.cli.migrate import migrate
 from asradapt.cli.models import models
 from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe
-from asradapt.cli.travel import export, import_, migrate
+from asradapt.cli.travel import export, import_
 from asradapt.cli.vocab import vocab
 from asradapt.errors import AsradaptError
 
@@ -58,6 +59,8 @@ for _command in (
     check,
     vocab,
     speakers,
+    export,
+    import_,
     models,
     methods,
     prompts,
@@ -65,7 +68,7 @@ for _command in (
     demo,
 ):
     cli.add_command(_command)
-for _command in (export, import_, migrate):
+for _command in (export, import_, migrate):  # the first two have long names too: they are about speakers
     speakers.add_command(_command)
 
 

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from unicodedata import normalize
 
 import click
 
-from asradapt.errors import ManifestError, UsageError
+from asradapt.cli.problems import sentences
 from asradapt.models.options import PRECISIONS
-from asradapt.types import Failure, Utterance
+from asradapt.types import Failure
 
 if TYPE_CHECKING:
     from asradapt.models.base import SourceModel
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 BAR_AFTER_SECONDS = 2.0
+SHORT = ("bf16", "fp16")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to stdout, nothing else."
@@ -61,13 +61,13 @@ where_option = click.option(
 )
 
 
-_MODEL_OPTIONS = "asradapt.model_options"  # where the command's context keeps them
+MODEL_OPTIONS = "asradapt.model_options"  # where the command's context keeps them
 
 
 def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
     """Keep an option of the source model until the model is opened; the command itself has no use for it."""
     if value is not None:
-        context.meta.setdefault(_MODEL_OPTIONS, {})[option.name] = value
+        context.meta.setdefault(MODEL_OPTIONS, {})[option.name] = value
 
 
 def source_options(command: F) -> F:
@@ -155,8 +155,11 @@ def open_model(name: str, device: str) -> SourceModel:
     from asradapt.models import ModelOptions, load_model
 
     context = click.get_current_context(silent=True)
-    said: dict[str, Any] = context.meta.get(_MODEL_OPTIONS, {}) if context else {}
-    return load_model(name, device=device, options=ModelOptions(**said))
+    said: dict[str, Any] = context.meta.get(MODEL_OPTIONS, {}) if context else {}
+    model = load_model(name, device=device, options=ModelOptions(**said))
+    if said.get("precision") in SHORT and model.device.type == "cpu":
+        note(f"{said['precision']} on a CPU is slower than fp32; it saves memory only")
+    return model
 
 
 def help_without_command(context: click.Context) -> int:
@@ -199,16 +202,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def _sentence(failure: Failure) -> str:
-    """What failed and why, without naming a file twice."""
-    return failure.reason if failure.reason.startswith(f"{failure.item} ") else f"{failure.item}: {failure.reason}"
-
-
 def report_problems(warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20) -> None:
-    """Print warnings and failures to stderr, the first of many in full."""
+    """Print warnings and failures to stderr, each reason once, the first of many."""
     for kind, lines in (
         ("warning", list(dict.fromkeys(warnings))),
-        ("failed", [_sentence(failure) for failure in failed]),
+        ("failed", sentences(failed)),
     ):
         for line in lines[:most]:
             note(f"{kind}: {line}")
@@ -250,41 +248,3 @@ def progress() -> Iterator[Bar]:
         yield bar
     finally:
         bar.close()
-
-
-def rows_of(speaker: str, utterances: Sequence[Utterance]) -> list[Utterance]:
-    """The rows of a manifest that belong to one named speaker; rows without a speaker are taken as theirs.
-
-    Raises:
-        InvalidSpeakerName: If nobody can have this name.
-        ManifestError: If the manifest holds other people only.
-    """
-    from dataclasses import replace
-
-    from asradapt.store import validate_speaker
-
-    speaker = validate_speaker(speaker)
-    own = [u for u in utterances if u.speaker and normalize("NFC", u.speaker) == speaker]
-    if own:
-        return own
-    nameless = [u for u in utterances if u.speaker is None]
-    if nameless:
-        return [replace(u, speaker=speaker) for u in nameless]
-    others = sorted({u.speaker for u in utterances if u.speaker})
-    shown = ", ".join(others[:10]) + (" ..." if len(others) > 10 else "")
-    raise ManifestError(
-        f"the manifest has no rows of {speaker!r}; its speakers are {shown}. Name one of them, filter with "
-        "--where speaker=NAME, or remove the speaker column"
-    )
-
-
-def one_input(manifest: Path | None, audio: Sequence[str], *, what: str = "audio files") -> None:
-    """Refuse both a manifest and files, and neither.
-
-    Raises:
-        UsageError: With what to do.
-    """
-    if manifest and audio:
-        raise UsageError(f"give {what} or --manifest, not both")
-    if not manifest and not audio:
-        raise UsageError(f"give {what} or --manifest FILE")

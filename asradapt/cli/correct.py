@@ -21,6 +21,7 @@ from asradapt.cli.common import (
     store_option,
 )
 from asradapt.cli.enroll import keep_audio_option, require_writable, tell_one
+from asradapt.cli.enrolled_on import model_for
 from asradapt.types import Failure
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def correct(
     if found.work:
         from asradapt.enrolment import EnrolmentOptions, enroll
 
-        source = open_model(model, device)
+        source = open_model(model_for(speaker, store, model), device)
         require_writable(store)
         pieces, missing, warnings = cut(
             found, speaker, source.sample_rate, folder=transcript.parent, audio_dir=audio_dir

@@ -11,21 +11,19 @@ import click
 from asradapt.cli.common import (
     Duration,
     json_option,
-    manifest_option,
     model_options,
     note,
-    one_input,
     open_model,
     open_store,
     print_json,
     progress,
     report_problems,
-    rows_of,
     say,
     seed_option,
     store_option,
-    where_option,
 )
+from asradapt.cli.enrolled_on import model_for
+from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.errors import InvalidSpeakerName, StoreError, UsageError
 from asradapt.types import Failure, Utterance
 
@@ -71,27 +69,17 @@ def _gather(
     need_text: bool,
 ) -> tuple[People, list[Failure], list[str]]:
     """Who is to be enrolled from what, with failures and warnings met on the way."""
-    from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
-    from asradapt.store import validate_speaker
-
     if everybody and (speaker or not manifest):
         raise UsageError("--every-speaker takes --manifest FILE and no SPEAKER")
     if not everybody and not speaker:
         raise UsageError("name the SPEAKER, or give --every-speaker")
-    if where and not manifest:
-        raise UsageError("--where filters the rows of a --manifest")
-    if speaker:
-        speaker = validate_speaker(speaker)
-        one_input(manifest, audio)
-    if manifest:
-        read = read_manifest(manifest, where=parse_where(where))
-    else:
-        read = utterances_from_audio(audio, speaker, need_text=need_text)
+    read = read_recordings(audio, manifest, where, speaker=speaker, need_text=need_text)
     failed, warnings = list(read.failed), list(read.warnings)
     if speaker is None:
         return _everybody(read.utterances, failed), failed, warnings
-    own = rows_of(speaker, read.utterances) if read.utterances else []
-    return ({speaker: own} if own else {}), failed, warnings
+    from asradapt.store import validate_speaker
+
+    return ({validate_speaker(speaker): list(read.utterances)} if read.utterances else {}), failed, warnings
 
 
 def require_writable(store: SpeakerStore) -> None:
@@ -168,9 +156,7 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
 
 @click.command()
 @click.argument("speaker", required=False)
-@click.argument("audio", nargs=-1)
-@manifest_option
-@where_option
+@recordings_options
 @click.option(
     "--every-speaker", "everybody", is_flag=True, help="Enrol each speaker of the manifest, many in one job."
 )
@@ -281,7 +267,7 @@ def enroll(
     store = open_store(store_path)
     result = Enrolment((), (), ())
     if people and not (strict and failed):
-        source = open_model(model, device)
+        source = open_model(model if fresh else model_for(speaker, store, model), device)
         if untranscribed:
             result = _hear(source, people, options, store, lm)
         else:

@@ -15,7 +15,6 @@ from asradapt.cli.common import (
     note,
     print_json,
     report_problems,
-    rows_of,
     seed_option,
     store_option,
     where_option,
@@ -23,6 +22,7 @@ from asradapt.cli.common import (
 from asradapt.cli.decoding_options import decoding_options
 from asradapt.cli.evaluate_work import Wanted, before_after
 from asradapt.cli.evaluate_work import systems as all_systems
+from asradapt.cli.inputs import read_recordings
 from asradapt.errors import UsageError
 from asradapt.types import Utterance
 
@@ -53,7 +53,10 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
 @click.command()
 @manifest_option
 @where_option
-@click.option("--speaker", help="Only this speaker of the manifest.")
+@click.option(
+    "--speaker",
+    help="Only this speaker of the manifest; with --where speaker=NAME, who is called NAME there.",
+)
 @click.option(
     "--systems",
     metavar="LIST",
@@ -122,11 +125,10 @@ def evaluate(
         raise UsageError("--no-audio belongs to --report FILE")
     if common and systems is None:
         raise UsageError("--common belongs to --systems LIST")
-    from asradapt.manifests import parse_where, read_manifest
     from asradapt.transcriber import NOT_ENROLLED
 
-    read = read_manifest(manifest, where=parse_where(where))
-    rows = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
+    read = read_recordings((), manifest, where, speaker=speaker, need_text=False)
+    rows = read.utterances
     wanted = Wanted(
         speaker=speaker,
         systems=systems,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asradapt.cli import evaluate_output as output
 from asradapt.cli.common import command_line, note, open_model, open_store, progress
 from asradapt.cli.decoding_options import open_decoder
+from asradapt.cli.enrolled_on import model_for
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
@@ -141,8 +142,9 @@ def _evaluation(rows: Sequence[Utterance], wanted: Wanted) -> Evaluation:
     from asradapt.evaluation import evaluate
     from asradapt.transcriber import Transcriber
 
-    source = open_model(wanted.model, wanted.device)
-    transcriber = Transcriber(source, open_store(wanted.store), None, wanted.decoder(source))
+    store = open_store(wanted.store)
+    source = open_model(model_for(wanted.speaker, store, wanted.model), wanted.device)
+    transcriber = Transcriber(source, store, None, wanted.decoder(source))
     with progress() as bar:
 
         def advance(done: float) -> None:
@@ -156,13 +158,15 @@ def _comparison(rows: Sequence[Utterance], wanted: Wanted) -> Comparison:
     from asradapt.comparison.systems import needs_model
 
     named = parse_systems(wanted.systems or "")
-    source = open_model(wanted.model, wanted.device) if needs_model(named) else None
+    store = open_store(wanted.store)
+    model = model_for(wanted.speaker, store, wanted.model)
+    source = open_model(model, wanted.device) if needs_model(named) else None
     with progress() as bar:
         return compare_systems(
             named,
             rows,
             model=source,
-            store=open_store(wanted.store),
+            store=store,
             common=wanted.common,
             decoder=wanted.decoder(source) if source else None,
             progress=lambda share: bar("evaluating", share),

@@ -128,6 +128,7 @@ def _fetched(name: str, language: str | None, allow_pickle: bool) -> list[Path]:
     from asradapt.models import EMBEDDED
     from asradapt.models.hub import fetch_hub, weight_files
     from asradapt.models.names import weights_file
+    from asradapt.models.options import no_use
 
     kind, _, rest = name.partition(":")
     said = [option for option, value in (("--language", language), ("--allow-pickle", allow_pickle)) if value]
@@ -137,7 +138,7 @@ def _fetched(name: str, language: str | None, allow_pickle: bool) -> list[Path]:
         adapters = folder.glob(f"adapter.{language}.*") if language else ()
         return [*weight_files(folder), *sorted(adapters)]
     if said:
-        raise UsageError(f"{', '.join(said)} is of no use for fetching {name}")
+        raise UsageError(no_use(said, f"fetching {name}"))
     if kind == "torchaudio" and rest:
         return [_bundle(rest)]
     if name in EMBEDDED:

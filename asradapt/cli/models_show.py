@@ -11,7 +11,8 @@ from asradapt.cli.common import aligned
 if TYPE_CHECKING:
     from asradapt.models.base import SourceModel
 
-OWN = {"architecture", "library", "weights", "sha256", "parameters"}  # of the card, shown in places of their own
+OWN = {"architecture", "library", "weights", "sha256", "parameters", "given"}
+"""What is not shown with the rest of the card."""
 MOST_CHARACTERS = 200
 
 

@@ -12,18 +12,16 @@ import click
 
 from asradapt.cli.common import (
     json_option,
-    manifest_option,
     model_options,
-    one_input,
     open_model,
     open_store,
     progress,
     report_problems,
-    rows_of,
     store_option,
-    where_option,
 )
 from asradapt.cli.decoding_options import decoding_options, open_decoder
+from asradapt.cli.enrolled_on import model_for
+from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.cli.transcribe_output import Output, stdin_as_file, targets, without_existing
 from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
@@ -34,30 +32,8 @@ if TYPE_CHECKING:
 STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
 
 
-def _gather(
-    audio: Sequence[str], manifest: Path | None, where: Sequence[str], speaker: str | None
-) -> tuple[list[Utterance], list[Failure], list[str]]:
-    from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
-    from asradapt.store import validate_speaker
-
-    if speaker is not None:
-        validate_speaker(speaker)
-    one_input(manifest, audio)
-    if where and not manifest:
-        raise UsageError("--where filters the rows of a --manifest")
-    if manifest:
-        read = read_manifest(manifest, where=parse_where(where))
-        found = list(read.utterances) if speaker is None else rows_of(speaker, read.utterances)
-    else:
-        read = utterances_from_audio(audio, speaker, need_text=False)
-        found = [replace(u, speaker=speaker) for u in read.utterances]
-    return found, list(read.failed), list(read.warnings)
-
-
 @click.command()
-@click.argument("audio", nargs=-1)
-@manifest_option
-@where_option
+@recordings_options
 @click.option("--speaker", help="Whose adaptation to use; a manifest names the speaker of each row itself.")
 @click.option("--source-only", is_flag=True, help="Ignore all adaptations and vocabularies.")
 @click.option(
@@ -115,7 +91,8 @@ def transcribe(
     if batch_size < 0:
         raise UsageError(f"--batch-size must be 0 or more, got {batch_size}")
     with stdin_as_file(audio) as (names, stdin):
-        utterances, failed, warnings = _gather(names, manifest, where, speaker)
+        read = read_recordings(names, manifest, where, speaker=speaker, need_text=False)
+        utterances, failed, warnings = list(read.utterances), list(read.failed), list(read.warnings)
         alone = len(utterances) + len(failed) == 1
         files = targets(utterances, output_dir, style) if output_dir else None
         if files is not None:
@@ -127,12 +104,13 @@ def transcribe(
         from asradapt.transcriber import Transcriber
         from asradapt.transcript import TranscriberOptions
 
-        source = open_model(model, device)
+        store = open_store(store_path)
+        source = open_model(model if source_only else model_for(speaker, store, model), device)
         options = TranscriberOptions(
             batch_size=batch_size, detect_voice=not no_vad, adapt_each=EachOptions() if adapt_each else None
         )
         decoder = open_decoder(source, **decoding)
-        transcriber = Transcriber(source, open_store(store_path), options, decoder)
+        transcriber = Transcriber(source, store, options, decoder)
         if speaker and not source_only:
             transcriber.member(speaker)  # a named speaker who is not enrolled is an error, not the source
         work = _Work(transcriber, utterances, source_only, stdin)

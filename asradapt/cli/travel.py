@@ -1,8 +1,7 @@
-"""`asradapt speakers export`, `import` and `migrate`: to files, to other programs' formats, to another model."""
+"""`asradapt export` and `import`: speakers to and from files, and other programs' formats."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,27 +9,20 @@ import click
 
 from asradapt.cli.common import (
     json_option,
-    manifest_option,
     model_options,
     note,
     open_model,
     open_store,
     print_json,
-    progress,
-    report_problems,
-    rows_of,
     say,
-    seed_option,
     store_option,
-    where_option,
 )
+from asradapt.cli.enrolled_on import model_for, model_was_given, require_given_model
 from asradapt.cli.speakers import brief
 from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
-    from asradapt.enrolment.migrating import Migrated
     from asradapt.interchange import Written
-    from asradapt.manifests import Manifest
     from asradapt.store import SpeakerRecord, SpeakerStore
 
 
@@ -72,18 +64,20 @@ def export(
     texts.
 
     --peft and --merged write a folder without texts, recordings or a name, which `peft`, `transformers` or
-    `torchaudio` load without this program. --merged needs the --model that SPEAKER was enrolled on.
+    `torchaudio` load without this program. --merged takes the --model that SPEAKER was enrolled on, and knows it
+    where it was enrolled on this machine. A --model that is another one is refused.
     """
     if sum(target is not None for target in (file, peft, merged)) != 1:
         raise click.UsageError("give one of FILE, --peft DIR and --merged DIR", click.get_current_context())
     store = open_store(store_path)
-    if file is None:
-        if with_audio:
-            raise UsageError("--with-audio goes with FILE: other programs have no use for kept recordings")
-        folder = (
-            _peft(store, speaker, peft, force) if peft else _merged(store, speaker, merged, model, device, force)
-        )
-        return _tell_folder(speaker, folder, as_json)
+    if file is None and with_audio:
+        raise UsageError("--with-audio goes with FILE: other programs have no use for kept recordings")
+    if merged:
+        return _tell_folder(speaker, _merged(store, speaker, merged, model, device, force), as_json)
+    require_given_model(store.record(speaker), model, device)
+    if peft:
+        return _tell_folder(speaker, _peft(store, speaker, peft, force), as_json)
+    assert file is not None
     path = store.export(speaker, file, force=force, with_audio=with_audio)
     if with_audio and not store.recordings(speaker).agreed:
         note(f"{speaker} has no kept recordings; the file holds none")
@@ -100,14 +94,11 @@ def _peft(store: SpeakerStore, speaker: str, target: Path, force: bool) -> Writt
     return write_peft(target, store.load(speaker), force=force)
 
 
-def _merged(
-    store: SpeakerStore, speaker: str, target: Path | None, model: str, device: str, force: bool
-) -> Written:
+def _merged(store: SpeakerStore, speaker: str, target: Path, model: str, device: str, force: bool) -> Written:
     from asradapt.interchange import write_merged
 
-    assert target is not None
     stored = store.load(speaker)  # an unknown speaker is told before a model is loaded
-    return write_merged(target, open_model(model, device), stored, force=force)
+    return write_merged(target, open_model(model_for(speaker, store, model), device), stored, force=force)
 
 
 def _tell_folder(speaker: str, folder: Written, as_json: bool) -> int:
@@ -135,12 +126,17 @@ def import_(
     """Store the speaker of an exported file or a PEFT folder.
 
     Everything in FILE is checked before anything is stored; it may come from anywhere. A folder holds a LoRA
-    adapter as PEFT saves it, and needs --name and the --model that it was trained on.
+    adapter as PEFT saves it, and needs --name and the --model that it was trained on. Of a file, a --model that is
+    another one than the speaker's is refused.
     """
+    from asradapt.store.archive import read_archive
+
     store = open_store(store_path)
     if file.is_dir():
         record = _from_peft(store, file, name, model, device, force)
     else:
+        if model_was_given():
+            require_given_model(read_archive(file, name=name)[0], model, device)
         record = store.import_(file, name, force=force)
     shelf = store.recordings(record.speaker)
     if shelf.agreed:
@@ -171,94 +167,3 @@ def _from_peft(
         "enrolment replaces it"
     )
     return record
-
-
-@click.command()
-@click.argument("speaker")
-@click.argument("audio", nargs=-1)
-@manifest_option
-@where_option
-@click.option(
-    "--unjudged",
-    is_flag=True,
-    help="Move the adaptation without any recordings to judge it by; the record says so.",
-)
-@store_option
-@model_options
-@seed_option
-@json_option
-def migrate(
-    speaker: str,
-    audio: tuple[str, ...],
-    manifest: Path | None,
-    where: tuple[str, ...],
-    unjudged: bool,
-    store_path: Path | None,
-    model: str,
-    device: str,
-    seed: int,
-    as_json: bool,
-) -> int:
-    """Take a speaker to another source model: give it by --model.
-
-    Who agreed that recordings are kept is enrolled from them anew, together with AUDIO if there is any. Of
-    everybody else the adaptation is moved, as far as the new model has the same places of the same widths, and is
-    used only if recordings in AUDIO (with texts, that it has not learned from) come out better with it than
-    with the new model alone.
-
-    The earlier version stays: `speakers rollback` goes back to it.
-    """
-    from asradapt.enrolment.migrating import migrate as migrate_speaker
-    from asradapt.enrolment.options import EnrolmentOptions
-
-    if where and not manifest:
-        raise UsageError("--where filters the rows of a --manifest")
-    if manifest and audio:
-        raise UsageError("give audio files or --manifest, not both")
-    store = open_store(store_path)
-    store.record(speaker)  # an unknown speaker is told before anything is read
-    read = _to_judge(speaker, audio, manifest, where)
-    own = rows_of(speaker, read.utterances) if read and read.utterances else []
-    if read and not own:
-        report_problems(read.warnings, read.failed)
-        raise UsageError("none of the recordings can be used")
-    source = open_model(model, device)
-    with progress() as bar:
-        done = migrate_speaker(
-            source,
-            store,
-            speaker,
-            own,
-            options=EnrolmentOptions(seed=seed),
-            unjudged=unjudged,
-            progress=bar,
-        )
-    failed = [*(read.failed if read else ()), *done.failed]
-    _tell_migrated(done, as_json, [failure.as_dict() for failure in failed])
-    report_problems([*(read.warnings if read else ()), *done.warnings], failed)
-    return 1 if failed else 0
-
-
-def _to_judge(speaker: str, audio: Sequence[str], manifest: Path | None, where: Sequence[str]) -> Manifest | None:
-    """The recordings that were given, if any."""
-    from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
-
-    if manifest:
-        return read_manifest(manifest, where=parse_where(where))
-    return utterances_from_audio(audio, speaker, need_text=True) if audio else None
-
-
-def _tell_migrated(done: Migrated, as_json: bool, failed: list[dict[str, Any]]) -> None:
-    """Print the outcome."""
-    record = done.record
-    if as_json:
-        print_json({**brief(record), **done.as_dict(), "failed": failed})
-        return
-    what = record.method if record.decision == "adapted" else "source kept"
-    say(f"{record.speaker}: now on {record.source['name']}, version {record.version} [{what}]")
-    say(f"  {done.how}")
-    say(f"  {done.explanation}")
-    for line in done.dropped[:20]:
-        say(f"  dropped: {line}")
-    if len(done.dropped) > 20:
-        say(f"  dropped: and {len(done.dropped) - 20} more (--json lists all)")

@@ -17,7 +17,7 @@ from asradapt.enrolment.people import Person
 from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.selection import Choice, cross_validate
 from asradapt.enrolment.training import evaluate_pairs
-from asradapt.models.base import SourceModel
+from asradapt.models.base import SourceModel, source_of
 from asradapt.scoring import NORMALIZER, ErrorCounts, total
 from asradapt.store import SpeakerRecord
 
@@ -91,7 +91,7 @@ def make_record(
         decision="adapted" if judged.accepted else "source",
         method=choice.setting.method if choice and judged.accepted else IDENTITY,
         options={method.name: method.options() for method in methods},
-        source={"name": model.name, "fingerprint": model.fingerprint},
+        source=source_of(model),
         utterances=len(person.examples),
         seconds=round(person.seconds, 3),
         split=split_of(person.examples, person.folds, person.past, person.start),

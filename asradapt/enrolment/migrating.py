@@ -16,10 +16,10 @@ from asradapt.enrolment.past import kept_recordings, learned_from
 from asradapt.enrolment.suiting import Suited, own_options, suit
 from asradapt.enrolment.trial import Trial, judge_moved, left_out_lines
 from asradapt.errors import AsradaptError, StoreError, UsageError
-from asradapt.models.base import SourceModel
+from asradapt.models.base import SourceModel, source_of
 from asradapt.pcm import digest
 from asradapt.scoring import NORMALIZER, total
-from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.store import SpeakerRecord, SpeakerStore, another_source
 from asradapt.types import Failure, Utterance
 
 
@@ -89,7 +89,7 @@ def migrate(
     """
     options = options or EnrolmentOptions()
     record = store.record(speaker)
-    if record.source == {"name": model.name, "fingerprint": model.fingerprint}:
+    if not another_source(record, model.name, model.fingerprint):
         raise StoreError(f"{speaker} is on {model.name} already; name the new model with --model")
     notes: list[str] = []
     kept = list(kept_recordings(store, record.speaker, notes).values())
@@ -194,7 +194,7 @@ def _record(
         old,
         method=moved.suited.method,
         options={name: dict(one) for name, one in moved.suited.options.items()},
-        source={"name": model.name, "fingerprint": model.fingerprint},
+        source=source_of(model),
         split=old.split | {"migrated": origin},
         seed=options.seed,
         folds=_folds(trial) if trial else {},

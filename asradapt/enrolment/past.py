@@ -15,7 +15,7 @@ from asradapt.enrolment.held import Held, hold
 from asradapt.errors import AsradaptError, StoreError
 from asradapt.models.base import SourceModel
 from asradapt.pcm import to_samples
-from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore
+from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore, another_source
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +125,8 @@ def _current(model: SourceModel, store: SpeakerStore, name: str, notes: list[str
             "starts from the source"
         )
         return None
-    if record.source.get("fingerprint") != model.fingerprint or record.source.get("name") != model.name:
-        notes.append(
-            f"{name}: version {record.version} was made for the source {record.source.get('name')} "
-            f"{str(record.source.get('fingerprint'))[:12]}, not for this one: training starts from the source"
-        )
+    if other := another_source(record, model.name, model.fingerprint):
+        notes.append(f"{name}: version {record.version} {other}: training starts from the source")
         return None
     try:
         standing_bank(model, current)

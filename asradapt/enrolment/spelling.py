@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
-from asradapt.errors import TextError
+from asradapt.errors import TextError, UnwritableText
 from asradapt.scoring import normalize
 
 
@@ -25,11 +25,7 @@ def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]
     normal = normalize(text)
     odd |= set(normal) - set(tokens)
     if odd:
-        shown = " ".join(sorted(odd)[:12])
-        digits = "; write numbers as words" if any(c.isdigit() for c in odd) else ""
-        addable = "".join(sorted(one for one in odd if one.isalpha())[:12])
-        advice = f"; --add-tokens {addable!r} teaches it, for this speaker" if addable else ""
-        raise TextError(f"the model cannot write: {shown}{digits}{advice}")
+        raise UnwritableText(odd)
     if not normal:
         raise TextError(f"the text {text!r} holds no word")
     index = {token: number for number, token in enumerate(tokens)}

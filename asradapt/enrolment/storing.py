@@ -10,7 +10,7 @@ from asradapt.enrolment.options import Enrolled
 from asradapt.enrolment.people import Person
 from asradapt.errors import StoreError
 from asradapt.models.base import SourceModel
-from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.store import SpeakerRecord, SpeakerStore, another_source
 from asradapt.types import Failure
 
 
@@ -22,7 +22,8 @@ def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:
         current = store.load(record.speaker).record
     except StoreError:  # damaged: nothing that could stand
         return 0
-    return current.version if current.decision == "adapted" and current.source == record.source else 0
+    own = not another_source(current, record.source["name"], record.source["fingerprint"])
+    return current.version if current.decision == "adapted" and own else 0
 
 
 def stands(one: Enrolled, version: int) -> Enrolled:

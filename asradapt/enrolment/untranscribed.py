@@ -24,7 +24,7 @@ from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.scoring import ErrorCounts, Interval, total
-from asradapt.store import SpeakerStore, validate_speaker
+from asradapt.store import SpeakerStore, another_source, validate_speaker
 from asradapt.types import Failure, Utterance
 
 
@@ -50,8 +50,8 @@ def _transcribed_version(work: _Work, name: str) -> int:
         record = work.store.record(name)
     except StoreError:  # damaged: nothing that could stand
         return 0
-    made_for = {"name": work.model.name, "fingerprint": work.model.fingerprint}
-    stands = record.decision == "adapted" and record.source == made_for and record.transcribed
+    own = not another_source(record, work.model.name, work.model.fingerprint)
+    stands = record.decision == "adapted" and own and record.transcribed
     return record.version if stands else 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from asradapt.enrolment.past import standing_bank
 from asradapt.errors import StoreError
+from asradapt.interchange.letters import added_characters, as_written, name_outputs, widen
 from asradapt.interchange.merging import logits_of_noise, merged_weights, replaced
 from asradapt.interchange.writing import Written, new_folder, require_free, written
 from asradapt.models.base import SourceModel, library_network, library_prefix, writes
@@ -55,9 +56,15 @@ def write_merged(target: Path, model: SourceModel, adaptation: Adaptation, *, fo
     check_source(record, model.name, model.fingerprint)
     bank = standing_bank(model, adaptation)
     weights = merged_weights(model, bank.methods, adaptation.tensors)
+    characters = added_characters(bank.methods)
+    if characters and "folder" not in model.card:
+        raise StoreError(
+            f"new characters ({' '.join(characters)}) can be written into a transformers folder only, and "
+            f"{model.name} is none; export the speaker to a FILE instead"
+        )
     difference = _difference(model, adaptation, weights)
     with new_folder(target, force=force) as folder:
-        _write(folder, target, model, weights, record.method)
+        _write(folder, target, model, weights, record.method, characters)
         return written(folder, target, difference)
 
 
@@ -81,7 +88,14 @@ def _difference(model: SourceModel, adaptation: Adaptation, weights: Mapping[str
     return difference
 
 
-def _write(folder: Path, target: Path, model: SourceModel, weights: Mapping[str, Tensor], method: str) -> None:
+def _write(
+    folder: Path,
+    target: Path,
+    model: SourceModel,
+    weights: Mapping[str, Tensor],
+    method: str,
+    characters: Sequence[str],
+) -> None:
     """Write the model by its kind.
 
     Raises:
@@ -95,7 +109,7 @@ def _write(folder: Path, target: Path, model: SourceModel, weights: Mapping[str,
         source = Path(model.card["folder"])
         if target.exists() and target.samefile(source):
             raise StoreError(f"{target} is the folder of the source model itself; choose another name")
-        _transformers(folder, source, model, weights)
+        _transformers(folder, source, model, weights, as_written(model, characters, source))
     elif model.card.get("library") == "torchaudio":
         front: Any = model.front  # type: ignore[attr-defined]
         convolutions = {f"feature_extractor.{k}": v for k, v in front.convolutions.state_dict().items()}
@@ -106,7 +120,9 @@ def _write(folder: Path, target: Path, model: SourceModel, weights: Mapping[str,
         raise StoreError(f"how models like {model.name} are written is not known; only its own package can")
 
 
-def _transformers(folder: Path, source: Path, model: SourceModel, weights: Mapping[str, Tensor]) -> None:
+def _transformers(
+    folder: Path, source: Path, model: SourceModel, weights: Mapping[str, Tensor], characters: Sequence[str]
+) -> None:
     """The library's own network as it is on the disk, with the changed weights; and what belongs to it.
 
     Loaded again, because the one in use has its convolutions taken out and other parts replaced.
@@ -114,6 +130,7 @@ def _transformers(folder: Path, source: Path, model: SourceModel, weights: Mappi
     # a decoder is told its language with every recording, from settings that are copied; its weights know them all
     language = None if writes(model) else model.card.get("language")
     network = _loaded_again(source, model, language)
+    widen(network, len(characters))
     own = {name.removeprefix(library_prefix(model)): value for name, value in weights.items()}
     held = dict(network.named_parameters())
     if strange := [k for k, v in own.items() if k not in held or held[k].shape != v.shape]:
@@ -122,6 +139,7 @@ def _transformers(folder: Path, source: Path, model: SourceModel, weights: Mappi
         for name, value in own.items():
             held[name].copy_(value)
     _copy_beside(source, folder, language)
+    name_outputs(folder, characters, len(model.tokens))
     network.save_pretrained(folder)
     if (source / GENERATION_FILE).is_file():  # as it was: the library writes it anew, with what it thinks of it
         shutil.copyfile(source / GENERATION_FILE, folder / GENERATION_FILE)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asradapt.adaptation import Method
+from asradapt.adaptation.tokens import MARGIN
 from asradapt.errors import StoreError
 from asradapt.interchange.consumers import only_consumer, outputs_of_noise
 from asradapt.models.base import Site, SourceModel
@@ -108,6 +109,24 @@ def _input(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None
     weights.update(f"{taker}.weight", lambda weight: weight + weight @ matrix.T)
 
 
+def _tokens(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
+    """`y[like] - margin + x W / sqrt(D) + b` behind y, where each new character is likened to one letter."""
+    if not isinstance(weights.module(site.name), nn.Linear):
+        raise _Unmergeable("it is no linear layer")
+    like = tensors["like"].long()  # (N, K)
+    if bool((like != like[:, :1]).any()):
+        raise _Unmergeable(
+            "a new character without a letter that it is made of follows the greatest of all letters"
+        )
+    letters = like[:, 0]
+    own = tensors["weight"].T * site.width_in**-0.5
+    weights.update(f"{site.name}.weight", lambda weight: torch.cat((weight, weight[letters] + own)))
+    shift = tensors["bias"] - MARGIN
+    weights.update(f"{site.name}.bias", lambda bias: torch.cat((bias, bias[letters] + shift)))
+
+
+LAST = {"input": 1, "tokens": 2}
+"""`input` goes into a layer behind it, with whatever else changes that; `tokens` are made of what others leave."""
 MERGES: dict[str, Merge] = {
     "lowrank": _lowrank,
     "head": _head,
@@ -115,6 +134,7 @@ MERGES: dict[str, Merge] = {
     "affine": _affine,
     "bottleneck": _bottleneck,
     "input": _input,
+    "tokens": _tokens,
 }
 
 
@@ -133,13 +153,15 @@ def merged_weights(
     """
     weights = _Weights(model)
     problems: dict[tuple[str, str], list[str]] = {}
-    # `input` goes into a layer behind it, together with whatever else changes that layer: so it comes last
-    for method in sorted(methods, key=lambda method: method.name == "input"):
+    for method in sorted(methods, key=lambda method: LAST.get(method.name, 0)):
         for site in method.sites(model):
             specs = method.tensors(site)
             tensors = {part: state[f"{method.name}/{site.name}/{part}"][0].cpu().double() for part in specs}
-            if not any(bool(tensors[part].any()) for part, spec in specs.items() if spec.scaled):
+            if not method.added and not any(
+                bool(tensors[part].any()) for part, spec in specs.items() if spec.scaled
+            ):
                 continue  # the identity
+            tensors |= {part: value.cpu() for part, value in method.constants(model, site).items()}
             try:
                 MERGES.get(method.name, _unknown)(site, tensors, weights)
             except _Unmergeable as error:

@@ -22,7 +22,7 @@ from asradapt.adaptation.lowrank import LowRank
 from asradapt.errors import StoreError
 from asradapt.interchange.peft_config import CONFIG_FILE, WEIGHTS_FILE, LoraConfig, config_text, read_config
 from asradapt.interchange.writing import Written, new_folder, written
-from asradapt.models.base import Site, SourceModel, library_network, library_prefix
+from asradapt.models.base import Site, SourceModel, library_network, library_prefix, source_of
 from asradapt.models.whisper.network import WhisperNetwork
 from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore
 
@@ -128,7 +128,7 @@ def import_peft(
         decision="adapted",
         method=method.name,
         options={method.name: method.options()},
-        source={"name": model.name, "fingerprint": model.fingerprint},
+        source=source_of(model),
         utterances=0,
         seconds=0.0,
         split={"imported": {"format": "PEFT LoRA", "sha256": hashlib.sha256(data).hexdigest(), **config.said}},

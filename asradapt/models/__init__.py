@@ -47,7 +47,11 @@ def load_model(
         InputError: If the files are damaged, incomplete or not on this machine.
         UsageError: If the device is not available, or an option does not go with the model.
     """
-    from asradapt.models.names import load_named
+    from asradapt.models.base import GIVEN
+    from asradapt.models.names import given, load_named
 
+    options = options or ModelOptions()
     place = resolve_device(device)
-    return load_named(name, options or ModelOptions()).to(place)
+    model = load_named(name, options).to(place)
+    model.card = {**model.card, GIVEN: given(name, options)}
+    return model

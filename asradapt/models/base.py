@@ -37,6 +37,8 @@ class Site:
     order: tuple[int, ...] = ()
 
 
+GIVEN = "given"
+"""The key of a model's card under which `load_model` notes what it was asked for: `model`, `language`, `task`."""
 SITE_KINDS = ("input", "norm", "feed_forward", "attention", "block", "output")
 
 
@@ -187,6 +189,11 @@ class Seq2SeqModel(SourceModel, Protocol):
 def writes(model: SourceModel) -> TypeGuard[Seq2SeqModel]:
     """Whether a model's decoder writes its texts; its class is asked, as a look at a protocol runs properties."""
     return callable(getattr(type(model), "write", None))
+
+
+def source_of(model: SourceModel) -> dict[str, str]:
+    """What a record says of its source model: `name`, `fingerprint`, and the options that loaded it, if known."""
+    return {"name": model.name, "fingerprint": model.fingerprint, **model.card.get(GIVEN, {})}
 
 
 def without_ctc(model: SourceModel, what: str) -> str:

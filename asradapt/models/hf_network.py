@@ -13,6 +13,7 @@ from asradapt.errors import InputError, UsageError
 from asradapt.models.ctc_vocabulary import Vocabulary
 from asradapt.models.hub import PICKLES, weight_files
 from asradapt.models.options import ModelOptions
+from asradapt.models.pickles import quiet_pickles
 
 
 def usable_types() -> str:
@@ -91,7 +92,8 @@ def load_network(
         arguments["use_safetensors"] = True
     try:
         more = more or {"dtype": torch.float32}
-        model, report = kind.from_pretrained(folder, **arguments, **more, output_loading_info=True)
+        with quiet_pickles():
+            model, report = kind.from_pretrained(folder, **arguments, **more, output_loading_info=True)
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
         raise InputError(_unreadable(name, folder, error)) from error
     missing = [key for key in report["missing_keys"] if "masked_spec_embed" not in key]
@@ -117,7 +119,8 @@ def _speak(name: str, model: Any, vocabulary: Vocabulary, arguments: dict[str, A
             f"from the hub, `asradapt models fetch {name} --language {language}` downloads them"
         )
     try:
-        model.load_adapter(language, **arguments)
+        with quiet_pickles():
+            model.load_adapter(language, **arguments)
     except Exception as error:
         raise InputError(_unreadable(name, folder, error)) from error
 
@@ -168,7 +171,7 @@ def check_weights(name: str, folder: Path, options: ModelOptions) -> None:
     if (folder / "adapter_config.json").exists():
         raise InputError(
             f"the model folder {folder} holds an adapter of PEFT besides (adapter_config.json), which the library "
-            "would load unasked; move it to a folder of its own, and take it over with `asradapt speakers import`"
+            "would load unasked; move it to a folder of its own, and take it over with `asradapt import`"
         )
     if any(path.suffix == ".safetensors" for path in weight_files(folder)):
         return

@@ -34,6 +34,8 @@ def find_folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return path
+    if path.is_file():
+        raise InputError(f"{name} is a file; give the folder of the model, hf:{path.parent}")
     if name.startswith((".", "/", "~")):
         raise InputError(f"there is no folder {name}")
     try:

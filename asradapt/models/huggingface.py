@@ -83,8 +83,9 @@ def load_huggingface(name: str, options: ModelOptions) -> SourceModel:
 def _load_whisper(name: str, folder: Path, options: ModelOptions) -> SourceModel:
     from asradapt.models.whisper.loading import load_whisper
 
-    if unused := options.unused("allow_pickle", "language", "task", "precision"):
-        raise UsageError(f"{', '.join(unused)} is of no use for {name}, a Whisper model of transformers")
+    options.refuse_unused(
+        f"{name}, a Whisper model of transformers", "allow_pickle", "language", "task", "precision"
+    )
     if options.precision == "int8":
         raise UsageError("--precision int8 is for CTC models; Whisper takes bf16 or fp16")
     shown = shown_name(name, folder)
@@ -93,8 +94,7 @@ def _load_whisper(name: str, folder: Path, options: ModelOptions) -> SourceModel
 
 
 def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: ModelOptions) -> WaveformSource:
-    if unused := options.unused("allow_pickle", "language", "precision"):
-        raise UsageError(f"{', '.join(unused)} is of no use for {name}, a CTC model of transformers")
+    options.refuse_unused(f"{name}, a CTC model of transformers", "allow_pickle", "language", "precision")
     if options.precision == "int8":
         eight_bits()  # what is missing is told before any work
     shown = shown_name(name, folder)

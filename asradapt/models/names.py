@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asradapt.errors import InputError, UnknownName, UsageError
+from asradapt.errors import UsageError
 
 if TYPE_CHECKING:  # torch takes over a second to import; naming models must not
     from asradapt.models.base import SourceModel
@@ -66,29 +66,40 @@ def load_named(name: str, options: ModelOptions) -> SourceModel:
         return _loader(kind, kinds[kind])(rest, options)
     if name not in EMBEDDED and (Path(name).expanduser() / "config.json").is_file():
         return _loader("hf", KINDS["hf"])(name, options)
-    if unused := options.unused():
-        raise UsageError(f"{', '.join(unused)} is of no use for the model {name}")
-    return load_source(weights_file(name))
+    path = weights_file(name)
+    options.refuse_unused(f"the model {name}")
+    return load_source(path)
+
+
+def given(name: str, options: ModelOptions) -> dict[str, str]:
+    """What has to be said to get a model again from any folder: a path is made absolute.
+
+    Returns:
+        `model`, and `language` and `task` where they are given.
+    """
+    kind, colon, rest = name.partition(":")
+    local = rest if colon and kind == "hf" else name
+    if name not in EMBEDDED and Path(local).expanduser().exists():
+        name = str(Path(local).expanduser().absolute())
+    said = {"model": name, "language": options.language, "task": options.task}
+    return {key: value for key, value in said.items() if value}
 
 
 def weights_file(name: str) -> Path:
     """The `.safetensors` file of a model of this project: an embedded one, a file or a folder.
 
     Raises:
-        UnknownName: If there is none of that name.
+        InputError: If there is none of that name, with what may be meant.
+        UsageError: If the name is empty.
     """
-    path = Path(name).expanduser()
     if name in EMBEDDED:
         return Path(str(files("asradapt") / "assets" / f"{name}.safetensors"))
-    if path.is_dir():
-        path = next(iter(sorted(path.glob("*.safetensors"))), path / "model.safetensors")
-    if not path.is_file() and Path(name).expanduser().is_dir():
-        raise InputError(f"the folder {name} holds no model: neither config.json nor a .safetensors file")
-    if not path.is_file():
-        raise UnknownName("source model", name, EMBEDDED, _hint())
-    return path
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        path = next(iter(sorted(path.glob("*.safetensors"))), path)
+    own = path.suffix == ".safetensors" and path.is_file()
+    if own and (path.with_suffix(".json").exists() or not (path.parent / "config.json").exists()):
+        return path
+    from asradapt.models.odd_names import no_model
 
-
-def _hint() -> str:
-    kinds = ", ".join(f"{kind}:NAME" for kind in sorted({*KINDS, *other_kinds()}))
-    return f"Also {kinds}, the folder of a transformers model, or a .safetensors file with its .json beside it"
+    raise no_model(name, EMBEDDED, {*KINDS, *other_kinds()})

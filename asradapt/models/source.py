@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from asradapt.errors import InputError
 from asradapt.features import FeatureOptions, log_mel, normalise
-from asradapt.models.base import Site, fingerprint, weight_sites
+from asradapt.models.base import GIVEN, Site, fingerprint, weight_sites
 from asradapt.models.conformer import Conformer, ConformerOptions
 
 FORMAT = 1
@@ -127,7 +127,8 @@ def with_weights(
     """A model of the same shape, features and tokens with other weights, and with more on its card."""
     network = Conformer(model._network.options)
     network.load_state_dict(weights, strict=True)
-    return ConformerSource(name, network, model._features, model.tokens, {**model.card, **card})
+    own = {key: value for key, value in model.card.items() if key != GIVEN}  # the new one is another file
+    return ConformerSource(name, network, model._features, model.tokens, {**own, **card})
 
 
 def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torch.float16) -> None:

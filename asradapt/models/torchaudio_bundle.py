@@ -24,6 +24,7 @@ from asradapt.models.alphabet import make_alphabet
 from asradapt.models.bundles import BASE, BUNDLES, checkpoints
 from asradapt.models.download import Report, download
 from asradapt.models.options import ModelOptions
+from asradapt.models.pickles import quiet_pickles
 from asradapt.models.waveform import WaveformShape, WaveformSource
 
 logger = logging.getLogger(__name__)
@@ -104,8 +105,7 @@ def load_bundle(name: str, options: ModelOptions) -> WaveformSource:
         InputError: If the weights are not there, damaged, or another network's.
         UsageError: If an option does not go with it.
     """
-    if unused := options.unused("weights", "precision"):
-        raise UsageError(f"{', '.join(unused)} is of no use for torchaudio:{name}")
+    options.refuse_unused(f"torchaudio:{name}", "weights", "precision")
     if options.precision == "int8":
         raise UsageError(
             "--precision int8 is for models of transformers on a GPU; this one takes fp32, bf16, fp16"
@@ -174,7 +174,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with quiet_pickles():
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"the weights {path} are a pickle that holds more than tensors, or are damaged; they are not read "

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from asradapt.store.made_for import another_source, check_source, options_for
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation
-from asradapt.store.record import SpeakerRecord, check_source
+from asradapt.store.record import SpeakerRecord
 from asradapt.store.store import SpeakerStore
 from asradapt.store.vocabulary import checked as checked_phrases
 
-__all__ = ["Adaptation", "SpeakerRecord", "SpeakerStore", "check_source", "checked_phrases", "validate_speaker"]
+__all__ = [
+    "Adaptation",
+    "SpeakerRecord",
+    "SpeakerStore",
+    "another_source",
+    "check_source",
+    "checked_phrases",
+    "options_for",
+    "validate_speaker",
+]

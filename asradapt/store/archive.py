@@ -14,6 +14,7 @@ from asradapt.errors import InvalidSpeakerName, StoreError
 from asradapt.store import tensors
 from asradapt.store.archive_audio import MOST_MEMBERS, audio_limit, audio_problems, decode_audio
 from asradapt.store.files import replace_file, unique
+from asradapt.store.made_for import portable
 from asradapt.store.names import validate_speaker
 from asradapt.store.record import RECORD_FILE, SpeakerRecord
 from asradapt.store.recordings import NewRecording
@@ -83,7 +84,7 @@ def read_archive(path: Path, *, name: str | None = None) -> Contents:
         if name is not None:
             raise
         raise StoreError(f"{path} is not imported: {error}; give another name") from error
-    return replace(record, speaker=speaker), members[TENSORS_FILE], phrases, recordings
+    return portable(replace(record, speaker=speaker)), members[TENSORS_FILE], phrases, recordings
 
 
 def _members(path: Path) -> dict[str, bytes]:

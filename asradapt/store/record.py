@@ -7,11 +7,12 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import NoReturn
 
-from asradapt.errors import DamagedSpeaker, SourceMismatch, StoreError
+from asradapt.errors import DamagedSpeaker, StoreError
 
 RECORD_FILE = "speaker.json"
 FORMAT_VERSION = 1
 DECISIONS = ("adapted", "source")
+MODEL_OPTIONS = {"model", "language", "task"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,8 @@ class SpeakerRecord:
         decision: What the gate decided: `adapted`, or `source` to keep the source model as it is.
         method: Name of the adaptation method; `identity` where the source is kept.
         options: Options of the method.
-        source: `name` and `fingerprint` of the model the adaptation was made for.
+        source: `name` and `fingerprint` of the model the adaptation was made for; and, where they are known, the
+            options that loaded it: `model`, `language`, `task`.
         utterances: Number of enrolment utterances.
         seconds: Their length in seconds.
         split: How the utterances were divided into folds.
@@ -100,41 +102,6 @@ class SpeakerRecord:
         return cls(**values)  # type: ignore[arg-type]  # every type was checked above
 
 
-def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
-    """Checks that an adaptation was made for the source model that is about to use it.
-
-    Args:
-        record: The stored adaptation.
-        name: Name of the source model in use.
-        fingerprint: Its fingerprint.
-
-    Raises:
-        SourceMismatch: Every difference, and what to do.
-    """
-    known = record.source.get("name", "")
-    if fingerprint == record.source.get("fingerprint") and ":" in name and _kind(name) == _kind(known):
-        return  # the same weights from the hub and from a folder, or from a folder that was renamed
-    used = {"name": name, "fingerprint": fingerprint}
-    differences = [
-        f"{key} is {used[key]!r}, the adaptation was made for {record.source.get(key)!r}"
-        for key in used
-        if used[key] != record.source.get(key)
-    ]
-    if differences:
-        raise SourceMismatch(
-            f"speaker {record.speaker!r} belongs to another source model: {'; '.join(differences)}. "
-            + (
-                "The model of that name has changed: enrol the speaker again"
-                if record.source.get("name") == name
-                else f"Use the source model {record.source.get('name')!r}, or enrol the speaker again on {name!r}"
-            )
-        )
-
-
-def _kind(name: str) -> str:
-    return name.partition(":")[0]
-
-
 def _parse(text: str | bytes) -> dict[str, object]:
     """The JSON object in a text; NaN and infinity are not JSON."""
     try:
@@ -171,7 +138,7 @@ def _problems(values: dict[str, object]) -> list[str]:
     if isinstance(options, dict) and not all(isinstance(value, dict) for value in options.values()):
         problems.append("options are not given by method")
     source = values.get("source")
-    if isinstance(source, dict) and source.keys() != {"name", "fingerprint"}:
+    if isinstance(source, dict) and source.keys() - MODEL_OPTIONS != {"name", "fingerprint"}:
         problems.append(f"source has the keys {sorted(source)}, not name and fingerprint")
     return problems
 

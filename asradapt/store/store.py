@@ -19,6 +19,7 @@ from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
 from asradapt.store.files import replace_file, sweep, take_out, unique
 from asradapt.store.lock import one_writer
+from asradapt.store.made_for import portable
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
 from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
@@ -215,8 +216,9 @@ class SpeakerStore:
         """
         folder = self._known(speaker)
         with explained(folder):
-            version = folder.version(read_adaptation(folder).record.version)
-            members = {name: (version / name).read_bytes() for name in (RECORD_FILE, TENSORS_FILE)}
+            record = read_adaptation(folder).record
+            tensors = (folder.version(record.version) / TENSORS_FILE).read_bytes()
+            members = {RECORD_FILE: portable(record).to_json().encode(), TENSORS_FILE: tensors}
             if phrases := read_vocabulary(folder.path / VOCABULARY_FILE):
                 members[VOCABULARY_FILE] = encode(phrases)
         if with_audio:  # outside: going back to another version mends no recording

@@ -257,7 +257,7 @@ def test_new_characters_are_added_and_shown(asradapt, recordings, tmp_path):
     rows = [
         {
             "audio_filepath": str(one),
-            "text": one.with_suffix(".txt").read_text().replace(common, "é"),
+            "text": f"{one.with_suffix('.txt').read_text().replace(common, 'é')} é",
             "speaker": "ann",
         }
         for one in audio
@@ -266,6 +266,11 @@ def test_new_characters_are_added_and_shown(asradapt, recordings, tmp_path):
     refused = asradapt("enroll", "ann", "--manifest", manifest, "--json")
     assert refused.code == 1
     assert all("--add-tokens 'é'" in reason for reason in refused.failed.values() if "cannot write" in reason)
+    rows[0]["text"] = f"ñ {rows[0]['text']}"
+    told = asradapt("enroll", "ann", "--manifest", write_rows(tmp_path / "two.jsonl", rows)).err
+    (line,) = [line for line in told.splitlines() if "cannot write" in line]
+    assert line.startswith(f"failed: {audio[0]}, ")
+    assert " more: the model cannot write: é ñ; --add-tokens 'éñ' teaches it" in line
     done = asradapt("enroll", "ann", "--manifest", manifest, "--add-tokens", "from-texts", "--json")
     assert not done.failed
     (one,) = done.json["speakers"]

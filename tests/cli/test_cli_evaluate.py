@@ -133,3 +133,20 @@ def test_wrong_usage_ends_with_2_and_says_what_to_do(asradapt, recordings, argum
     done = asradapt("evaluate", *arguments)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
+
+
+def test_a_speaker_stored_under_another_name_is_judged_on_the_rows_that_a_filter_names(
+    asradapt, evaluate, enrolled, tmp_path
+):
+    asradapt("export", "ann", tmp_path / "ann.zip")
+    asradapt("import", tmp_path / "ann.zip", "--name", "anna")
+    own = evaluate(*TEST, "--speaker", "ann", "--json").json["speakers"]
+    done = evaluate(*TEST, "--where", "speaker=ann", "--speaker", "anna", "--json")
+    assert done.json["speakers"] == [own[0] | {"speaker": "anna"}]
+    assert "the rows of ann are taken as those of anna" in done.json["warnings"][0]
+    refused = evaluate(*TEST, "--speaker", "anna")
+    assert (refused.code, refused.out) == (1, "")
+    assert "its speakers are ann, bob" in refused.err
+    assert "say which with --where speaker=NAME" in refused.err
+    both = evaluate("--where", "speaker=ann", "--where", "speaker=bob", "--speaker", "anna")
+    assert (both.code, "no rows of 'anna'" in both.err) == (1, True)

@@ -99,6 +99,8 @@ COMMANDS = {
     ),
     "speakers export": (("ann", "new.zip"), {"speaker": str, "file": str, "bytes": int}),
     "speakers import": (("ann.zip", "--name", "eve"), BRIEF),
+    "export": (("ann", "newer.zip"), {"speaker": str, "file": str, "bytes": int}),
+    "import": (("ann.zip", "--name", "eva"), BRIEF),
     "speakers migrate": (
         ("ann", "--unjudged", "--model", "other.safetensors"),
         {**BRIEF, "anew": bool, "how": str, "explanation": str, "moved": [str], "dropped": list, "failed": FAILED},
@@ -261,6 +263,8 @@ WRONG = {
     "correct": ("nobody", "no.json"),
     "speakers export": ("nobody", "x.zip"),
     "speakers import": ("no.zip",),
+    "export": ("nobody", "x.zip"),
+    "import": ("no.zip",),
     "speakers migrate": ("nobody", "--unjudged"),
     "demo": ("--model", "no such model"),
     "models show": ("no such model",),

@@ -145,7 +145,7 @@ def test_a_file_that_holds_no_tensors_is_told(asradapt, bundle, tmp_path):
 def test_options_that_a_bundle_has_no_use_for_are_told(asradapt, bundle):
     done = asradapt("models", "show", "torchaudio:SMALL_BASE", "--language", "eng", "--allow-pickle")
     assert done.code == 2
-    assert "--allow-pickle, --language is of no use for torchaudio:SMALL_BASE" in done.err
+    assert "--allow-pickle and --language are of no use for torchaudio:SMALL_BASE" in done.err
 
 
 # ---- folders of transformers
@@ -324,5 +324,76 @@ def test_a_speaker_is_enrolled_and_heard_in_a_language(asradapt, recordings, hom
     other = refused(
         asradapt, "transcribe", recordings / "ann7.wav", "--speaker", "ann", "--model", folder, "--language", "eng"
     )
-    assert "ann" in other
-    assert "fingerprint" in other
+    assert "'ann' belongs to another source model: hf:mms (fingerprint " in other
+    assert f"Give --model {folder} --language fra;" in other
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("small/config.json", "is one file of a model: give its folder, --model "),
+        ("small/model.safetensors", "is one file of a model: give its folder, --model "),
+        ("hf:small/config.json", "is a file; give the folder of the model, hf:"),
+        ("a.wav", "is a recording, no model; --model takes a name, a folder or a .safetensors file"),
+        (
+            "a.bin",
+            "say of which network: give the folder of a transformers model, or torchaudio:BUNDLE with --weights",
+        ),
+        ("a.txt", "is no model: a file must be a .safetensors with its .json beside it, or give a folder"),
+        ("empty", "holds no model: neither config.json nor a .safetensors file with its .json"),
+        ("outer", "/outer/inner holds one: give that"),
+        ("lora", " --name SPEAKER --model BASE` stores it as a speaker"),
+        ("nowhere", "there is no file or folder "),
+    ],
+)
+def test_a_path_that_is_no_model_is_told_with_what_may_be_meant(asradapt, folder, tmp_path, name, said):
+    for file in ("a.wav", "a.bin", "a.txt"):
+        (tmp_path / file).write_bytes(b"RIFF")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "outer" / "inner").symlink_to(folder)
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "adapter_config.json").write_text("{}")
+    kind, colon, rest = name.rpartition(":")
+    told = refused(asradapt, "models", "show", f"{kind}{colon}{tmp_path / rest}")
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"),
+    [
+        ("foo:bar", "no kind of models named 'foo'; known: hf, torchaudio", 1),
+        ("hf:", "'hf:' names no model: write hf:NAME", 2),
+        ("WAV2VEC2_ASR_BASE_960H", "is a bundle of torchaudio: write torchaudio:WAV2VEC2_ASR_BASE_960H", 1),
+        ("me/small", "there is no folder me/small; if a model of the hub is meant, write hf:me/small", 1),
+        ("https://huggingface.co/me/small", "write hf:me/small", 1),
+        ("", "--model is empty", 2),
+        ("source_fr", "no source model named 'source_fr'; known: source_en. Also hf:NAME, torchaudio:NAME", 1),
+    ],
+)
+def test_a_name_that_is_no_model_is_told_with_what_may_be_meant(asradapt, name, said, code):
+    done = asradapt("models", "show", name)
+    assert (done.code, said in done.err) == (code, True), done.err
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_refused_pickle_is_one_sentence_whatever_its_protocol(asradapt, folder, bundle, tmp_path, protocol):
+    """Warnings are errors here: torch's own of a newer protocol would fail."""
+    own = shutil.copytree(folder, tmp_path / "own")
+    (own / "model.safetensors").unlink()
+    harm = pickle.dumps({"a": Trap(tmp_path / "harm")}, protocol)
+    (own / "pytorch_model.bin").write_bytes(harm)
+    (tmp_path / "w.pth").write_bytes(harm)
+    for told in (
+        refused(asradapt, "models", "show", own, "--allow-pickle"),
+        weights_of(asradapt, tmp_path / "w.pth"),
+    ):
+        assert "nothing in" in told
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_half_precision_on_a_cpu_is_said_to_be_slow(asradapt, folder, precision):
+    done = asradapt("models", "show", folder, "--precision", precision, "--json")
+    assert done.code == 0
+    assert done.err == ("bf16 on a CPU is slower than fp32; it saves memory only\n" if precision == "bf16" else "")

@@ -308,3 +308,36 @@ def test_every_recording_can_adapt_the_model_to_itself(asradapt, enrolled, recor
     assert [one["text"] for one in together] == [one["text"] for one in alone]
     without = asradapt("transcribe", *audio, "--json").json["results"]
     assert [one["confidence"] for one in together] != [one["confidence"] for one in without]
+
+
+def test_a_speaker_of_another_model_is_told_once_with_the_model_to_give(
+    asradapt, enrolled, recordings, model_path, other_path
+):
+    rows = ("--manifest", recordings / "manifest.jsonl", "--where", "part=test")
+    done = asradapt("transcribe", *rows, "--model", other_path)
+    assert done.code == 1
+    assert done.err.count("belongs to another source model: tiny (") == 2
+    (failed,) = [line for line in done.err.splitlines() if line.startswith("failed: ")]
+    assert "ann12.wav, " in failed
+    assert " and 1 more: speaker 'ann' belongs" in failed
+    assert f"Give --model {model_path}; `asradapt speakers migrate ann` with the new --model" in failed
+    (warned,) = [line for line in done.err.splitlines() if line.startswith("warning: ")]
+    assert warned.startswith("warning: bob keeps the source, and belongs to another source model: tiny (")
+    assert warned.endswith(f"; --model {model_path} gives that one")
+    assert len(asradapt("transcribe", *rows, "--model", other_path, "--json").failed) == 4
+
+
+def test_one_speaker_is_heard_on_the_model_that_they_were_enrolled_on(enrolled, recordings, model_path, capsys):
+    from asradapt.cli import run
+
+    capsys.readouterr()
+    words = ["transcribe", str(recordings / "ann12.wav"), "--speaker"]
+    for name in ("ann", "bob"):
+        assert run([*words, name]) == 0
+        out, err = capsys.readouterr()
+        assert err == f"{name} was enrolled on {model_path}, which is used; --model chooses another\n"
+        assert run([*words, name, "--model", str(model_path)]) == 0
+        assert capsys.readouterr() == (out, "")
+    assert run([*words, "ann", "--model", "source_en"]) == 1
+    assert "not source_en " in (err := capsys.readouterr().err)
+    assert f"Give --model {model_path};" in err

@@ -35,10 +35,10 @@ def zoe(home, hf):
 
 
 def test_a_speaker_goes_to_peft_and_comes_back_the_same(asradapt, zoe, folder, recordings, tmp_path):
-    done = asradapt("speakers", "export", "zoe", "--peft", tmp_path / "lora")
+    done = asradapt("export", "zoe", "--peft", tmp_path / "lora")
     assert done.code == 0
     assert f"zoe: written to {tmp_path / 'lora'} (adapter_config.json, adapter_model.safetensors; " in done.out
-    back = asradapt("speakers", "import", tmp_path / "lora", "--name", "zoe2", "--model", folder)
+    back = asradapt("import", tmp_path / "lora", "--name", "zoe2", "--model", folder)
     assert (back.code, back.out) == (0, "zoe2: imported as version 1\n")
     assert "nothing here has judged this adapter" in back.err
     heard = [
@@ -50,9 +50,16 @@ def test_a_speaker_goes_to_peft_and_comes_back_the_same(asradapt, zoe, folder, r
     assert heard[0] != source
 
 
+def test_export_and_import_are_commands_about_speakers_too(asradapt, enrolled, tmp_path):
+    for words, name in (((), "eve"), (("speakers",), "zoe")):
+        assert asradapt(*words, "export", "ann", tmp_path / f"{name}.zip").code == 0
+        assert asradapt(*words, "import", tmp_path / f"{name}.zip", "--name", name).code == 0
+    assert SpeakerStore(enrolled).speakers() == ["ann", "bob", "eve", "zoe"]
+
+
 def test_show_says_what_is_not_known_of_an_imported_speaker(asradapt, zoe, folder, tmp_path):
-    asradapt("speakers", "export", "zoe", "--peft", tmp_path / "lora")
-    asradapt("speakers", "import", tmp_path / "lora", "--name", "eve", "--model", folder)
+    asradapt("export", "zoe", "--peft", tmp_path / "lora")
+    asradapt("import", tmp_path / "lora", "--name", "eve", "--model", folder)
     shown = asradapt("speakers", "show", "eve").out
     assert "decision    adapted by lowrank" in shown
     assert "recordings  not known: imported from another program" in shown
@@ -63,12 +70,12 @@ def test_show_says_what_is_not_known_of_an_imported_speaker(asradapt, zoe, folde
 
 
 def test_a_merged_model_is_heard_like_the_speaker(asradapt, zoe, folder, recordings, tmp_path):
-    done = asradapt("speakers", "export", "zoe", "--merged", tmp_path / "merged", "--model", folder)
+    done = asradapt("export", "zoe", "--merged", tmp_path / "merged", "--model", folder)
     assert done.code == 0
     assert "its outputs differ from those of the adapted model by" in done.out
     adapted = asradapt("transcribe", recordings / "ann0.wav", "--speaker", "zoe", "--model", folder).out
     assert asradapt("transcribe", recordings / "ann0.wav", "--model", tmp_path / "merged").out == adapted
-    content = asradapt("speakers", "export", "zoe", "--merged", tmp_path / "two", "--model", folder, "--json").json
+    content = asradapt("export", "zoe", "--merged", tmp_path / "two", "--model", folder, "--json").json
     assert content["folder"] == str(tmp_path / "two")
     assert "model.safetensors" in content["files"]
     assert content["difference"] < 1e-5
@@ -77,10 +84,7 @@ def test_a_merged_model_is_heard_like_the_speaker(asradapt, zoe, folder, recordi
 def test_a_merged_conformer_is_heard_like_the_speaker(asradapt, enrolled, recordings, model_path, tmp_path):
     inputs = ("transcribe", recordings / "ann12.wav")
     adapted = asradapt(*inputs, "--speaker", "ann").out
-    assert (
-        asradapt("speakers", "export", "ann", "--merged", tmp_path / "m", "--model", model_path, "--force").code
-        == 0
-    )
+    assert asradapt("export", "ann", "--merged", tmp_path / "m", "--model", model_path, "--force").code == 0
     for name in ("m", "m/model.safetensors"):
         assert asradapt(*inputs, "--model", tmp_path / name).out == adapted
     assert asradapt(*inputs).out != adapted
@@ -95,36 +99,58 @@ def test_a_merged_conformer_is_heard_like_the_speaker(asradapt, enrolled, record
         (("--peft", "x"), 1, "models of transformers; ann was enrolled on tiny"),
         (("--merged", "x", "--model", "no such model"), 1, "no source model named"),
         (("--merged", "x", "--model", "OTHER"), 1, "belongs to another source model"),
+        (("--peft", "x", "--model", "OTHER"), 1, "belongs to another source model"),
+        (("x", "--model", "OTHER"), 1, "belongs to another source model"),
     ],
 )
 def test_what_cannot_be_exported_is_said(
     asradapt, enrolled, other_path, tmp_path, monkeypatch, arguments, code, said
 ):
     monkeypatch.chdir(tmp_path)
-    done = asradapt(
-        "speakers", "export", "ann", *(other_path if one == "OTHER" else one for one in arguments), "--json"
-    )
+    done = asradapt("export", "ann", *(other_path if one == "OTHER" else one for one in arguments), "--json")
     assert done.code == code
     assert said in done.json["error"]
     assert not (tmp_path / "x").exists()
 
 
 def test_a_folder_that_exists_is_replaced_by_force_only(asradapt, zoe, tmp_path):
-    words = ("speakers", "export", "zoe", "--peft", tmp_path / "lora")
+    words = ("export", "zoe", "--peft", tmp_path / "lora")
     assert asradapt(*words).code == 0
     assert "exists and is left as it is" in asradapt(*words).err
     assert asradapt(*words, "--force").code == 0
 
 
+def test_the_model_that_a_speaker_was_enrolled_on_is_known(asradapt, enrolled, model_path, other_path, tmp_path):
+    done = asradapt("export", "ann", "--merged", tmp_path / "one")
+    assert done.code == 0
+    assert f"ann was enrolled on {model_path}, which is used" in done.err
+    assert asradapt("export", "ann", "--merged", tmp_path / "two", "--model", model_path).code == 0
+    assert stored_files(tmp_path / "one") == stored_files(tmp_path / "two")
+    assert str(model_path.parent) not in (tmp_path / "one" / "model.json").read_text()
+
+
+def test_a_path_of_this_machine_does_not_leave_it_with_a_speaker(
+    asradapt, enrolled, model_path, other_path, tmp_path
+):
+    assert SpeakerStore(enrolled).record("ann").source["model"] == str(model_path)
+    assert asradapt("export", "ann", tmp_path / "ann.zip", "--model", model_path).code == 0
+    assert str(model_path.parent).encode() not in (tmp_path / "ann.zip").read_bytes()
+    refused = asradapt("import", tmp_path / "ann.zip", "--name", "eve", "--model", other_path)
+    assert (refused.code, "Give the model tiny by --model" in refused.err) == (1, True)
+    assert "eve" not in SpeakerStore(enrolled)
+    assert asradapt("import", tmp_path / "ann.zip", "--name", "eve", "--model", model_path).code == 0
+    assert SpeakerStore(enrolled).record("eve").source.keys() == {"name", "fingerprint"}
+
+
 def test_what_cannot_be_imported_is_said_and_nothing_stored(asradapt, zoe, folder, tmp_path):
-    asradapt("speakers", "export", "zoe", "--peft", tmp_path / "lora")
+    asradapt("export", "zoe", "--peft", tmp_path / "lora")
     before = stored_files(zoe.root)
-    words = ("speakers", "import", tmp_path / "lora")
+    words = ("import", tmp_path / "lora")
     assert asradapt(*words, "--model", folder).code == 2  # no name
     exists = asradapt(*words, "--name", "zoe", "--model", folder)
     assert (exists.code, "'zoe' exists" in exists.err) == (1, True)
     (tmp_path / "empty").mkdir()
-    empty = asradapt("speakers", "import", tmp_path / "empty", "--name", "eve", "--model", folder)
+    empty = asradapt("import", tmp_path / "empty", "--name", "eve", "--model", folder)
     assert (empty.code, "is no folder of a PEFT adapter" in empty.err) == (1, True)
     (tmp_path / "lora" / "adapter_model.safetensors").rename(tmp_path / "lora" / "adapter_model.bin")
     pickle = asradapt(*words, "--name", "eve", "--model", folder)

@@ -51,8 +51,8 @@ def test_a_person_is_enrolled_transcribed_and_evaluated(whisper_folder, manifest
         (["--lm", "lm_en"], "--lm: beam search takes"),
         (["--word-score", "1"], "--word-score: beam search takes"),
         (["--adapt-each"], "adapting to each segment takes"),
-        (["--language", "de"], "--language of no use"),
-        (["--task", "translate"], "--task of no use"),
+        (["--language", "de"], "--language is of no use"),
+        (["--task", "translate"], "--task is of no use"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

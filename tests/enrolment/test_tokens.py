@@ -252,6 +252,19 @@ def test_characters_stay_with_the_speaker_when_enrolled_further(tone_model, home
     assert one.after.wer < 0.3
 
 
+def test_a_fresh_enrolment_drops_the_characters_that_it_does_not_name(tone_model, home, folder, tmp_path):
+    home[0].export("ann", tmp_path / "ann.zip")
+    store = SpeakerStore(tmp_path / "again")
+    store.import_(tmp_path / "ann.zip")
+    spoken = {"ann": record(folder, "ann", "abcdeé", 6, seed=6)}
+    result = enroll(tone_model, spoken, options=OPTIONS, store=store, fresh=True)
+    assert any("cannot write: é" in failure.reason for failure in result.failed)
+    wide = replace(OPTIONS, add_tokens="ñ")
+    told = enroll(tone_model, spoken, options=wide, store=store, fresh=True).warnings
+    assert any("the new character ñ" in one for one in told)
+    assert not any("new character é" in one for one in told)
+
+
 def test_the_source_is_scored_on_texts_that_it_cannot_write(tone_model, people):
     data = prepare_examples(tone_model, people["ann"], "é").usable
     scores = evaluate_pairs(tone_model, None, [(0, one) for one in data], TrainingOptions())[0]

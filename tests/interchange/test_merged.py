@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -66,6 +67,51 @@ def test_text_and_tokens_of_a_merged_model_are_those_of_the_adapted_one(source, 
     again = load_model(str(tmp_path / "merged"), device="cpu")
     assert again.tokens == model.tokens
     assert again.fingerprint != model.fingerprint
+
+
+def with_letters(store, model, method, characters):
+    """A speaker with a random adaptation that writes new characters loudly enough to be heard."""
+    methods = create(method, {"tokens": {"characters": characters}})
+    record = store_speaker(store, model, "ann", "affine")
+    bank, generator = SpeakerBank(model, methods), torch.Generator().manual_seed(3)
+    state = {k: v + 0.3 * torch.randn(v.shape, generator=generator) for k, v in bank.state(0).items()}
+    state |= {k: v + 30.0 for k, v in state.items() if k.startswith("tokens/") and k.endswith("/bias")}
+    options = {one.name: one.options() for one in methods}
+    store.save(replace(record, method=method, options=options, version=0, sha256=""), state)
+    return store.load("ann")
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2-base", "wavlm"])
+@pytest.mark.parametrize("method", ["tokens", "lowrank+head+tokens"])
+def test_new_characters_are_merged_as_outputs_and_names(source, store, waveform, tmp_path, kind, method):
+    model = source(kind)
+    stored = with_letters(store, model, method, "éñ")
+    done = write_merged(tmp_path / "merged", model, stored)
+    assert done.difference < 1e-5
+    expected = our_logits(model, waveform, stored)
+    network = plain(tmp_path / "merged")
+    width = len(model.tokens)
+    assert (network.lm_head.out_features, network.config.vocab_size) == (width + 2, width + 2)
+    again = load_model(str(tmp_path / "merged"), device="cpu")
+    assert again.tokens == (*model.tokens, "é", "ñ")  # capitals in the vocabulary, as its other letters
+    require_equal(own_logits(network, again, waveform), expected, 0 * expected)
+    require_equal(our_logits(again, waveform), expected, 0 * expected)
+    numbers = expected.argmax(-1)
+    assert int((numbers >= width).sum()) > 0, "no new character is heard in this test"
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "merged")
+    assert tokenizer.convert_ids_to_tokens([width, width + 1]) == ["É", "Ñ"]
+
+
+def test_new_characters_that_are_no_change_of_weights_are_refused(source, store, tiny_model, tmp_path):
+    model = source("wav2vec2-base")
+    with pytest.raises(StoreError, match="'tokens' cannot be merged at lm_head: a new character without a letter"):
+        write_merged(tmp_path / "m", model, with_letters(store, model, "tokens", "éж"))
+    with pytest.raises(StoreError, match="there is none for ß"):
+        write_merged(tmp_path / "m", model, with_letters(store, model, "tokens", "ß"))
+    tiny = tiny_model()
+    with pytest.raises(StoreError, match="can be written into a transformers folder only, and tiny is none"):
+        write_merged(tmp_path / "m", tiny, with_letters(store, tiny, "tokens", "é"))
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize("large", [False, True])

@@ -416,9 +416,9 @@ def test_augmented_features_keep_their_range_and_fit_the_window(model, inputs):
 
 def test_a_model_of_english_alone_takes_neither_language_nor_task(folder):
     for options, said in (
-        (ModelOptions(language="en"), "--language of no use"),
-        (ModelOptions(task="transcribe"), "--task of no use"),
-        (ModelOptions(language="de", task="translate"), "--language and --task of no use"),
+        (ModelOptions(language="en"), "--language is of no use"),
+        (ModelOptions(task="transcribe"), "--task is of no use"),
+        (ModelOptions(language="de", task="translate"), "--language and --task are of no use"),
     ):
         with pytest.raises(UsageError, match=said):
             load_model(str(folder), device="cpu", options=options)

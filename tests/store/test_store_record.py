@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from asradapt.errors import DamagedSpeaker, SourceMismatch, StoreError
-from asradapt.store import SpeakerRecord, check_source
+from asradapt.store import SpeakerRecord, check_source, options_for
+from asradapt.store.made_for import portable
 
 
 def test_a_record_survives_json(record: SpeakerRecord) -> None:
@@ -71,9 +73,39 @@ def test_another_source_model_lists_every_difference(record: SpeakerRecord) -> N
     check_source(record, "tiny", "f" * 64)
     with pytest.raises(SourceMismatch) as caught:
         check_source(record, "large", "0" * 64)
-    assert "name is 'large', the adaptation was made for 'tiny'" in str(caught.value)
-    assert f"fingerprint is '{'0' * 64}'" in str(caught.value)
+    assert str(caught.value) == (  # one sentence of both models, and the three ways out
+        "speaker 'ann' belongs to another source model: tiny (fingerprint ffffffffffff), not large (000000000000)"
+        ". Give the model tiny by --model, its file or folder; `asradapt speakers migrate ann` with the new "
+        "--model takes the speaker along; or enrol the speaker again"
+    )
     with pytest.raises(SourceMismatch) as caught:
         check_source(record, "tiny", "0" * 64)
-    assert "name is" not in str(caught.value)
+    assert "tiny (fingerprint ffffffffffff), not tiny (000000000000). The model of that name has changed; " in str(
+        caught.value
+    )
     assert "enrol the speaker again" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "leaves"),
+    [
+        ({"name": "tiny"}, "", {}),
+        ({"name": "source_en"}, "--model source_en", {}),
+        ({"name": "hf:small"}, "", {}),  # the last part of a folder's path: no name that --model takes
+        ({"name": "hf:me/small"}, "--model hf:me/small", {}),
+        ({"name": "hf:small", "model": "/home/ann b/small"}, "--model '/home/ann b/small'", {}),
+        (
+            {"name": "hf:me/mms", "model": "hf:me/mms", "language": "deu"},
+            "--model hf:me/mms --language deu",
+            {"model": "hf:me/mms", "language": "deu"},
+        ),
+    ],
+)
+def test_a_record_says_how_its_model_is_given_again_and_tells_nobody_else_a_path(record, source, options, leaves):
+    said = replace(record, source={"fingerprint": "f" * 64, **source})
+    said = SpeakerRecord.from_json(said.to_json())
+    assert options_for(said) == options
+    assert portable(said).source == {"name": source["name"], "fingerprint": "f" * 64, **leaves}
+    if options:
+        with pytest.raises(SourceMismatch, match=f"Give {re.escape(options)};"):
+            check_source(said, "other", "0" * 64)

@@ -10,7 +10,8 @@ import torch
 
 from asradapt.errors import InputError, UsageError
 from asradapt.models.hub import read_licence, weight_files
-from asradapt.models.options import ModelOptions
+from asradapt.models.options import ModelOptions, no_use
+from asradapt.models.pickles import quiet_pickles
 from asradapt.models.whisper.features import MelWindow
 from asradapt.models.whisper.network import WhisperNetwork
 from asradapt.models.whisper.source import WhisperSource
@@ -67,7 +68,8 @@ def _network(folder: Path, options: ModelOptions) -> Any:
     if not options.allow_pickle:
         arguments["use_safetensors"] = True
     try:
-        model, report = kind.from_pretrained(folder, **arguments)
+        with quiet_pickles():
+            model, report = kind.from_pretrained(folder, **arguments)
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
         raise InputError(f"the model {folder} cannot be loaded: {str(error).strip()[:300]}") from error
     if missing := sorted(report["missing_keys"]):
@@ -161,7 +163,7 @@ def _generation(name: str, whisper: Any, options: ModelOptions) -> dict[str, str
     many = getattr(config, "is_multilingual", whisper.config.vocab_size >= MULTILINGUAL)
     if not many:
         if said := [f"--{what}" for what in ("language", "task") if getattr(options, what)]:
-            raise UsageError(f"{' and '.join(said)} of no use for {name}: it knows English only, and transcribes")
+            raise UsageError(no_use(said, f"{name}: it knows English only, and transcribes"))
         return {}
     languages: Mapping[str, int] = getattr(config, "lang_to_id", None) or {}
     if not languages or not getattr(config, "task_to_id", None):

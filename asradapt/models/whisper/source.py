@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asradapt.decoding.words import Heard
-from asradapt.errors import TextError
+from asradapt.errors import TextError, UnwritableText
 from asradapt.models.base import Site, fingerprint, weight_sites
 from asradapt.models.whisper.features import MelWindow, fill_window, silence
 from asradapt.models.whisper.network import WhisperNetwork
@@ -164,7 +164,7 @@ class WhisperSource:
         if text is None or not text.strip():
             raise TextError("the text is empty; write down what is said in the recording")
         if odd := {c for c in text if unicodedata.category(c) in ("So", "Co", "Cn", "Cs")}:
-            raise TextError(f"the model cannot write: {' '.join(sorted(odd)[:12])}")
+            raise UnwritableText(odd, addable=False)
         normal = normalize(text)
         if not normal:
             raise TextError(f"the text {text!r} holds no word")

@@ -1,0 +1,84 @@
+"""Which source model a stored speaker belongs to, and how it is asked for again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+
+from asradapt.errors import SourceMismatch
+from asradapt.models.names import EMBEDDED
+from asradapt.store.record import SpeakerRecord
+
+SHOWN = 12
+"""So many digits of a fingerprint tell models apart in messages."""
+_PUBLIC = re.compile(r"hf:\w[\w.-]*/\w[\w.-]*|torchaudio:\w+")
+
+
+def another_source(record: SpeakerRecord, name: str, fingerprint: str) -> str:
+    """How a source model differs from that of a record, to be read behind the speaker; empty if it is the same.
+
+    Args:
+        record: The stored speaker.
+        name: Name of the source model in use.
+        fingerprint: Its fingerprint.
+    """
+    own, weights = record.source.get("name", ""), record.source.get("fingerprint", "")
+    # the same weights may come from the hub and from a folder, or from a folder that was renamed
+    if fingerprint == weights and (name == own or (":" in name and _kind(name) == _kind(own))):
+        return ""
+    theirs, here = f"{own} (fingerprint {weights[:SHOWN]})", f"{name} ({fingerprint[:SHOWN]})"
+    return f"belongs to another source model: {theirs}, not {here}"
+
+
+def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
+    """Checks that an adaptation was made for the source model that is about to use it.
+
+    Args:
+        record: The stored adaptation.
+        name: Name of the source model in use.
+        fingerprint: Its fingerprint.
+
+    Raises:
+        SourceMismatch: Both models, and what to do.
+    """
+    if other := another_source(record, name, fingerprint):
+        raise SourceMismatch(f"speaker {record.speaker!r} {other}. {_advice(record, name)}")
+
+
+def options_for(record: SpeakerRecord) -> str:
+    """The options of a command that give the source model of a record; empty where they are not known."""
+    said = dict(record.source)
+    if "model" not in said and (said["name"] in EMBEDDED or _PUBLIC.fullmatch(said["name"])):
+        said["model"] = said["name"]
+    if "model" not in said:
+        return ""
+    return " ".join(f"--{key} {shlex.quote(said[key])}" for key in ("model", "language", "task") if key in said)
+
+
+def portable(record: SpeakerRecord) -> SpeakerRecord:
+    """The record without what `--model` was if that is a path of the machine that it was made on."""
+    model = record.source.get("model", "")
+    if not model or model in EMBEDDED or _PUBLIC.fullmatch(model):
+        return record
+    return replace(record, source=_without(record.source, "model"))
+
+
+def _without(source: Mapping[str, str], key: str) -> dict[str, str]:
+    return {name: value for name, value in source.items() if name != key}
+
+
+def _advice(record: SpeakerRecord, name: str) -> str:
+    options, own = options_for(record), record.source.get("name")
+    changed = name == own and options in ("", f"--model {own}")
+    if changed:
+        first = "The model of that name has changed"
+    else:
+        first = f"Give {options}" if options else f"Give the model {own} by --model, its file or folder"
+    migrate = f"`asradapt speakers migrate {shlex.quote(record.speaker)}` with the new --model"
+    return f"{first}; {migrate} takes the speaker along; or enrol the speaker again"
+
+
+def _kind(name: str) -> str:
+    return name.partition(":")[0]
