@@ -19,7 +19,7 @@ from asradapt.store import SpeakerStore, check_source
 from asradapt.types import Utterance
 
 families = pytest.importorskip("families", reason="the extra [hf] is not installed")
-KINDS = ("wav2vec2-base", "wav2vec2-large", "hubert", "wavlm", "data2vec", "conformer", "sew", "torchaudio-large")
+KINDS = (*families.KINDS, "torchaudio-large")
 # A number of bf16 has 8 bits: rounding through two blocks and the positions, as a share of the greatest logit.
 # Measured 0.01 to 0.05 on these random networks.
 HALF = 0.15
@@ -28,7 +28,7 @@ HALF = 0.15
 def load(folder: Path, kind: str, precision: str):
     options = ModelOptions(precision=precision)
     if kind.startswith("torchaudio"):
-        path, bundle = folder / "small.pth", families.small_bundle(large=True)
+        path, bundle = folder / "small.pth", families.small_bundle("large")
         if not path.exists():
             families.save_bundle(path, bundle)
         from asradapt.models.torchaudio_bundle import make_source

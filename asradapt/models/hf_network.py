@@ -18,7 +18,8 @@ from asradapt.models.options import ModelOptions
 def usable_types() -> str:
     """The types of models that can be used, for messages."""
     return (
-        "usable are wav2vec2, hubert, wavlm, data2vec-audio, wav2vec2-conformer, sew, unispeech, mms and whisper"
+        "usable are wav2vec2 (also XLSR, MMS), hubert, wavlm, data2vec-audio, wav2vec2-conformer, sew, sew-d, "
+        "unispeech, unispeech-sat and whisper"
     )
 
 
@@ -49,7 +50,7 @@ def network_class(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
     """The class of the library that a folder's model is.
 
     Raises:
-        InputError: If it is no CTC model, or was never taught to write text.
+        InputError: If it is no CTC model, takes no waveforms, or was never taught to write text.
     """
     from transformers import AutoConfig, AutoModelForCTC
 
@@ -60,6 +61,11 @@ def network_class(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
         raise InputError(
             f"{name}: models of the type {config.get('model_type')!r} cannot be used; {usable_types()}"
         ) from error
+    if not all(hasattr(settings, one) for one in ("conv_dim", "conv_kernel", "conv_stride")):
+        raise InputError(
+            f"{name}: models of the type {settings.model_type!r} do not take waveforms through convolutions as "
+            f"wav2vec 2.0 does; {usable_types()}"
+        )
     said = [str(one) for one in config.get("architectures") or ()]
     if said and not any(one.endswith("ForCTC") for one in said):
         raise InputError(

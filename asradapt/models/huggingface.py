@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from asradapt.errors import InputError, UsageError
+from asradapt.errors import UsageError
 from asradapt.models.ctc_vocabulary import Vocabulary, read_vocabulary
 from asradapt.models.hf_network import (
     adapter_files,
@@ -26,7 +26,6 @@ from asradapt.models.hf_network import (
     eight_bits,
     load_network,
     network_class,
-    usable_types,
 )
 from asradapt.models.hub import INSTALL, find_folder, read_json, read_licence, weight_files
 from asradapt.models.options import ModelOptions
@@ -120,8 +119,6 @@ def _assemble(
     """The source model of a network; `fingerprint` is that of its weights before they were quantised."""
     alphabet = vocabulary.alphabet(model.lm_head.out_features, int(model.config.pad_token_id or 0))
     base = model.base_model
-    if not hasattr(base, "feature_extractor"):
-        raise InputError(f"models of the type {model.config.model_type!r} do not take waveforms; {usable_types()}")
     front = Front(base.feature_extractor)
     base.feature_extractor = Given()
     base._get_feature_vector_attention_mask = _as_given

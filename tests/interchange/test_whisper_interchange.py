@@ -8,10 +8,10 @@ import peft
 import pytest
 import torch
 import transformers
-from families import save_whisper
 from interchange_samples import TEXT, our_written, own_written, plain_whisper, require_equal_written
 from safetensors.torch import load_file, save_file
 from samples import store_speaker
+from whisper_samples import save_whisper
 
 from asradapt.enrolment.past import standing_bank
 from asradapt.errors import StoreError
