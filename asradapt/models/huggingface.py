@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from asradapt.errors import UsageError
 from asradapt.models.ctc_vocabulary import Vocabulary, read_vocabulary
+from asradapt.models.eight_bits import eight_bits, require_eight_bits, with_own_outputs
 from asradapt.models.hf_network import (
     adapter_files,
     check_weights,
-    eight_bits,
     load_network,
     network_class,
 )
@@ -95,7 +95,7 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
     if unused := options.unused("allow_pickle", "language", "precision"):
         raise UsageError(f"{', '.join(unused)} is of no use for {name}, a CTC model of transformers")
     if options.precision == "int8":
-        eight_bits()  # what is missing is told before any work
+        require_eight_bits()  # what is missing is told before any work
     shown = shown_name(name, folder)
     kind = network_class(shown, folder, config)
     sound = read_sound(folder)
@@ -103,8 +103,9 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
     source = _assemble(shown, sound, vocabulary, load_network(shown, folder, kind, options, vocabulary), options)
     if options.precision != "int8":
         return source
-    model = load_network(shown, folder, kind, options, vocabulary, more=eight_bits())
-    return _assemble(shown, sound, vocabulary, model, options, fingerprint=source.fingerprint)
+    model = load_network(shown, folder, kind, options, vocabulary, more=eight_bits(source))
+    with_own_outputs(model)
+    return _assemble(shown, sound, vocabulary, model, options, full=source)
 
 
 def _assemble(
@@ -114,9 +115,9 @@ def _assemble(
     model: Any,
     options: ModelOptions,
     *,
-    fingerprint: str = "",
+    full: WaveformSource | None = None,
 ) -> WaveformSource:
-    """The source model of a network; `fingerprint` is that of its weights before they were quantised."""
+    """The source model of a network; `full` is the same before it was quantised."""
     alphabet = vocabulary.alphabet(model.lm_head.out_features, int(model.config.pad_token_id or 0))
     base = model.base_model
     front = Front(base.feature_extractor)
@@ -131,8 +132,8 @@ def _assemble(
         pooled=int(getattr(model.config, "squeeze_factor", 1)),
         first=_first(base),
         last="lm_head",
-        dtype=DTYPES[options.precision] if fingerprint or options.precision != "int8" else torch.float32,
-        quantised=bool(fingerprint),
+        dtype=DTYPES[options.precision] if full or options.precision != "int8" else torch.float32,
+        quantised=full is not None,
     )
     card = {
         "architecture": type(model).__name__,
@@ -146,7 +147,7 @@ def _assemble(
         ],
         "folder": str(vocabulary.folder),
     }
-    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card, fingerprint)
+    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card, full)
 
 
 def shown_name(name: str, folder: Path) -> str:

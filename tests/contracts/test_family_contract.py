@@ -7,7 +7,7 @@ import pytest
 from asradapt.adaptation import METHODS
 from asradapt.models.base import SourceModel
 from asradapt.testing import MethodContract, MixedContract
-from asradapt.testing.methods import Methods, named
+from asradapt.testing.adapted import Methods, named
 
 
 class TestMethods(MethodContract):
