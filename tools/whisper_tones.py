@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python tools/whisper_tones.py --methods auto input input+affine
 
-Two people whose tones are shifted by a band, one each way, are enrolled from 14 recordings each by the Whisper of the
-tests (`tests/whispering.py` teaches it, in a minute); 8 others of each are transcribed before and after.
+Two people whose tones are shifted by a band, one each way, are enrolled from 14 recordings each by the Whisper of
+the tests (`tests/whispering.py` teaches it, in a minute); 8 others of each are transcribed before and after.
 """
 
 from __future__ import annotations
