@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
-from asradapt.models.base import SourceModel, computed_seconds
+from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, writes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,6 +17,8 @@ CPU_SECONDS = 96.0  # measured: from 24 s on, more audio at once is not faster o
 LEAST_SECONDS, MOST_SECONDS = 20.0, 4000.0  # one segment; and what fills any device
 PROBE_ROWS, PROBE_SECONDS = 4, 10.0
 SHARE = 0.6  # of the free memory: lengths, adaptations and decoding need some too
+TOKENS_A_SECOND = 6.0
+"""Tokens of a second of quick speech, in languages whose letters are one token each or less."""
 
 
 def seconds_for(free_bytes: float, bytes_a_second: float) -> float:
@@ -31,9 +34,24 @@ def _cuda_bytes_a_second(model: SourceModel) -> float:
     waveforms = torch.zeros(PROBE_ROWS, samples, device=model.device)
     before = torch.cuda.memory_allocated(model.device)
     torch.cuda.reset_peak_memory_stats(model.device)
-    model.forward(waveforms, torch.full((PROBE_ROWS,), samples, device=model.device))
+    listen(model, waveforms, torch.full((PROBE_ROWS,), samples, device=model.device))
     used = torch.cuda.max_memory_allocated(model.device) - before
     return used / (PROBE_ROWS * seconds)
+
+
+def long_texts(model: Seq2SeqModel, rows: int) -> list[Tensor]:
+    """Targets (U,) of as much as people say in a window, one for each row: what a decoder is measured with."""
+    count = min(model.most_tokens, round(TOKENS_A_SECOND * model.window_seconds))
+    return [torch.zeros(count, dtype=torch.int64) for _ in range(rows)]
+
+
+@torch.no_grad()
+def listen(model: SourceModel, waveforms: Tensor, lengths: Tensor) -> None:
+    """One pass over waveforms (B, T), and what a decoder needs on top: for a given text, and to write its own."""
+    states, _ = model.forward(waveforms, lengths)
+    if writes(model):
+        model.logits(states, long_texts(model, len(states)))
+        model.texts(states)
 
 
 def batch_seconds(model: SourceModel) -> float:

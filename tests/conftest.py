@@ -30,15 +30,16 @@ MODELS: dict[str, Callable[[], ConformerSource]] = {
     "other": lambda: make_model(seed=1, name="other", mels=40, width=24, heads=3, expansion=2, kernel=9),
     "inner": lambda: make_model(seed=2, name="inner", kernel=5, phones=7, conditions=(1,)),
 }
-if (files("asradapt") / "assets" / "source_en.safetensors").is_file():
-    MODELS["source_en"] = lambda: load_model("source_en", device="cpu")
+EMBEDDED = ("source_en",) if (files("asradapt") / "assets" / "source_en.safetensors").is_file() else ()
 
 
 def _make(name: str, folders: pytest.TempPathFactory) -> SourceModel:
+    if name in EMBEDDED:
+        return load_model(name, device="cpu")
     return MODELS[name]() if name in MODELS else foreign_models(folders.mktemp("models"))[name]()
 
 
-@pytest.fixture(scope="session", params=[*MODELS, *FOREIGN])
+@pytest.fixture(scope="session", params=[*MODELS, *EMBEDDED, *FOREIGN])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
     """Every CTC model that the contracts are tested on, one after the other; shared, so never change it."""
     return _make(request.param, tmp_path_factory)
@@ -46,13 +47,13 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session", params=list(MODELS))
 def own_model(request: pytest.FixtureRequest) -> SourceModel:
-    """Every model of this project."""
+    """Every small model of this project's own network."""
     return MODELS[request.param]()
 
 
-@pytest.fixture(scope="session", params=FOREIGN)
-def foreign_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
-    """A CTC model of every other family."""
+@pytest.fixture(scope="session", params=[*EMBEDDED, *FOREIGN])
+def family_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
+    """The embedded model, and a CTC model of every other family."""
     return _make(request.param, tmp_path_factory)
 
 

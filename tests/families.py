@@ -34,13 +34,25 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec2-large": ("Wav2Vec2", LARGE),
     "wav2vec2-adapter": ("Wav2Vec2", {**LARGE, "add_adapter": True, "num_adapter_layers": 1}),
     "hubert": ("Hubert", {}),
+    "hubert-large": ("Hubert", LARGE),
+    "wavlm-base": ("WavLM", {}),
     "wavlm": ("WavLM", {"feat_extract_norm": "layer", "do_stable_layer_norm": True}),
     "data2vec": ("Data2VecAudio", {"num_conv_pos_embeddings": 3}),
     "conformer": ("Wav2Vec2Conformer", {"position_embeddings_type": "rotary"}),
+    "conformer-relative": ("Wav2Vec2Conformer", {"position_embeddings_type": "relative"}),
     "sew": ("SEW", {}),
+    "sew-d": ("SEWD", {}),
+    "unispeech": ("UniSpeech", LARGE),
+    "unispeech-sat": ("UniSpeechSat", {}),
 }
 """The families of CTC models: the first part of the names of their classes, and what is special about each."""
-FOREIGN = (*(f"hf-{kind}" for kind in KINDS), "torchaudio-base", "torchaudio-large")
+BUNDLES = {
+    "base": "WAV2VEC2_ASR_BASE_960H",
+    "large": "WAV2VEC2_ASR_LARGE_LV60K_960H",
+    "voxpopuli": "VOXPOPULI_ASR_BASE_10K_DE",
+}
+"""Bundles of torchaudio that differ in more than size: norms, and letters."""
+FOREIGN = (*(f"hf-{kind}" for kind in KINDS), "hf-mms", "torchaudio-base", "torchaudio-large")
 WRITING = ("hf-whisper",)
 """The families whose decoder writes."""
 
@@ -81,14 +93,10 @@ def save_ctc(folder: Path, kind: str, *, seed: int = 0, letters: tuple[str, ...]
     return folder
 
 
-def small_bundle(*, large: bool = False) -> Wav2Vec2ASRBundle:
-    """A bundle of torchaudio with a small network, otherwise like WAV2VEC2_ASR_BASE_960H or ..._LV60K_960H."""
-    like = (
-        torchaudio.pipelines.WAV2VEC2_ASR_LARGE_LV60K_960H
-        if large
-        else torchaudio.pipelines.WAV2VEC2_ASR_BASE_960H
-    )
-    convolutions = [(24, kernel, stride) for _, kernel, stride in like._params["extractor_conv_layer_config"]]
+def small_bundle(like: str = "base") -> Wav2Vec2ASRBundle:
+    """A bundle of torchaudio with a small network, otherwise like one of `BUNDLES`."""
+    real: Wav2Vec2ASRBundle = getattr(torchaudio.pipelines, BUNDLES[like])
+    convolutions = [(24, kernel, stride) for _, kernel, stride in real._params["extractor_conv_layer_config"]]
     small = {
         "extractor_conv_layer_config": convolutions,
         "encoder_embed_dim": 32,
@@ -99,12 +107,13 @@ def small_bundle(*, large: bool = False) -> Wav2Vec2ASRBundle:
         "encoder_ff_interm_features": 48,
     }
     return Wav2Vec2ASRBundle(
-        _path=f"small_{'large' if large else 'base'}.pth",
-        _params={**like._params, **small},
-        _labels=like._labels,
-        _sample_rate=like._sample_rate,
-        _normalize_waveform=like._normalize_waveform,
-        _model_type=like._model_type,
+        _path=f"small_{like}.pth",
+        _params={**real._params, **small},
+        _labels=real._labels,
+        _sample_rate=real._sample_rate,
+        _normalize_waveform=real._normalize_waveform,
+        _model_type=real._model_type,
+        _remove_aux_axis=real._remove_aux_axis,
     )
 
 
@@ -120,25 +129,6 @@ def save_bundle(path: Path, bundle: Wav2Vec2ASRBundle, *, seed: int = 0) -> Path
         weights[key] = torch.stack(rows)
     torch.save(weights, path)
     return path
-
-
-def foreign_models(folder: Path) -> dict[str, Callable[[], Any]]:
-    """What loads a model of each family from a folder, on the CPU."""
-    from asradapt.models import ModelOptions, load_model
-    from asradapt.models.torchaudio_bundle import make_source
-
-    def bundled(name: str, large: bool) -> Any:
-        bundle = small_bundle(large=large)
-        return make_source(name, bundle, save_bundle(folder / f"{name}.pth", bundle), ModelOptions())
-
-    made: dict[str, Callable[[], Any]] = {
-        f"hf-{kind}": lambda kind=kind: load_model(str(save_ctc(folder / kind, kind)), device="cpu")
-        for kind in KINDS
-    }
-    made["hf-whisper"] = lambda: load_model(str(save_whisper(folder / "whisper")), device="cpu")
-    made["torchaudio-base"] = lambda: bundled("base", False)
-    made["torchaudio-large"] = lambda: bundled("large", True)
-    return made
 
 
 LANGUAGES = {
@@ -172,88 +162,27 @@ def save_mms(folder: Path, *, default: str | None = "eng", seed: int = 0) -> Pat
     return folder
 
 
-def byte_letters() -> list[str]:
-    """How byte-level tokenizers write each of the 256 bytes (Radford et al. 2019)."""
-    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = [byte for byte in range(256) if byte not in shown]
-    written = {byte: chr(byte) for byte in shown} | {byte: chr(256 + place) for place, byte in enumerate(hidden)}
-    return [written[byte] for byte in range(256)]
+def foreign_models(folder: Path) -> dict[str, Callable[[], Any]]:
+    """What loads a model of each family from a folder, on the CPU."""
+    from whisper_samples import save_whisper
 
+    from asradapt.models import ModelOptions, load_model
+    from asradapt.models.torchaudio_bundle import make_source
 
-MERGES = (("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("i", "n"), ("in", "g"), ("Ġ", "a"))
-END = "<|endoftext|>"
-SPOKEN = ("<|en|>", "<|de|>", "<|fr|>")
-SIGNS = ("<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>")
-WHISPER: dict[str, Any] = {
-    "d_model": 32,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 48,
-    "decoder_ffn_dim": 48,
-    "max_target_positions": 24,
-    "num_mel_bins": 80,
-}
+    def bundled(like: str) -> Any:
+        bundle = small_bundle(like)
+        return make_source(like, bundle, save_bundle(folder / f"{like}.pth", bundle), ModelOptions())
 
+    def many() -> Any:
+        french = ModelOptions(language="fra")
+        return load_model(str(save_mms(folder / "mms")), device="cpu", options=french)
 
-def whisper_tokenizer(folder: Path, *, many: bool = False) -> transformers.WhisperTokenizer:
-    """A byte-level tokenizer with a few merges and Whisper's own signs, made from its files in a folder."""
-    vocabulary = {letter: number for number, letter in enumerate(byte_letters())}
-    for pair in MERGES:
-        vocabulary["".join(pair)] = len(vocabulary)
-    vocabulary[END] = len(vocabulary)
-    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    lines = ["#version: 0.2", *(" ".join(pair) for pair in MERGES)]
-    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    tokenizer = transformers.WhisperTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"))
-    signs = ["<|startoftranscript|>", *(SPOKEN if many else ()), *SIGNS]
-    tokenizer.add_special_tokens({"additional_special_tokens": signs})
-    return tokenizer
-
-
-def save_whisper(
-    folder: Path, *, seed: int = 0, many: bool = False, seconds: int = 3, network: Any = None, **more: Any
-) -> Path:
-    """A folder with a small Whisper model, its tokenizer, feature extractor and generation settings.
-
-    Args:
-        folder: Where; it must not exist.
-        seed: Seed of the random weights.
-        many: Whether it knows several languages.
-        seconds: Length of its window; 30 in all published models, less here to be quick.
-        network: A trained network to save instead of a random one.
-        more: Changes of the shape.
-    """
-    folder.mkdir(parents=True)
-    tokenizer = whisper_tokenizer(folder, many=many)
-    number = tokenizer.convert_tokens_to_ids
-    ids = {"pad_token_id": number(END), "bos_token_id": number(END), "eos_token_id": number(END)}
-    shape = {**WHISPER, "vocab_size": len(tokenizer), "max_source_positions": 50 * seconds, **ids, **more}
-    start = number("<|startoftranscript|>")
-    if network is None:
-        torch.manual_seed(seed)
-        config = transformers.WhisperConfig(**shape, decoder_start_token_id=start)
-        network = alive(transformers.WhisperForConditionalGeneration(config), seed, "model.decoder.embed_tokens")
-        with (
-            torch.no_grad()
-        ):  # so that a text depends on the audio and the place, and not on its last letter alone
-            for name, weight in network.model.decoder.named_parameters():
-                if name.endswith(("out_proj.weight", "fc2.weight", "q_proj.weight")):
-                    weight.mul_(6.0)
-                elif name == "embed_positions.weight":
-                    weight.mul_(20.0)
-    extra: dict[str, Any] = {"is_multilingual": many, "no_timestamps_token_id": number("<|notimestamps|>")}
-    if many:
-        extra["lang_to_id"] = {token: number(token) for token in SPOKEN}
-        extra["task_to_id"] = {task: number(f"<|{task}|>") for task in ("transcribe", "translate")}
-    settings = {"decoder_start_token_id": start, "max_length": shape["max_target_positions"], **ids, **extra}
-    odd = [byte for byte in range(256) if chr(byte) not in " abcdefghijklmnopqrstuvwxyz"]
-    suppressed = {"suppress_tokens": [*odd, number("<|startofprev|>")], "begin_suppress_tokens": [number(END)]}
-    network.generation_config = transformers.GenerationConfig(**settings, **suppressed)
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    transformers.WhisperFeatureExtractor(feature_size=shape["num_mel_bins"], chunk_length=seconds).save_pretrained(
-        folder
-    )
-    return folder
+    made: dict[str, Callable[[], Any]] = {
+        f"hf-{kind}": lambda kind=kind: load_model(str(save_ctc(folder / kind, kind)), device="cpu")
+        for kind in KINDS
+    }
+    made["hf-mms"] = many
+    made["hf-whisper"] = lambda: load_model(str(save_whisper(folder / "whisper")), device="cpu")
+    made["torchaudio-base"] = lambda: bundled("base")
+    made["torchaudio-large"] = lambda: bundled("large")
+    return made

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 import transformers
-from families import END, WHISPER, save_whisper, whisper_tokenizer
 from tones import LETTERS, spoken
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from whisper_samples import END, WHISPER, save_whisper, whisper_tokenizer
 
 SECONDS = 2  # of its window
 WIDTH = 64

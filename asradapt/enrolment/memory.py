@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from asradapt.budget import Item, batch_seconds, in_halves, out_of_memory, seconds_for
-from asradapt.models.base import SourceModel, computed_seconds
+from asradapt.budget import Item, batch_seconds, in_halves, long_texts, out_of_memory, seconds_for
+from asradapt.enrolment.objective import token_losses
+from asradapt.models.base import SourceModel, computed_seconds, writes
 from asradapt.models.places import stacks
 
 logger = logging.getLogger(__name__)
@@ -105,12 +106,26 @@ def _cuda_bytes_a_second(model: SourceModel) -> float:
         features, frames = model.prepare(silence, torch.full((PROBE_ROWS,), samples, device=model.device))
     before = torch.cuda.memory_allocated(model.device)
     torch.cuda.reset_peak_memory_stats(model.device)
-    with torch.enable_grad():
-        features = features.detach().requires_grad_()  # as if an adaptation acted on the input
-        logits, _ = model.encode(features, frames)
-        torch.autograd.grad(logits.float().square().sum(), features)
+    trial_pass(model, features, frames)
     used = torch.cuda.max_memory_allocated(model.device) - before
     return used / (PROBE_ROWS * computed_seconds(model, PROBE_SECONDS))
+
+
+@torch.enable_grad()
+def trial_pass(model: SourceModel, features: Tensor, frames: Tensor) -> None:
+    """A pass with all that gradients need, as if an adaptation acted on the features (B, F, M).
+
+    A decoder takes part, with texts as long as people speak: its logits of a whole vocabulary may be as large as
+    all that the encoder keeps.
+    """
+    features = features.detach().requires_grad_()
+    given, _ = model.encode(features, frames)
+    if writes(model):
+        targets = long_texts(model, len(given))
+        loss = token_losses(model.logits(given, targets), targets).sum()
+    else:
+        loss = given.float().square().sum()
+    torch.autograd.grad(loss, features)
 
 
 def add_gradients(loss: Tensor, tensors: Iterable[Tensor]) -> None:

@@ -1,9 +1,10 @@
-"""Who takes the output of a module: found by running the network, not by reading it."""
+"""Who takes the output of a module, and who gives its input: found by running the network, not by reading it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,6 +64,37 @@ def only_consumer(model: SourceModel, path: str) -> str | None:
         return None
     rest = _run(model, path, leaf, {takers[0]: lambda _, inputs: (inputs[0].detach(), *inputs[1:])})
     return None if rest.requires_grad else takers[0]
+
+
+@torch.no_grad()
+def only_giver(model: SourceModel, path: str) -> str | None:
+    """The LayerNorm whose output a module takes as it is, if there is one.
+
+    Args:
+        model: The source model; it is not changed.
+        path: The module.
+
+    Returns:
+        The path of the norm, or None.
+    """
+    given: dict[str, Tensor] = {}
+    found: list[str] = []
+
+    def note(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        found.extend(name for name, output in given.items() if inputs and inputs[0] is output)
+
+    with ExitStack() as stack:
+        for name, part in model.module.named_modules():
+            if isinstance(part, nn.LayerNorm):
+                keep = partial(_keep, given, name)
+                stack.callback(part.register_forward_hook(keep).remove)
+        stack.callback(model.module.get_submodule(path).register_forward_pre_hook(note).remove)
+        outputs_of_noise(model)
+    return found[0] if len(found) == 1 else None
+
+
+def _keep(given: dict[str, Tensor], name: str, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
+    given[name] = output
 
 
 def _run(

@@ -132,6 +132,7 @@ def _transformers(
     network = _loaded_again(source, model, language)
     widen(network, len(characters))
     own = {name.removeprefix(library_prefix(model)): value for name, value in weights.items()}
+    _untie(network, own)
     held = dict(network.named_parameters())
     if strange := [k for k, v in own.items() if k not in held or held[k].shape != v.shape]:
         raise StoreError(f"the network in {source} is not the one that was adapted: {', '.join(strange[:5])}")
@@ -143,6 +144,16 @@ def _transformers(
     network.save_pretrained(folder)
     if (source / GENERATION_FILE).is_file():  # as it was: the library writes it anew, with what it thinks of it
         shutil.copyfile(source / GENERATION_FILE, folder / GENERATION_FILE)
+
+
+def _untie(network: Any, changed: Mapping[str, Tensor]) -> None:
+    """Make changed weights that are another place's too their own; the library then reads them as such."""
+    held = dict(network.named_parameters())
+    tied = {name: value for name, value in network.named_parameters(remove_duplicate=False) if name not in held}
+    for name in tied.keys() & changed.keys():
+        path, _, last = name.rpartition(".")
+        setattr(network.get_submodule(path), last, torch.nn.Parameter(tied[name].detach().clone()))
+        network.config.tie_word_embeddings = False
 
 
 def _loaded_again(source: Path, model: SourceModel, language: str | None) -> Any:

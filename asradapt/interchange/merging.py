@@ -17,8 +17,11 @@ from torch import Tensor, nn
 from asradapt.adaptation import Method
 from asradapt.adaptation.tokens import MARGIN
 from asradapt.errors import StoreError
-from asradapt.interchange.consumers import only_consumer, outputs_of_noise
+from asradapt.interchange.consumers import only_consumer, only_giver, outputs_of_noise
 from asradapt.models.base import Site, SourceModel
+
+MOST_ROUNDING = 1e4
+"""How many times its own size the terms may have that a bias is the sum of: 1e-7 of fp32 becomes 1e-3 at most."""
 
 
 class _Unmergeable(Exception):
@@ -37,19 +40,36 @@ class _Weights:
         """The module of a path."""
         return self.model.module.get_submodule(path)
 
-    def update(self, name: str, change: Callable[[Tensor], Tensor]) -> None:
+    def has(self, name: str) -> bool:
+        """Whether the network has a parameter of that name."""
+        return name in self._held
+
+    def shared(self, name: str) -> list[str]:
+        """The other names of a parameter that several places use."""
+        return [key for key, value in self._held.items() if value is self._held[name] and key != name]
+
+    def update(self, name: str, change: Callable[[Tensor], Tensor], *, untie: bool = False) -> None:
         """Change a parameter.
+
+        Args:
+            name: The parameter.
+            change: Gives its new value.
+            untie: Whether one that another place uses too becomes this place's own.
 
         Raises:
             _Unmergeable: If the network has no such parameter, computes it, or uses it in another place too.
         """
-        if name not in self._held:
+        if not self.has(name):
             raise _Unmergeable(f"it has no {name.rpartition('.')[2]} of its own that could be changed")
-        if shared := [key for key, value in self._held.items() if value is self._held[name] and key != name]:
+        if not untie and (shared := self.shared(name)):
             raise _Unmergeable(f"{name} is the same tensor as {shared[0]}, which must stay as it is")
         if not self._held[name].is_floating_point():
             raise _Unmergeable(f"{name} is stored as {self._held[name].dtype}; load the model without 8 bits")
         self._changed[name] = change(self.value(name)).float()  # doubles of a whole encoder would be gigabytes
+
+    def exact(self, name: str) -> bool:
+        """Whether a parameter is stored in full precision."""
+        return self._held[name].dtype == torch.float32
 
     def value(self, name: str) -> Tensor:
         """A parameter as it is by now, on the CPU."""
@@ -77,7 +97,36 @@ def _lowrank(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> No
 
 
 def _head(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
-    _linear(site, weights, tensors["weight"], tensors["bias"])
+    """`y + x matrix + shift` in the output layer, which becomes a layer of its own if it is the embeddings too."""
+    matrix, shift = tensors["weight"], tensors["bias"]
+    if not isinstance(weights.module(site.name), nn.Linear):
+        raise _Unmergeable("it is no linear layer")
+    if weights.has(f"{site.name}.bias"):
+        weights.update(f"{site.name}.bias", lambda bias: bias + shift)
+    elif bool(shift.any()):
+        matrix = matrix + always_one(weights, site.name)[:, None] * shift
+    weights.update(f"{site.name}.weight", lambda weight: weight + matrix.T, untie=True)
+
+
+def always_one(weights: _Weights, path: str) -> Tensor:
+    """A vector u (D_in,) with `x u = 1` for all that a layer without a bias is given: what a bias can stand on.
+
+    A LayerNorm gives `x = n w + c`, where n has mean 0; so the sum of `x / w` is that of `c / w`, whatever x is.
+
+    Raises:
+        _Unmergeable: If a LayerNorm does not give the input, or so little is always the same that it drowns in
+            the rounding.
+    """
+    giver = only_giver(weights.model, path)
+    if giver is None or not weights.has(f"{giver}.bias") or not weights.has(f"{giver}.weight"):
+        raise _Unmergeable("it has no bias, and no LayerNorm before it that one could be made of")
+    if not weights.exact(f"{path}.weight"):
+        raise _Unmergeable("it has no bias, and one can be made of the norm before it with --precision fp32 only")
+    scale, offset = weights.value(f"{giver}.weight"), weights.value(f"{giver}.bias")
+    total = (offset / scale).sum()
+    if not bool(total.isfinite()) or float(total.abs()) * MOST_ROUNDING < len(scale):
+        raise _Unmergeable("it has no bias, and the norm before it gives too little that is always the same")
+    return 1 / (scale * total)
 
 
 def _encoder(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> None:
@@ -125,8 +174,6 @@ def _tokens(site: Site, tensors: Mapping[str, Tensor], weights: _Weights) -> Non
     weights.update(f"{site.name}.bias", lambda bias: torch.cat((bias, bias[letters] + shift)))
 
 
-LAST = {"input": 1, "tokens": 2}
-"""`input` goes into a layer behind it, with whatever else changes that; `tokens` are made of what others leave."""
 MERGES: dict[str, Merge] = {
     "lowrank": _lowrank,
     "head": _head,
@@ -136,6 +183,11 @@ MERGES: dict[str, Merge] = {
     "input": _input,
     "tokens": _tokens,
 }
+
+
+LATE = {"head": 1, "input": 2, "tokens": 3}
+"""Methods whose merging looks at weights that others change: `head` may be made of a norm that `affine` changes, `input`
+goes into a layer behind it with whatever else changes that, `tokens` are made of what others leave."""
 
 
 def merged_weights(
@@ -153,7 +205,7 @@ def merged_weights(
     """
     weights = _Weights(model)
     problems: dict[tuple[str, str], list[str]] = {}
-    for method in sorted(methods, key=lambda method: LAST.get(method.name, 0)):
+    for method in sorted(methods, key=lambda method: LATE.get(method.name, 0)):
         for site in method.sites(model):
             specs = method.tensors(site)
             tensors = {part: state[f"{method.name}/{site.name}/{part}"][0].cpu().double() for part in specs}

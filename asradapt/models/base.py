@@ -148,11 +148,17 @@ class Seq2SeqModel(SourceModel, Protocol):
 
     Attributes:
         window_seconds: Longest recording it takes; every recording costs as much computing as one of this length.
+        most_tokens: How many tokens it can write of one recording, the end among them.
     """
 
     @property
     def window_seconds(self) -> float:
         """Longest recording it takes, and what each one costs."""
+        ...
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of the longest text."""
         ...
 
     def spell(self, text: str | None) -> tuple[str, list[int]]:

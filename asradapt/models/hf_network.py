@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from asradapt.errors import InputError, UsageError
+from asradapt.errors import InputError
 from asradapt.models.ctc_vocabulary import Vocabulary
 from asradapt.models.hub import PICKLES, weight_files
 from asradapt.models.options import ModelOptions
@@ -19,38 +19,16 @@ from asradapt.models.pickles import quiet_pickles
 def usable_types() -> str:
     """The types of models that can be used, for messages."""
     return (
-        "usable are wav2vec2, hubert, wavlm, data2vec-audio, wav2vec2-conformer, sew, unispeech, mms and whisper"
+        "usable are wav2vec2 (also XLSR, MMS), hubert, wavlm, data2vec-audio, wav2vec2-conformer, sew, sew-d, "
+        "unispeech, unispeech-sat and whisper"
     )
-
-
-def eight_bits() -> dict[str, Any]:
-    """What makes the library load linear layers in eight bits (Dettmers et al. 2022, arXiv 2208.07339).
-
-    Raises:
-        UsageError: If there is no GPU, or bitsandbytes is not installed.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("bitsandbytes") is None:
-        raise UsageError(
-            "--precision int8 needs bitsandbytes: pip install bitsandbytes; or use --precision bf16, which takes "
-            "twice the memory of int8 and half that of fp32"
-        )
-    if not torch.cuda.is_available():
-        raise UsageError("--precision int8 needs a CUDA device, and there is none; use --precision bf16")
-    from transformers import BitsAndBytesConfig
-
-    wanted = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_8bit=True, llm_int8_skip_modules=["lm_head"]
-    )
-    return {"quantization_config": wanted, "device_map": {"": 0}, "dtype": torch.float16}
 
 
 def network_class(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
     """The class of the library that a folder's model is.
 
     Raises:
-        InputError: If it is no CTC model, or was never taught to write text.
+        InputError: If it is no CTC model, takes no waveforms, or was never taught to write text.
     """
     from transformers import AutoConfig, AutoModelForCTC
 
@@ -61,6 +39,11 @@ def network_class(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
         raise InputError(
             f"{name}: models of the type {config.get('model_type')!r} cannot be used; {usable_types()}"
         ) from error
+    if not all(hasattr(settings, one) for one in ("conv_dim", "conv_kernel", "conv_stride")):
+        raise InputError(
+            f"{name}: models of the type {settings.model_type!r} do not take waveforms through convolutions as "
+            f"wav2vec 2.0 does; {usable_types()}"
+        )
     said = [str(one) for one in config.get("architectures") or ()]
     if said and not any(one.endswith("ForCTC") for one in said):
         raise InputError(

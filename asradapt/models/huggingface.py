@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from asradapt.errors import InputError, UsageError
+from asradapt.errors import UsageError
 from asradapt.models.ctc_vocabulary import Vocabulary, read_vocabulary
+from asradapt.models.eight_bits import eight_bits, require_eight_bits, with_own_outputs
 from asradapt.models.hf_network import (
     adapter_files,
     check_weights,
-    eight_bits,
     load_network,
     network_class,
-    usable_types,
 )
 from asradapt.models.hub import INSTALL, find_folder, read_json, read_licence, weight_files
 from asradapt.models.options import ModelOptions
@@ -96,7 +95,7 @@ def _load_whisper(name: str, folder: Path, options: ModelOptions) -> SourceModel
 def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: ModelOptions) -> WaveformSource:
     options.refuse_unused(f"{name}, a CTC model of transformers", "allow_pickle", "language", "precision")
     if options.precision == "int8":
-        eight_bits()  # what is missing is told before any work
+        require_eight_bits()  # what is missing is told before any work
     shown = shown_name(name, folder)
     kind = network_class(shown, folder, config)
     sound = read_sound(folder)
@@ -104,8 +103,9 @@ def _load_ctc(name: str, folder: Path, config: Mapping[str, Any], options: Model
     source = _assemble(shown, sound, vocabulary, load_network(shown, folder, kind, options, vocabulary), options)
     if options.precision != "int8":
         return source
-    model = load_network(shown, folder, kind, options, vocabulary, more=eight_bits())
-    return _assemble(shown, sound, vocabulary, model, options, fingerprint=source.fingerprint)
+    model = load_network(shown, folder, kind, options, vocabulary, more=eight_bits(source))
+    with_own_outputs(model)
+    return _assemble(shown, sound, vocabulary, model, options, full=source)
 
 
 def _assemble(
@@ -115,13 +115,11 @@ def _assemble(
     model: Any,
     options: ModelOptions,
     *,
-    fingerprint: str = "",
+    full: WaveformSource | None = None,
 ) -> WaveformSource:
-    """The source model of a network; `fingerprint` is that of its weights before they were quantised."""
+    """The source model of a network; `full` is the same before it was quantised."""
     alphabet = vocabulary.alphabet(model.lm_head.out_features, int(model.config.pad_token_id or 0))
     base = model.base_model
-    if not hasattr(base, "feature_extractor"):
-        raise InputError(f"models of the type {model.config.model_type!r} do not take waveforms; {usable_types()}")
     front = Front(base.feature_extractor)
     base.feature_extractor = Given()
     base._get_feature_vector_attention_mask = _as_given
@@ -134,8 +132,8 @@ def _assemble(
         pooled=int(getattr(model.config, "squeeze_factor", 1)),
         first=_first(base),
         last="lm_head",
-        dtype=DTYPES[options.precision] if fingerprint or options.precision != "int8" else torch.float32,
-        quantised=bool(fingerprint),
+        dtype=DTYPES[options.precision] if full or options.precision != "int8" else torch.float32,
+        quantised=full is not None,
     )
     card = {
         "architecture": type(model).__name__,
@@ -149,7 +147,7 @@ def _assemble(
         ],
         "folder": str(vocabulary.folder),
     }
-    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card, fingerprint)
+    return WaveformSource(shown, front, model, _runner(model), alphabet, shape, card, full)
 
 
 def shown_name(name: str, folder: Path) -> str:

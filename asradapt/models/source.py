@@ -18,17 +18,18 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from asradapt.errors import InputError
 from asradapt.features import FeatureOptions, log_mel, normalise
 from asradapt.models.base import GIVEN, Site, fingerprint, weight_sites
 from asradapt.models.conformer import Conformer, ConformerOptions
+from asradapt.models.frozen import FrozenSource
 
 FORMAT = 1
 
 
-class ConformerSource:
+class ConformerSource(FrozenSource[Conformer]):
     """A trained conformer as a `SourceModel`: frozen, in `eval()` mode, row-independent."""
 
     def __init__(
@@ -39,15 +40,8 @@ class ConformerSource:
         tokens: tuple[str, ...],
         card: dict[str, Any],
     ) -> None:
-        self._name, self._network, self._features, self._tokens = name, network, features, tokens
-        self.card = card
-        network.eval().requires_grad_(False)
-        self._fingerprint = fingerprint(network)  # now, not later: an attached adaptation may change weights
-
-    @property
-    def name(self) -> str:
-        """What `--model` calls it."""
-        return self._name
+        super().__init__(name, network, fingerprint(network))
+        self._features, self._tokens, self.card = features, tokens, card
 
     @property
     def sample_rate(self) -> int:
@@ -75,34 +69,9 @@ class ConformerSource:
         return weight_sites(self._network, self.sites)
 
     @property
-    def fingerprint(self) -> str:
-        """sha256 over the weights."""
-        return self._fingerprint
-
-    @property
-    def equal_lengths(self) -> bool:
-        """False: every convolution and every attention is masked."""
-        return False
-
-    @property
     def spectral(self) -> bool:
         """True: normalised log-mel bands."""
         return True
-
-    @property
-    def module(self) -> nn.Module:
-        """The network."""
-        return self._network
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network computes."""
-        return next(self._network.parameters()).device
-
-    def to(self, device: torch.device | str) -> ConformerSource:
-        """Move the network; the fingerprint does not change."""
-        self._network.to(device)
-        return self
 
     def prepare(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms (B, T) to normalised log-mel features (B, F', M) and frame counts (B,)."""
@@ -113,12 +82,6 @@ class ConformerSource:
         """Features (B, F', M) to logits (B, F, V) and frame counts (B,)."""
         logits, lengths, _ = self._network(features, frames)
         return logits, lengths
-
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveforms (B, T) in [-1, 1] to logits (B, F, V) and frame counts (B,)."""
-        return self.encode(*self.prepare(waveforms, lengths))
-
-    __call__ = forward
 
 
 def with_weights(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from asradapt.errors import UsageError
 from asradapt.features import mask
 from asradapt.models.alphabet import Alphabet
 from asradapt.models.base import Site, fingerprint, weight_sites
+from asradapt.models.frozen import FrozenSource
 from asradapt.models.places import LEAK, Places, find_places, without_gradient
 
 PROBE_FRAMES = 37  # unlike any width
@@ -88,7 +89,7 @@ def standardise(waveforms: Tensor, lengths: Tensor, epsilon: float) -> Tensor:
     return centred / (centred.square().sum(1, keepdim=True) / count + epsilon).sqrt()
 
 
-class WaveformSource:
+class WaveformSource(FrozenSource[nn.Module]):
     """A frozen CTC network over raw waveforms as a `SourceModel`.
 
     Args:
@@ -99,7 +100,8 @@ class WaveformSource:
         alphabet: Its tokens.
         shape: What else is known of it.
         card: What `asradapt models show` says of it.
-        source_fingerprint: The fingerprint of its weights, where those given here are no longer the original ones.
+        full: The same model in full precision, where the weights given here were quantised: its fingerprint and
+            places hold, and there are no weights that a method could change.
     """
 
     def __init__(
@@ -111,24 +113,20 @@ class WaveformSource:
         alphabet: Alphabet,
         shape: WaveformShape,
         card: dict[str, Any],
-        source_fingerprint: str = "",
+        full: WaveformSource | None = None,
     ) -> None:
-        self._name, self._front, self._network, self._run = name, front, network, run
         whole = nn.ModuleDict({"front": front, "network": network})
+        super().__init__(name, network, full.fingerprint if full else fingerprint(whole))
         size = sum(parameter.numel() for parameter in whole.parameters())
+        self._front, self._run, self._order = front, run, torch.tensor(alphabet.order)
         self.alphabet, self.shape, self.card = alphabet, shape, {**card, "parameters": size}
-        whole.eval().requires_grad_(False)
-        self._order = torch.tensor(alphabet.order)
+        front.eval().requires_grad_(False)
         self._fixed = shape.quantised
-        self._fingerprint = source_fingerprint or fingerprint(whole)  # of the weights as they were trained
+        if full:
+            self.places, self.weights = full.places, ()
         if shape.dtype != torch.float32 and not self._fixed:
             _ = self.places, self.weights  # found in full precision: rounding looks like a leak of padding
             whole.to(shape.dtype)
-
-    @property
-    def name(self) -> str:
-        """What `--model` calls it."""
-        return self._name
 
     @property
     def sample_rate(self) -> int:
@@ -191,26 +189,11 @@ class WaveformSource:
         return False
 
     @property
-    def fingerprint(self) -> str:
-        """sha256 over the weights, those of the front end too."""
-        return self._fingerprint
-
-    @property
-    def module(self) -> nn.Module:
-        """The network behind the convolutions."""
-        return self._network
-
-    @property
     def front(self) -> nn.Module:
         """The convolutions that `prepare` runs."""
         return self._front
 
-    @property
-    def device(self) -> torch.device:
-        """Where the network computes."""
-        return next(self._network.parameters()).device
-
-    def to(self, device: torch.device | str) -> WaveformSource:
+    def to(self, device: torch.device | str) -> Self:
         """Move the network; the fingerprint does not change.
 
         Raises:
@@ -257,12 +240,6 @@ class WaveformSource:
             logits = own.index_select(-1, self._order)
             logits = torch.cat((logits, added), dim=-1) if added.shape[-1] else logits
         return logits.float(), counts
-
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveforms (B, T) in [-1, 1] to logits (B, F, V) and frame counts (B,)."""
-        return self.encode(*self.prepare(waveforms, lengths))
-
-    __call__ = forward
 
 
 @torch.no_grad()

@@ -16,7 +16,15 @@ from __future__ import annotations
 
 import pytest
 
-for _name in ("frozen", "logits", "methods", "mixed"):  # so that a failed assert shows its values
+for _name in (
+    "frozen",
+    "logits",
+    "identity",
+    "state",
+    "training",
+    "rows",
+    "mixed",
+):  # so that a failed assert shows its values
     pytest.register_assert_rewrite(f"asradapt.testing.{_name}")
 
 from asradapt.testing.frozen import FrozenContract  # noqa: E402 - after the line above, or it is of no use

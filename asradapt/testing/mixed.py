@@ -13,8 +13,8 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
+from asradapt.testing.adapted import Adapted
 from asradapt.testing.inputs import TOLERANCE, Inputs, differ, perturbed, row_of, same, state_of, unwritten
-from asradapt.testing.methods import Adapted
 
 Crowd = Sequence[tuple[str, dict[str, dict[str, object]]]]
 CROWD: Crowd = [

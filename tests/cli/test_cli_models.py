@@ -112,7 +112,7 @@ def test_weights_that_are_not_there_are_told(asradapt, bundle, tmp_path):
 
 
 def test_weights_of_another_network_are_told(asradapt, bundle, tmp_path):
-    told = weights_of(asradapt, save_bundle(tmp_path / "large.pth", small_bundle(large=True)))
+    told = weights_of(asradapt, save_bundle(tmp_path / "large.pth", small_bundle("large")))
     assert "another network's: of " in told
     assert "are not of this network (such as " in told
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pth")

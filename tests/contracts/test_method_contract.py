@@ -66,7 +66,7 @@ def methods(request: pytest.FixtureRequest) -> Iterator[tuple[Method, ...]]:
 
 
 class TestMethods(MethodContract):
-    """All methods and mixtures of them, also one that somebody else wrote, on the models of this project."""
+    """All methods and mixtures of them, also one that somebody else wrote, on small models of this project."""
 
     @pytest.fixture
     def model(self, own_model: SourceModel) -> SourceModel:
@@ -77,20 +77,12 @@ class TestMethods(MethodContract):
         yield from made(request.param)
 
 
-class TestForeignMethods(MethodContract):
-    """Every method, and one mixture, on every other family."""
+class TestMixtures(MixedContract):
+    """The same models; all others: `test_family_contract`."""
 
     @pytest.fixture
-    def model(self, foreign_model: SourceModel) -> SourceModel:
-        return foreign_model
-
-    @pytest.fixture(params=[*METHODS, "affine+lowrank"])
-    def methods(self, request: pytest.FixtureRequest) -> Iterator[tuple[Method, ...]]:
-        yield from made(request.param)
-
-
-class TestMixtures(MixedContract):
-    """All models."""
+    def model(self, own_model: SourceModel) -> SourceModel:
+        return own_model
 
 
 def run(model: SourceModel, inputs: tuple[Tensor, Tensor], bank=None, rows: Sequence[int | Member] = ()) -> Tensor:

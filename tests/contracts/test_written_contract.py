@@ -15,8 +15,8 @@ from families import WRITING, foreign_models
 from asradapt.adaptation import Method, create
 from asradapt.models.base import Seq2SeqModel, writes
 from asradapt.testing import MethodContract, MixedContract
+from asradapt.testing.adapted import COMBINATIONS
 from asradapt.testing.inputs import Inputs
-from asradapt.testing.methods import COMBINATIONS
 from asradapt.testing.mixed import CROWD, Crowd
 
 TEXT = "the cat sat"

@@ -8,11 +8,21 @@ import pytest
 import torch
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.budget import listen, long_texts
 from asradapt.enrolment import memory
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.memory import CPU_SECONDS, Passes, Sizes, add_gradients, find_sizes, recomputed
+from asradapt.enrolment.memory import (
+    CPU_SECONDS,
+    Passes,
+    Sizes,
+    add_gradients,
+    find_sizes,
+    recomputed,
+    trial_pass,
+)
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train, train_step
+from asradapt.models import load_model
 from asradapt.types import Utterance
 
 families = pytest.importorskip("families", reason="the extra [hf] is not installed")
@@ -48,6 +58,30 @@ def gradients(model, data: list[Example], options: TrainingOptions, method: str 
 def same(found: dict, wanted: dict) -> bool:
     """Up to the rounding of sums in another order; what is lost or counted twice is as large as the gradient."""
     return all(float((found[k] - wanted[k]).abs().max()) <= 1e-4 * float(wanted[k].abs().max()) for k in wanted)
+
+
+def test_a_trial_pass_holds_what_the_decoder_holds(tmp_path, babble, monkeypatch):
+    """Its logits over the vocabulary are kept for the gradients, for texts as long as people speak."""
+    from whisper_samples import save_whisper
+
+    model = load_model(str(save_whisper(tmp_path / "whisper")), device="cpu")
+    features, frames = model.prepare(babble(0.5)[None].repeat(2, 1), torch.tensor([8000, 8000]))
+    (most,) = {len(target) for target in long_texts(model, 2)}
+    assert most == min(model.most_tokens, round(6 * model.window_seconds)) > 10
+    outputs = model.module.whisper.config.vocab_size
+    kept: set[torch.Size] = set()
+
+    def note(tensor):
+        kept.add(tensor.shape)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        trial_pass(model, features, frames)
+    assert any(set(shape) >= {most, outputs} for shape in kept)
+    texts = []
+    monkeypatch.setattr(model, "texts", lambda states: texts.append(len(states)))
+    listen(model, babble(0.5)[None], torch.tensor([8000]))
+    assert texts == [1]
 
 
 @pytest.mark.parametrize("method", ["lowrank+head", "affine", "bottleneck", "input"])

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from families import save_whisper
 from samples import store_speaker, stored_files
 from test_enroll import INPUT
 from test_tokens import OPTIONS as LETTER
 from test_tokens import record
 from tones import make_tone_model
+from whisper_samples import save_whisper
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import EnrolmentOptions, enroll

@@ -24,7 +24,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     root = tmp_path_factory.mktemp("checkpoints")
 
     def folder(kind: str) -> Path:
-        from families import save_ctc, save_whisper
+        from families import save_ctc
+        from whisper_samples import save_whisper
 
         if kind not in made:
             made[kind] = save_whisper(root / kind) if kind == "whisper" else save_ctc(root / kind, kind)

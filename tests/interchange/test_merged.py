@@ -114,10 +114,10 @@ def test_new_characters_that_are_no_change_of_weights_are_refused(source, store,
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("like", ["base", "large"])
 @pytest.mark.parametrize("method", ["lowrank", "head", "encoder", "input"])
-def test_torchaudio_alone_loads_a_merged_model_with_equal_outputs(store, waveform, tmp_path, large, method):
-    bundle = small_bundle(large=large)
+def test_torchaudio_alone_loads_a_merged_model_with_equal_outputs(store, waveform, tmp_path, like, method):
+    bundle = small_bundle(like)
     model = make_source("small", bundle, save_bundle(tmp_path / "small.pth", bundle), ModelOptions())
     store_speaker(store, model, "ann", method)
     write_merged(tmp_path / "merged", model, store.load("ann"))

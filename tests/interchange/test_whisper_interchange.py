@@ -8,15 +8,23 @@ import peft
 import pytest
 import torch
 import transformers
-from families import save_whisper
-from interchange_samples import TEXT, our_written, own_written, plain_whisper, require_equal_written
+from interchange_samples import (
+    TEXT,
+    our_written,
+    own_written,
+    plain_whisper,
+    require_equal,
+    require_equal_written,
+)
 from safetensors.torch import load_file, save_file
-from samples import store_speaker
+from samples import random_state, store_speaker
+from whisper_samples import save_whisper
 
+from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.past import standing_bank
 from asradapt.errors import StoreError
 from asradapt.interchange import import_peft, merged_folder, write_merged, write_peft
-from asradapt.interchange.merging import logits_of_noise
+from asradapt.interchange.merging import logits_of_noise, merged_weights, replaced
 from asradapt.models import ModelOptions, load_model
 from asradapt.models.base import fingerprint
 
@@ -97,7 +105,7 @@ def test_paths_that_are_not_the_librarys_are_refused(checkpoint, source, store, 
         import_peft(tmp_path / "lora", source("whisper"), store, "ann")
 
 
-@pytest.mark.parametrize("method", ["lowrank", "encoder"])
+@pytest.mark.parametrize("method", ["lowrank", "encoder", "head", "lowrank+head"])
 def test_transformers_alone_loads_a_merged_whisper_with_equal_outputs(
     checkpoint, source, store, waveform, tmp_path, method
 ):
@@ -106,14 +114,16 @@ def test_transformers_alone_loads_a_merged_whisper_with_equal_outputs(
     store_speaker(store, model, "ann", method)
     done = write_merged(target, model, store.load("ann"))
     expected, unadapted = our_written(model, waveform, store.load("ann")), our_written(model, waveform)
-    require_equal_written(own_written(plain_whisper(target), target, model, waveform), expected, unadapted)
+    encoder = method != "head"
+    found = own_written(plain_whisper(target), target, model, waveform)
+    require_equal_written(found, expected, unadapted, encoder=encoder)
     assert done.difference < 1e-5
     assert fingerprint(model.module) == before
     assert set(done.files) == {path.name for path in target.iterdir()} >= SAVED
     assert set(done.files) == {path.name for path in folder.iterdir()}
     assert all("whisper." not in key for key in load_file(target / "model.safetensors"))
     again = load_model(str(target), device="cpu")
-    require_equal_written(our_written(again, waveform), expected, unadapted)
+    require_equal_written(our_written(again, waveform), expected, unadapted, encoder=encoder)
 
 
 def test_a_merged_whisper_of_many_languages_keeps_them_and_writes_the_same_text(store, waveform, tmp_path):
@@ -139,13 +149,60 @@ def test_a_merged_whisper_of_many_languages_keeps_them_and_writes_the_same_text(
         assert again.spell(TEXT) == model.spell(TEXT)
 
 
+def test_a_merged_head_is_a_layer_of_its_own_and_the_embeddings_stay(checkpoint, source, store, tmp_path):
+    model, target = source("whisper"), tmp_path / "merged"
+    store_speaker(store, model, "ann", "head")
+    write_merged(target, model, store.load("ann"))
+    before, after = plain_whisper(checkpoint("whisper")), plain_whisper(target)
+    embeddings = before.model.decoder.embed_tokens.weight
+    assert before.proj_out.weight is embeddings
+    assert torch.equal(after.model.decoder.embed_tokens.weight, embeddings)
+    assert not torch.allclose(after.proj_out.weight, embeddings)
+    assert json.loads((target / "config.json").read_text())["tie_word_embeddings"] is False
+    assert model.module.whisper.proj_out.weight is model.module.whisper.model.decoder.embed_tokens.weight
+
+
+def test_the_norms_of_affine_are_merged_where_the_blocks_stay(source):
+    """What stands in the way of `affine` are the blocks alone; a head then stands on the norm as it became."""
+    model, methods = source("whisper"), create("affine+head")
+    state = random_state(model, "affine+head")
+    for name, tensor in state.items():
+        if name.startswith("affine") and "norm" not in name:
+            tensor.zero_()
+    bank = SpeakerBank(model, methods)
+    bank.load(0, state)
+    with bank.attach(model, torch.zeros(1, dtype=torch.int64)):
+        adapted = logits_of_noise(model)
+    with replaced(model.module, merged_weights(model, methods, state)):
+        merged = logits_of_noise(model)
+    require_equal(merged, adapted, logits_of_noise(model))
+
+
+def test_a_head_without_anything_constant_before_it_is_refused(tmp_path):
+    folder = save_whisper(tmp_path / "level")
+    weights = load_file(folder / "model.safetensors")
+    weights["model.decoder.layer_norm.bias"].zero_()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    model = load_model(str(folder), device="cpu")
+    state = random_state(model, "head")
+    with pytest.raises(StoreError, match="the norm before it gives too little that is always the same"):
+        merged_weights(model, create("head"), state)
+    state["head/whisper.proj_out/bias"].zero_()
+    assert list(merged_weights(model, create("head"), state)) == ["whisper.proj_out.weight"]
+
+
+def test_a_head_in_half_precision_is_refused(checkpoint):
+    half = load_model(str(checkpoint("whisper")), device="cpu", options=ModelOptions(precision="bf16"))
+    with pytest.raises(StoreError, match="with --precision fp32 only"):
+        merged_weights(half, create("head"), random_state(half, "head"))
+
+
 @pytest.mark.parametrize(
     ("method", "said"),
     [
         ("affine", r"'affine' cannot be merged at whisper.model.encoder.layers.0 .*whole block"),
         ("bottleneck", "'bottleneck' cannot be merged"),
         ("input", "'input' cannot be merged at features: no single linear layer"),
-        ("head", r"'head' cannot be merged at whisper.proj_out: .*is the same tensor as .*embed_tokens"),
     ],
 )
 def test_what_is_no_change_of_whispers_weights_is_refused(source, store, tmp_path, method, said):

@@ -11,7 +11,7 @@ import torchaudio
 
 transformers = pytest.importorskip("transformers")
 
-from families import KINDS, LETTERS, alive, save_bundle, save_ctc, small_bundle  # noqa: E402
+from families import BUNDLES, KINDS, LETTERS, alive, save_bundle, save_ctc, small_bundle  # noqa: E402
 from samples import store_speaker  # noqa: E402
 
 from asradapt.decoding import Decoder, DecoderOptions, greedy_decode  # noqa: E402
@@ -122,10 +122,10 @@ def test_torchaudio_and_transformers_agree_on_the_same_weights(tmp_path, clips, 
     torch.testing.assert_close(one.encode(features, frames)[0], other.encode(features, frames)[0], **SAME)
 
 
-@pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
+@pytest.mark.parametrize("like", BUNDLES)
 @torch.no_grad()
-def test_a_bundle_says_what_torchaudio_says(tmp_path, clips, batch, monkeypatch, large):
-    bundle = small_bundle(large=large)
+def test_a_bundle_says_what_torchaudio_says(tmp_path, clips, batch, monkeypatch, like):
+    bundle = small_bundle(like)
     monkeypatch.setattr(torchaudio.pipelines, "SMALL_ASR", bundle, raising=False)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (tmp_path / "checkpoints").mkdir()

@@ -14,9 +14,9 @@ import torch
 
 pytest.importorskip("transformers")
 import transformers
-from families import save_whisper
 from safetensors.torch import load_file, save_file
 from transformers.models.whisper.generation_whisper import _dynamic_time_warping
+from whisper_samples import save_whisper
 
 from asradapt.adaptation import METHODS, SpeakerBank, create
 from asradapt.enrolment.objective import WrittenObjective, token_losses

@@ -12,7 +12,7 @@ import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asradapt.decoding.words import Heard
 from asradapt.errors import TextError, UnwritableText
 from asradapt.models.base import Site, fingerprint, weight_sites
+from asradapt.models.frozen import FrozenSource
 from asradapt.models.whisper.features import MelWindow, fill_window, silence
 from asradapt.models.whisper.network import WhisperNetwork
 from asradapt.models.whisper.words import costs_of, entries, split_words, timed_words
@@ -34,7 +35,7 @@ def _told(weights: str, generation: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{weights}|{sorted(generation.items())}".encode()).hexdigest()
 
 
-class WhisperSource:
+class WhisperSource(FrozenSource[WhisperNetwork]):
     """A Whisper model as a `Seq2SeqModel`: frozen, in `eval()` mode, row-independent.
 
     Args:
@@ -57,16 +58,10 @@ class WhisperSource:
         generation: dict[str, str],
         card: dict[str, Any],
     ) -> None:
-        self._name, self._network, self._tokenizer, self._mel = name, network, tokenizer, mel
-        self._prompt, self._generation, self.card = tuple(prompt), generation, card
-        network.eval().requires_grad_(False)
-        self._fingerprint = _told(fingerprint(network), generation)
+        super().__init__(name, network, _told(fingerprint(network), generation))
+        self._tokenizer, self._mel, self._prompt = tokenizer, mel, tuple(prompt)
+        self._generation, self.card = generation, card
         self._end = int(network.whisper.config.eos_token_id)
-
-    @property
-    def name(self) -> str:
-        """What `--model` calls it."""
-        return self._name
 
     @property
     def sample_rate(self) -> int:
@@ -105,35 +100,14 @@ class WhisperSource:
         return weight_sites(self._network, self.sites, [name for name in names if "embed_" in name])
 
     @property
-    def fingerprint(self) -> str:
-        """sha256 over the weights."""
-        return self._fingerprint
-
-    @property
-    def equal_lengths(self) -> bool:
-        """False: every row has a window of its own."""
-        return False
-
-    @property
     def spectral(self) -> bool:
         """True: log-mel bands."""
         return True
 
-    @property
-    def module(self) -> WhisperNetwork:
-        """The network."""
-        return self._network
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network computes."""
-        return next(self._network.parameters()).device
-
-    def to(self, device: torch.device | str) -> WhisperSource:
-        """Move the network; the fingerprint does not change."""
-        self._network.to(device)
+    def to(self, device: torch.device | str) -> Self:
+        """Move network and filters; the fingerprint does not change."""
         self._mel.to(device)
-        return self
+        return super().to(device)
 
     def prepare(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms (B, T) to the log-mel frames of the recordings (B, F, M) and their counts (B,)."""
@@ -145,12 +119,6 @@ class WhisperSource:
         window = fill_window(self._network.features(features), frames, level, self._mel.frames)
         dtype = next(self._network.parameters()).dtype
         return self._network.encode(window.to(dtype)), torch.div(frames + 1, 2, rounding_mode="floor")
-
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveforms (B, T) in [-1, 1] to encoder states (B, W/2, D) and counts (B,)."""
-        return self.encode(*self.prepare(waveforms, lengths))
-
-    __call__ = forward
 
     def spell(self, text: str | None) -> tuple[str, list[int]]:
         """A text normalised for scoring, and the tokens of the text as it was written, the end last.
@@ -173,7 +141,7 @@ class WhisperSource:
             raise TextError(
                 f"the text {text!r} holds a sign of the model's own, such as <|endoftext|>; leave it out"
             )
-        most = self._room - 1
+        most = self.most_tokens - 1
         if len(tokens) > most:
             raise TextError(
                 f"the text has {len(tokens)} tokens, and the model writes {most} at most; cut it in two"
@@ -181,8 +149,8 @@ class WhisperSource:
         return normal, [*tokens, self._end]
 
     @property
-    def _room(self) -> int:
-        """Tokens that the decoder can write behind the prompt."""
+    def most_tokens(self) -> int:
+        """Tokens that the decoder can write behind the prompt, the end among them."""
         return int(self._network.whisper.config.max_target_positions) - len(self._prompt)
 
     def logits(self, states: Tensor, targets: Sequence[Tensor]) -> Tensor:
