@@ -185,6 +185,7 @@ def evaluate(
     for entry in entries.values():
         warnings += _heard_before(transcriber, entry)
     pairs = [pair for entry in entries.values() for pair in entry.pairs]
+    warnings += digits_in([pair.utterance.text or "" for pair in pairs])
     interval = paired_bootstrap([p.before for p in pairs], [p.after for p in pairs], seed=seed)
     return Evaluation(transcriber.model.name, tuple(entries.values()), interval, tuple(failed), _once(warnings))
 
@@ -209,6 +210,17 @@ def heard_before(record: SpeakerRecord, texts: Sequence[str]) -> list[str]:
     return [
         f"{record.speaker}: {count} of {len(texts)} texts were also read for the enrolment, so the error "
         "after adaptation is flattered; measure on other sentences"
+    ]
+
+
+def digits_in(texts: Sequence[str]) -> list[str]:
+    """A warning where texts to score against hold digits, which the normaliser leaves as they are."""
+    found = [text for text in texts if any(character.isdigit() for character in text)]
+    if not found:
+        return []
+    return [
+        f"{len(found)} of {len(texts)} texts have digits, such as {found[0]!r}: whoever hears words gets them all "
+        "wrong; write numbers as words, as they were said"
     ]
 
 

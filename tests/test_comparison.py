@@ -185,7 +185,8 @@ def test_isolated_words_are_tested_by_mcnemar():
     rows = [("a", {}, "yes", "yes" if n < 2 else "no", "yes") for n in range(10)]
     (test,) = compare_pairs(made(*rows))
     assert test.words.only_second == 8
-    assert test.p == test.corrected == pytest.approx(2 / 2**8)
+    assert test.p == test.corrected == pytest.approx(1 / 2**8)
+    assert test.as_dict()["mcnemar"]["exact"] == pytest.approx(2 / 2**8)
 
 
 # Groups

@@ -180,3 +180,14 @@ def test_measuring_on_sentences_of_the_enrolment_is_warned_of(tiny, store, utter
     assert [w.split(":")[0] for w in told] == ["adapted", "ann@v1"]
     others = [utterance for utterance in own if not utterance.text.startswith("one")]
     assert not [w for w in evaluate(Transcriber(tiny, known), others).warnings if "also read" in w]
+
+
+def test_digits_in_the_texts_are_warned_of(tiny, utterances):
+    rows = [dataclasses.replace(one, text="7 blue hats") for one in utterances[:1]] + utterances[5:7]
+    alone = evaluate(Transcriber(tiny, None), rows).warnings
+    among = compare_systems(parse_systems("source"), rows, model=tiny).warnings
+    for warnings in (alone, among):
+        told = [warning for warning in warnings if "digits" in warning]
+        assert len(told) == 1
+        assert told[0].startswith("1 of 3 texts have digits, such as '7 blue hats'")
+    assert not [w for w in evaluate(Transcriber(tiny, None), utterances[:3]).warnings if "digits" in w]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from asradapt.recordings.duplicates import correlation, same_sounds, spectrum
+from asradapt.recordings.duplicates import alike, correlation, same_sounds, spectrum
 from asradapt.recordings.mismatch import LEAST_RECORDINGS, judge_texts, nearest, pool_texts
 from asradapt.recordings.quality import LEAST_SECONDS, measure_quality
 
@@ -49,6 +49,18 @@ def test_hum_and_dc_offset_make_nothing_alike(sounds):
 def test_a_copy_with_silence_in_front_is_a_duplicate(sounds, silence):
     late = np.concatenate([np.zeros(round(silence * RATE), np.float32), 0.5 * sounds[0]])
     assert groups_of([*sounds, late]) == [[0, 3]]
+
+
+@pytest.mark.parametrize(("hertz", "seconds"), [(120.0, 3.0), (400.0, 8.0), (400.0, 0.5)])
+def test_two_hums_of_one_pitch_are_alike_only_where_one_is_a_copy(hertz, seconds):
+    time = np.arange(round(seconds * RATE)) / RATE
+    first, second = (
+        sum(0.1 / k * np.sin(2 * np.pi * k * (hertz * time + phase)) for k in range(1, 7)).astype(np.float32)
+        for phase in (0.0, 0.3)
+    )
+    assert correlation(first, second) > 0.4  # or else the test shows nothing
+    assert not alike(first, second)
+    assert alike(first, 0.5 * first)
 
 
 def test_a_copy_with_hum_and_noise_is_a_duplicate(sounds):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asradapt.scoring import ErrorCounts, Step, mapsswe, mcnemar, paired_bootstrap, sign_flip
+from asradapt.scoring import ErrorCounts, McNemar, Step, mapsswe, mcnemar, paired_bootstrap, sign_flip
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class World:
         rate: Mean error rate of the first system.
         difference: Standard deviation of the error rate between people.
         kept: Share of the people for whom the second system is the first, as where the gate keeps the source.
+        uneven: Whether people say unequal amounts: from 2 to twice as many utterances less 2.
     """
 
     speakers: int
@@ -43,6 +44,7 @@ class World:
     rate: float = 0.5
     difference: float = 0.1
     kept: float = 0.0
+    uneven: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def experiment(world: World, generator: np.random.Generator) -> Experiment:
         first = float(np.clip(generator.normal(world.rate, world.difference), 0.15, 0.85))
         change = float(np.clip(generator.normal(world.change, world.spread), -0.14, 0.14))
         kept = world.kept > 0 and generator.random() < world.kept
-        for _ in range(world.utterances):
+        said = int(generator.integers(2, 2 * world.utterances - 1)) if world.uneven else world.utterances
+        for _ in range(said):
             words = int(generator.integers(low, high + 1))
             wrong = [(generator.random(words) < rate).tolist() for rate in (first, first + change)]
             wrong[1] = wrong[0] if kept else wrong[1]
@@ -150,9 +153,8 @@ def _by_signs(one: Experiment, seed: int) -> bool:
     return sign_flip(changes, samples=2000, seed=seed) <= 0.05
 
 
-def _by_words(one: Experiment, seed: int) -> bool:
-    right = [[count.errors == 0 for count in counts] for counts in (one.before, one.after)]
-    return mcnemar(*right).p <= 0.05
+def _mcnemar(one: Experiment) -> McNemar:
+    return mcnemar(*([count.errors == 0 for count in counts] for counts in (one.before, one.after)))
 
 
 TESTS: dict[str, Callable[[Experiment, int], bool]] = {
@@ -160,7 +162,8 @@ TESTS: dict[str, Callable[[Experiment, int], bool]] = {
     "interval over utterances": lambda one, seed: excludes_zero(one, seed, None),
     "MAPSSWE": _by_segments,
     "sign flip (one-sided)": _by_signs,
-    "McNemar (exact)": _by_words,
+    "McNemar (mid-p)": lambda one, seed: _mcnemar(one).p <= 0.05,
+    "McNemar (exact)": lambda one, seed: _mcnemar(one).exact <= 0.05,
 }
 
 
@@ -182,7 +185,19 @@ COVERED = (
     (World(1, 41, difference=0.0), False),
     (World(1, 300, difference=0.0), False),
 )
-GATED = (World(20, 10, change=-0.1, kept=0.86), World(63, 10, change=-0.1, kept=0.86))
+GATED = (
+    World(20, 10, change=-0.1, kept=0.86),
+    World(63, 10, change=-0.1, kept=0.86),
+    World(20, 10, change=-0.1, spread=0.05, kept=0.86),
+    World(63, 10, change=-0.1, spread=0.05, kept=0.86),
+    World(63, 10, change=-0.1, spread=0.05, kept=0.86, uneven=True),
+    World(10, 10, spread=0.05, kept=0.5),
+    World(20, 10, spread=0.05, kept=0.5),
+    World(20, 10, spread=0.05, kept=0.5, uneven=True),
+    World(63, 10, spread=0.05, kept=0.5),
+    World(63, 10, spread=0.05, kept=0.1),
+    World(63, 10, change=0.0, spread=0.05, kept=0.86),
+)
 OTHERS = (World(4, 40, spread=0.05), World(10, 10, spread=0.05), World(20, 10), World(20, 10, spread=0.05))
 ALARMS = (
     ("interval over speakers", World(20, 10, change=0.0)),
@@ -191,6 +206,9 @@ ALARMS = (
     ("interval over utterances", World(1, 40, change=0.0)),
     ("MAPSSWE", World(20, 10, change=0.0, rate=0.3)),
     ("sign flip (one-sided)", World(1, 40, change=0.0)),
+    ("McNemar (mid-p)", World(1, 100, change=0.0, words=(1, 1))),
+    ("McNemar (mid-p)", World(4, 400, change=0.0, words=(1, 1))),
+    ("McNemar (mid-p)", World(1, 30, change=0.0, words=(1, 1))),
     ("McNemar (exact)", World(1, 100, change=0.0, words=(1, 1))),
     ("McNemar (exact)", World(4, 400, change=0.0, words=(1, 1))),
 )
@@ -209,12 +227,16 @@ def print_others(seed: int) -> None:
 
 def print_gated(experiments: int, seed: int) -> None:
     """Print how far intervals over speakers are right where most people keep the source."""
-    print("| speakers | utterances each | people who keep the source | intervals given | of them hold the truth |")
-    print("|--:|--:|--:|--:|--:|")
+    print(
+        "| speakers | utterances each | keep the source | others change by | differing by | given | of them hold |"
+    )
+    print("|--:|--:|--:|--:|--:|--:|--:|")
     for world in GATED:
         held, given = intervals(world, experiments, seed, over_speakers=True)
         shares = f"{given / experiments:.1%} | {held / given:.1%}"
-        print(f"| {world.speakers} | {world.utterances} | {world.kept:.0%} | {shares} |", flush=True)
+        said = f"2 to {2 * world.utterances - 2}" if world.uneven else str(world.utterances)
+        cells = f"{world.kept:.0%} | {world.change:+.0%} | {world.spread:.0%} | {shares}"
+        print(f"| {world.speakers} | {said} | {cells} |", flush=True)
 
 
 def main() -> None:

@@ -73,7 +73,8 @@ def _compared(curve: Curve, model: str) -> Comparison:
         Scored(one, (before, after), (score(one.text or "", before), score(one.text or "", after)))
         for one, before, after in curve.tested
     )
-    longest = f"{curve.points[-1].minutes:g} minutes"
+    point = curve.points[-1]
+    longest = f"{point.minutes:g} minutes" + (f" (repeat 1 of {len(point.runs)})" if len(point.runs) > 1 else "")
     return Comparison(("source", longest), rows, model, curve.failed, curve.warnings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from asradapt.cli.decoding_options import decoding_options
 from asradapt.cli.evaluate_work import Wanted, before_after
 from asradapt.cli.evaluate_work import systems as all_systems
 from asradapt.cli.inputs import read_recordings
-from asradapt.errors import UsageError
+from asradapt.errors import InputError, UsageError
 from asradapt.types import Utterance
 
 
@@ -38,8 +39,8 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
     require_columns(rows, wanted.by)
     if wanted.decoding and not wanted.ours():
         raise UsageError(f"{wanted.decoded} has no effect: --systems names only files of other recognisers")
-    if wanted.export and wanted.export.exists() and not wanted.export.is_dir():
-        raise UsageError(f"{wanted.export} is a file: give --export a folder")
+    if wanted.export:
+        _check_export(wanted.export)
     if wanted.report:
         from asradapt.report import check_report
 
@@ -48,6 +49,15 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
         from asradapt.simulation.pronunciations import read_dictionary
 
         read_dictionary(wanted.dictionary)
+
+
+def _check_export(folder: Path) -> None:
+    """Raises where the folder, or the nearest one above it that exists, cannot be written."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: give --export a folder")
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"{there} is no folder that can be written: choose another --export")
 
 
 @click.command()

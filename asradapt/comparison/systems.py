@@ -12,7 +12,7 @@ from asradapt.comparison.matching import match, only_common, silence_in, unmatch
 from asradapt.comparison.scored import Comparison, Scored
 from asradapt.decoding import Decoder
 from asradapt.errors import AsradaptError, UsageError
-from asradapt.evaluation import heard_before
+from asradapt.evaluation import digits_in, heard_before
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize, score
 from asradapt.scoring.hypotheses import SUFFIXES, read_hypotheses
@@ -130,7 +130,7 @@ def compare_systems(
     failed = [_no_text(one) for one in utterances if not normalize(one.text or "")]
     usable = [one for one in utterances if normalize(one.text or "")]
     files = {system.name: read_hypotheses(system.path) for system in systems if system.path}
-    warnings: list[str] = []
+    warnings = digits_in([one.text or "" for one in usable])
     matched = {name: match(usable, hypotheses) for name, hypotheses in files.items()}
     if common:
         silent = [s.name for s in systems if s.path and s.path.suffix.lower() == ".ctm"]

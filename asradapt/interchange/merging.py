@@ -186,8 +186,8 @@ MERGES: dict[str, Merge] = {
 
 
 LATE = {"head": 1, "input": 2, "tokens": 3}
-"""Methods whose merging looks at weights that others change: `head` may be made of a norm that `affine` changes, `input`
-goes into a layer behind it with whatever else changes that, `tokens` are made of what others leave."""
+"""Methods whose merging looks at weights that others change: `head` may be made of a norm that `affine` changes,
+`input` goes into a layer behind it with whatever else changes that, `tokens` are made of what others leave."""
 
 
 def merged_weights(

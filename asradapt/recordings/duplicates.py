@@ -30,6 +30,11 @@ SPECTRUM_SLACK = 1.5
 """Decibels, root mean square over the bands, by which formats change the spectrum."""
 SAME = 0.4
 """Correlation from which two recordings are the same sound; docs/recordings.md has what was measured."""
+HUM_HERTZ, HUM_BINS = 1.0, 4.0
+"""A sound whose power fills less of the band than this, and so many bins of its spectrum, is a hum and nothing
+else: 0.4 to 0.9 Hz in 4 s; speech has at least 17 Hz, with a hum louder than itself 2 to 20 Hz."""
+SAME_HUM = 0.99
+"""Correlation from which hums are the same recording: two of one pitch reach 0.96."""
 TAPER_SECONDS = 0.05
 """Both ends are faded over this time, or what a hum leaks from its cut ends would lie in the band."""
 
@@ -69,6 +74,20 @@ def correlation(first: Samples, second: Samples, rate: int = RATE) -> float:
     return float(np.abs(np.fft.irfft(product, size)).max() * size / (2 * heard.sum()))
 
 
+def width(samples: Samples, rate: int = RATE) -> float:
+    """How much of the band of speech the power fills, in hertz: the participation ratio of its bins."""
+    power = np.square(np.abs(np.fft.rfft(_faded(samples, rate)))).astype(np.float64)
+    low, top = (round(hertz * len(samples) / rate) for hertz in (LOW_HERTZ, TOP_HERTZ))
+    band = power[low : top + 1]
+    return float(band.sum() ** 2 / max(np.square(band).sum(), 1e-300) * rate / max(1, len(samples)))
+
+
+def alike(first: Samples, second: Samples, rate: int = RATE) -> bool:
+    """Whether two recordings hold the same sound."""
+    hums = any(width(one, rate) < HUM_HERTZ + HUM_BINS * rate / max(1, len(one)) for one in (first, second))
+    return correlation(first, second, rate) >= (SAME_HUM if hums else SAME)
+
+
 def same_sounds(
     seconds: Sequence[float], spectra: Sequence[Bands], load: Callable[[int], Samples]
 ) -> list[list[int]]:
@@ -93,7 +112,7 @@ def same_sounds(
         distance = np.sqrt(np.square(table[row + 1 : last] - table[row]).mean(axis=1))
         for near in np.flatnonzero(distance <= SPECTRUM_SLACK):
             other = order[row + 1 + int(near)]
-            if _top(leader, place) != _top(leader, other) and correlation(load(place), load(other)) >= SAME:
+            if _top(leader, place) != _top(leader, other) and alike(load(place), load(other)):
                 leader[_top(leader, other)] = _top(leader, place)
     groups: dict[int, list[int]] = {}
     for place in range(len(seconds)):

@@ -3,7 +3,8 @@
 The interval is the difference plus and minus Student's t times the bootstrap's standard error. Percentiles,
 the usual choice, are too narrow for few units (with four speakers 95% intervals hold the truth in 80% of
 cases); drawing utterances again inside the drawn speakers counts their variation twice and is too wide
-(99%). `docs/measurement.md` has the simulations.
+(99%). Where some speakers do not change at all, `partly` has the interval. `docs/measurement.md` has the
+simulations.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scipy.special import stdtrit
 
 from asradapt.errors import UsageError
 from asradapt.scoring.counts import ErrorCounts
+from asradapt.scoring.partly import effective, product_interval
 
 # N: units that are drawn (utterances, or speakers with all they said), R: resamples.
 
@@ -27,12 +29,10 @@ Level = Literal["speakers", "utterances"]
 
 _Counts = npt.NDArray[np.int64]
 _Rates = npt.NDArray[np.float64]
+_Flags = npt.NDArray[np.bool_]
 
 NO_SPREAD = 1e-12
 """Rates that differ by less differ by rounding only."""
-
-FEWEST_CHANGED = 5
-"""With fewer speakers who changed, among others who did not at all, an interval holds the truth too seldom."""
 
 RESAMPLES = 2000
 _DRAWN_AT_ONCE = 1_000_000  # units drawn together, which bounds the memory to about 32 MB
@@ -44,8 +44,8 @@ class Interval:
 
     Attributes:
         difference: Rate after minus rate before, a fraction; negative is better.
-        low: Lower end of the interval; None where the units allow none: fewer than two, all with the same
-            difference that is not 0, or fewer than `FEWEST_CHANGED` changed speakers beside unchanged ones.
+        low: Lower end of the interval; None where the units allow none: fewer than two (of speakers: who
+            changed), or all with the same difference that is not 0.
         high: Upper end of the interval; None where `low` is.
         level: How often such intervals hold the truth, such as 0.95.
         probability_better: Share of the resamples with a negative difference, ties counted half; None
@@ -102,25 +102,48 @@ def paired_bootstrap(
     _check(*table, speakers=speakers, samples=samples, level=level)
     over: Level = "utterances" if speakers is None else "speakers"
     counts = np.column_stack([table[0][:, 0], table[1]])  # (N, 3): errors before, errors after, length
-    few_changed = False
+    changed = None
     if speakers is not None:
-        few_changed = _few_changed(counts, speakers)
-        counts = _by_speaker(counts, speakers)
+        counts, changed = _by_speaker(counts, speakers)
     difference = float(_differences(counts.sum(axis=0)))
-    units = len(counts)
-    if units < 2:
+    if len(counts) < 2:
         return Interval(difference, None, None, level, None, unit, over)
     drawn = _resampled(counts, samples, np.random.default_rng(seed))
-    error = float(drawn.std()) * math.sqrt(units / (units - 1))  # the bootstrap divides by N, not N - 1
     better = float(np.mean(drawn < 0) + np.mean(drawn == 0) / 2)
+    if changed is None or changed.all():
+        low, high = _ends(difference, drawn, len(counts), level)
+    else:
+        low, high = _ends_of_some(counts, changed, samples, seed, level)
+    return Interval(difference, low, high, level, better, unit, over)
+
+
+_Ends = tuple[float | None, float | None]
+
+
+def _ends(difference: float, drawn: _Rates, units: int, level: float) -> _Ends:
+    """The ends by Student's t; none where all changed alike: that shows no spread, not that there is none."""
     if np.ptp(drawn) < NO_SPREAD and abs(difference) > NO_SPREAD:
-        # All units changed alike: that shows no spread, not that there is none.
-        return Interval(difference, None, None, level, better, unit, over)
-    if few_changed:
-        # Mostly people who kept the source: the few others do not tell how many more there would be.
-        return Interval(difference, None, None, level, better, unit, over)
-    reach = -float(stdtrit(units - 1, (1 - level) / 2)) * error
-    return Interval(difference, difference - reach, difference + reach, level, better, unit, over)
+        return None, None
+    reach = -float(stdtrit(units - 1, (1 - level) / 2)) * _standard_error(drawn, units)
+    return difference - reach, difference + reach
+
+
+def _ends_of_some(counts: _Counts, changed: _Flags, samples: int, seed: int, level: float) -> _Ends:
+    """The ends where some speakers (N, 3) changed and others not at all; None where fewer than two did."""
+    some = counts[changed]
+    if len(some) < 2:
+        return None, None  # how much the people differ who change is unknown
+    drawn = _resampled(some, samples, np.random.default_rng(seed))
+    error = _standard_error(drawn, len(some))
+    if error < NO_SPREAD:
+        return None, None
+    change, said = float(_differences(some.sum(axis=0))), counts[:, 2]
+    share = float(said[changed].sum() / max(1, said.sum()))
+    return product_interval(change, error, changed=len(some), share=share, people=effective(said), level=level)
+
+
+def _standard_error(drawn: _Rates, units: int) -> float:
+    return float(drawn.std()) * math.sqrt(units / (units - 1))  # the bootstrap divides by N, not N - 1
 
 
 def rate_interval(
@@ -141,19 +164,17 @@ def rate_interval(
     return found if found.low is None else replace(found, low=max(0.0, found.low))
 
 
-def _by_speaker(counts: _Counts, speakers: Sequence[str]) -> _Counts:
-    """The rows (N, 3) summed by speaker, in alphabetical order, so that the order of rows does not matter."""
+def _by_speaker(counts: _Counts, speakers: Sequence[str]) -> tuple[_Counts, _Flags]:
+    """The rows (N, 3) summed by speaker, and which speakers have an utterance whose errors changed.
+
+    In alphabetical order, so that the order of the rows does not matter.
+    """
     names, places = np.unique(np.asarray(speakers, dtype=np.str_), return_inverse=True)
     sums = np.zeros((len(names), counts.shape[1]), dtype=np.int64)
     np.add.at(sums, places, counts)
-    return sums
-
-
-def _few_changed(counts: _Counts, speakers: Sequence[str]) -> bool:
-    """Whether fewer than `FEWEST_CHANGED` speakers, but not all, have an utterance (N, 3) whose errors changed."""
-    differ = counts[:, 0] != counts[:, 1]
-    changed = {who for who, one in zip(speakers, differ, strict=True) if one}
-    return 0 < len(changed) < min(FEWEST_CHANGED, len(set(speakers)))
+    changed = np.zeros(len(names), dtype=np.bool_)
+    changed[places[counts[:, 0] != counts[:, 1]]] = True
+    return sums, changed
 
 
 def _table(counts: Sequence[ErrorCounts], unit: Unit) -> _Counts:

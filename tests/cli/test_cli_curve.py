@@ -31,6 +31,7 @@ def test_a_curve_in_a_table_as_json_and_as_a_report(asradapt, timed, tmp_path):
         assert line.split()[:2] == [f"{point['minutes']:g}", f"{point['wer']:.1%}"]
     page = (tmp_path / "r.html").read_text()
     assert "Learning curve" in page
+    assert f"{content['points'][0]['runs'][0]['adapted']} of 1</td>" in page
     assert f"asradapt curve --manifest {timed}" in page
 
 

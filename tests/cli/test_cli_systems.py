@@ -143,6 +143,14 @@ def test_what_a_ctm_lacks_is_silence_when_common(evaluate, recordings, tmp_path)
     assert "7 of 8 utterances are not in the ctm" in done["warnings"][0]
 
 
+def test_an_export_under_a_file_is_refused_before_the_work(evaluate, enrolled, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = evaluate(*TEST, "--systems", "source", "--export", tmp_path / "file" / "new" / "folder")
+    assert done.code == 1
+    assert "is no folder that can be written: choose another --export" in done.err
+    assert "source" not in done.out
+
+
 def test_an_export_over_a_file_is_refused_before_the_work(evaluate, enrolled, tmp_path):
     file = tmp_path / "texts.wav"
     file.write_text("sound")

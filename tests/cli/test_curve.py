@@ -114,6 +114,12 @@ def test_the_same_seed_gives_the_same_curve(curve, tiny, people):
     assert again.as_dict() == curve.as_dict()
 
 
+def test_a_point_is_the_same_whichever_others_are_asked_for(curve, tiny, people):
+    asked = replace(OPTIONS, minutes=(0.12,), repeats=1)
+    (alone,) = learning_curve(tiny, people["enroll"], {"ann": people["test"]["ann"]}, asked).points
+    assert alone.runs[0] == curve.points[1].runs[0]
+
+
 def test_too_little_audio_is_an_error(tiny, people):
     own = {"ann": people["enroll"]["ann"]}
     with pytest.raises(ManifestError, match=r"ann has only 0\.2"):
