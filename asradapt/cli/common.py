@@ -204,16 +204,18 @@ def _sentence(failure: Failure) -> str:
     return failure.reason if failure.reason.startswith(f"{failure.item} ") else f"{failure.item}: {failure.reason}"
 
 
-def report_problems(warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20) -> None:
-    """Print warnings and failures to stderr, the first of many in full."""
-    for kind, lines in (
-        ("warning", list(dict.fromkeys(warnings))),
-        ("failed", [_sentence(failure) for failure in failed]),
+def report_problems(
+    warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20, unlisted: tuple[int, int] = (0, 0)
+) -> None:
+    """Print warnings and failures to stderr, the first of many in full; `unlisted` counts those not given."""
+    for kind, lines, others in (
+        ("warning", list(dict.fromkeys(warnings)), unlisted[0]),
+        ("failed", [_sentence(failure) for failure in failed], unlisted[1]),
     ):
         for line in lines[:most]:
             note(f"{kind}: {line}")
-        if len(lines) > most:
-            note(f"{kind}: and {len(lines) - most} more (--json lists all that failed)")
+        if more := len(lines[most:]) + others:
+            note(f"{kind}: and {more} more (--json lists all that failed)")
 
 
 class Bar:
@@ -271,9 +273,13 @@ def rows_of(speaker: str, utterances: Sequence[Utterance]) -> list[Utterance]:
     if nameless:
         return [replace(u, speaker=speaker) for u in nameless]
     others = sorted({u.speaker for u in utterances if u.speaker})
-    shown = ", ".join(others[:10]) + (" ..." if len(others) > 10 else "")
-    raise ManifestError(
-        f"the manifest has no rows of {speaker!r}; its speakers are {shown}. Name one of them, filter with "
+    raise no_rows_of(speaker, ", ".join(others[:10]) + (" ..." if len(others) > 10 else ""))
+
+
+def no_rows_of(speaker: str, others: str) -> ManifestError:
+    """The error of a manifest that holds other people only."""
+    return ManifestError(
+        f"the manifest has no rows of {speaker!r}; its speakers are {others}. Name one of them, filter with "
         "--where speaker=NAME, or remove the speaker column"
     )
 
