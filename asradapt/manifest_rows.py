@@ -1,4 +1,4 @@
-"""Read the rows of a manifest file, JSON lines or a table, without yet asking what they mean.
+"""Read the rows of a manifest file one by one, JSON lines or a table, without yet asking what they mean.
 
 A row that cannot be read keeps its line number and says why; the others are still read.
 """
@@ -6,23 +6,21 @@ A row that cannot be read keeps its line number and says why; the others are sti
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from asradapt.errors import ManifestError
+from asradapt.manifest_file import lines
 
 AUDIO, TEXT, SPEAKER, DURATION = "audio_filepath", "text", "speaker", "duration"
 """The columns that mean something; all others are only for filters."""
 
 COMMON_VOICE = {"path": AUDIO, "sentence": TEXT, "client_id": SPEAKER}
 """How the tables of Common Voice name the same columns."""
-
-MAX_SHOWN = 10
-"""So many names, at most, are listed in a message."""
 
 JSON_SUFFIXES = frozenset({".jsonl", ".json", ".ndjson"})
 
@@ -42,21 +40,21 @@ class Row:
     problem: str = ""
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read the rows of a JSON lines, CSV or TSV file; blank lines are skipped.
+def read_rows(path: Path, file: IO[bytes]) -> Iterator[Row]:
+    """The rows of a JSON lines, CSV or TSV file, from its beginning; blank lines are skipped.
+
+    Args:
+        path: Where the file is; its ending may tell what it holds.
+        file: The file, see `manifest_file.open_manifest_file`.
 
     Raises:
-        ManifestError: The file is missing, not text, empty, or no row of it has the column `audio_filepath`.
+        ManifestError: The file cannot be read to its end, or the header of a table cannot be used.
     """
-    text = _read_text(path)
-    is_json = path.suffix.lower() in JSON_SUFFIXES or text.lstrip().startswith("{")
-    rows = list(_json_rows(text)) if is_json else _table_rows(text, path)
-    if not rows:
-        raise ManifestError(f"{path} has no rows: write one utterance per line")
-    readable = [row for row in rows if not row.problem]
-    if readable and not any(AUDIO in row.columns for row in readable):
-        raise _no_audio_column(path, {name for row in readable for name in row.columns})
-    return rows
+    first = next((line for line in lines(path, file, "\n") if line.strip()), "")
+    if path.suffix.lower() in JSON_SUFFIXES or first.lstrip().startswith("{"):
+        return _json_rows(lines(path, file, "\n"))
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+    return _table_rows(lines(path, file, ""), delimiter, path)
 
 
 def as_text(value: object) -> str:
@@ -66,66 +64,15 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def filter_rows(path: Path, rows: list[Row], where: Iterable[tuple[str, str]]) -> list[Row]:
-    """Keep the rows that have one of the wanted values in every wanted column.
-
-    Raises:
-        ManifestError: No row is left; the message lists the values or columns there are.
-    """
-    wanted: dict[str, set[str]] = {}
-    for key, value in where:
-        wanted.setdefault(key, set()).add(value)
-    for key, values in wanted.items():
-        kept = [row for row in rows if _value(row, key) in values]
-        if not kept:
-            shown = " or ".join(f"{key}={value}" for value in sorted(values))
-            raise ManifestError(f"{path}: no row is left with {shown}; {_known_values(rows, key)}")
-        rows = kept
-    return rows
-
-
-def _value(row: Row, key: str) -> str:
-    return as_text(row.columns.get(key)).strip()
-
-
-def _known_values(rows: list[Row], key: str) -> str:
-    if not any(key in row.columns for row in rows):
-        return f"the columns are {_listed({name for row in rows for name in row.columns})}"
-    return f"{key} is one of {_listed({_value(row, key) or repr('') for row in rows})}"
-
-
-def _listed(names: set[str]) -> str:
-    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
-    return (", ".join(sorted(names)[:MAX_SHOWN]) or "none") + more
-
-
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except IsADirectoryError as error:
-        raise ManifestError(f"{path} is a folder: give the manifest file in it") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ManifestError(f"{path} does not exist: check the path") from error
-    except (OSError, ValueError) as error:
-        raise ManifestError(f"{path} cannot be read ({error}): check the path and its permissions") from error
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ManifestError(f"{path} is UTF-16: save it as UTF-8")
-    if b"\0" in content:
-        raise ManifestError(f"{path} is not a text file: give JSON lines, CSV or TSV")
-    # What is not UTF-8 is kept as surrogates, so that only its own rows fail.
-    return content.decode("utf-8-sig", errors="surrogateescape")
-
-
-def _no_audio_column(path: Path, found: set[str]) -> ManifestError:
-    columns = ", ".join(sorted(found)) or "none"
+def no_audio_column(path: Path, columns: str) -> ManifestError:
+    """The error of a manifest that names no audio, with the columns it has."""
     return ManifestError(f"{path} has no column {AUDIO!r}; its columns: {columns}. Name the audio {AUDIO!r}")
 
 
-def _json_rows(text: str) -> Iterator[Row]:
-    # Not splitlines(): it also splits at characters that may stand inside a JSON string.
-    for line, content in enumerate(text.split("\n"), start=1):
+def _json_rows(contents: Iterator[str]) -> Iterator[Row]:
+    for line, content in enumerate(contents, start=1):
         if content.strip():
-            yield _json_row(line, content)
+            yield _json_row(line, content.removesuffix("\n"))
 
 
 def _json_row(line: int, content: str) -> Row:
@@ -149,18 +96,16 @@ def _checked(line: int, columns: Mapping[str, object]) -> Row:
     return Row(line, columns)
 
 
-def _table_rows(text: str, path: Path) -> list[Row]:
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-    records = [r for r in _records(text, delimiter) if r[2] or any(cell.strip() for cell in r[1])]
-    if not records:
-        return []
-    _, header, problem = records[0]
-    names, is_common_voice = _column_names(path, [name.strip() for name in header], problem)
-    rows = [_table_row(names, *record) for record in records[1:]]
-    if is_common_voice:
-        rows = [_with_clip(row, path.parent) for row in rows]
-    return rows
+def _table_rows(contents: Iterator[str], delimiter: str, path: Path) -> Iterator[Row]:
+    records = (r for r in _records(contents, delimiter) if r[2] or any(cell.strip() for cell in r[1]))
+    for _, header, problem in records:
+        names, is_common_voice = _column_names(path, [name.strip() for name in header], problem)
+        break
+    else:
+        return
+    for record in records:
+        row = _table_row(names, *record)
+        yield _with_clip(row, path.parent) if is_common_voice else row
 
 
 def _column_names(path: Path, header: list[str], problem: str) -> tuple[list[str], bool]:
@@ -173,13 +118,15 @@ def _column_names(path: Path, header: list[str], problem: str) -> tuple[list[str
     if twice:
         raise ManifestError(f"{path} has several columns named {', '.join(twice)}: rename all but one")
     if AUDIO not in header:
-        raise _no_audio_column(path, {name for name in header if name})
+        raise no_audio_column(path, ", ".join(sorted({name for name in header if name})) or "none")
     return header, is_common_voice
 
 
 def _table_row(names: list[str], line: int, cells: list[str], problem: str) -> Row:
     if problem:
         return Row(line, problem=f"not a row of a table ({problem}): check its quotes")
+    if any("\0" in cell for cell in cells):
+        return Row(line, problem="it holds a NUL byte: this is not text")
     if len(cells) != len(names):
         hint = "put a text with separators in it into quotes"
         return Row(line, problem=f"{len(cells)} cells where the header has {len(names)}: {hint}")
@@ -201,26 +148,26 @@ def _with_clip(row: Row, folder: Path) -> Row:
     return Row(row.line, {**row.columns, AUDIO: f"clips/{name}"}) if in_clips else row
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str], str]]:
+def _records(contents: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str], str]]:
     """Cells of each record with its line number, or a problem.
 
     After a broken record reading goes on at the next line: an open quote must not swallow the rest.
     Tab-separated tables are read without quotes, for those of Common Voice hold unbalanced ones.
     """
-    lines = _Lines(io.StringIO(text, newline="").readlines())
+    source = _Lines(contents)
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    reader = csv.reader(source, delimiter=delimiter, quoting=quoting, strict=True)
     while True:
-        start = lines.position
+        start = source.begin()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            lines.position = start + 1
-            yield start + 1, [], str(error)
+            source.back()
+            yield start, [], str(error)
             continue
-        yield start + 1, [_unquoted(cell) for cell in cells] if delimiter == "\t" else cells, ""
+        yield start, [_unquoted(cell) for cell in cells] if delimiter == "\t" else cells, ""
 
 
 def _unquoted(cell: str) -> str:
@@ -231,17 +178,34 @@ def _unquoted(cell: str) -> str:
 
 
 class _Lines:
-    """An iterator over lines that can be set back."""
+    """An iterator over lines that can be set back to the second line of the record that is read.
 
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        self.position = 0
+    It holds that record only; the reader ends a cell that is too long, so an open quote does not gather the file.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._again: deque[str] = deque()  # lines that come once more
+        self._record: list[str] = []
+        self._line = 1  # of the file, of the next line
+
+    def begin(self) -> int:
+        """A record begins: the number of its first line."""
+        self._record.clear()
+        return self._line
+
+    def back(self) -> None:
+        """Let the lines of this record come again, but for the first."""
+        again = self._record[1:]
+        self._again.extendleft(reversed(again))
+        self._line -= len(again)
+        self._record.clear()
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        if self.position >= len(self.lines):
-            raise StopIteration
-        self.position += 1
-        return self.lines[self.position - 1]
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._line += 1
+        self._record.append(line)
+        return line

@@ -2,22 +2,23 @@
 
 A manifest is a file of JSON lines with `audio_filepath`, `text`, and optionally `speaker`, `duration` and
 any other columns; a CSV or TSV table with the same names; or a table of Common Voice. Audio paths are
-relative to the manifest's folder. Whether the audio exists shows when it is loaded, not here.
+relative to the manifest's folder. Whether the audio exists shows when it is loaded, not here. For manifests
+that are too long to hold there is `manifest_stream`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from asradapt.audio import audio_files
 from asradapt.errors import AudioError, ManifestError, TextError, UsageError
-from asradapt.manifest_rows import AUDIO, DURATION, SPEAKER, TEXT, Row, as_text, filter_rows, read_rows
+from asradapt.manifest_file import open_manifest_file
+from asradapt.manifest_rows import AUDIO, DURATION, SPEAKER, TEXT
+from asradapt.manifest_selection import Selection, has_offset, offset_warning, repeated_warning, speaker_name
 from asradapt.types import Failure, Utterance
 
 
@@ -51,20 +52,13 @@ def read_manifest(path: str | Path, where: Iterable[tuple[str, str]] = ()) -> Ma
         ManifestError: The file cannot be read, lacks the audio column, or no row of it is left.
     """
     path = Path(path)
-    rows = read_rows(path)
-    readable = [row for row in rows if not row.problem]
-    kept = {row.line for row in (filter_rows(path, readable, where) if readable else [])}
-    utterances, failed = [], []
-    for row in (row for row in rows if row.problem or row.line in kept):
-        try:
-            utterances.append(_utterance(row, path.parent))
-        except ManifestError as error:
-            failed.append(Failure(f"{path.name}:{row.line}", str(error)))
-    if not utterances:
-        first = f"{failed[0].item}: {failed[0].reason}"
-        raise ManifestError(f"{path} has no usable row; {len(failed)} are broken, the first is {first}")
-    once, warnings = _once(utterances)
-    return Manifest(once, tuple(failed), warnings + _offset_warnings(once))
+    selection = Selection(path, where)
+    with open_manifest_file(path) as file:
+        items = list(selection.of(file))
+    selection.check()
+    once, warnings = _once(item for item in items if isinstance(item, Utterance))
+    failed = tuple(item for item in items if isinstance(item, Failure))
+    return Manifest(once, failed, warnings + offset_warning(sum(map(has_offset, once))))
 
 
 def parse_where(items: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -108,7 +102,7 @@ def utterances_from_audio(
                 continue
             if audio.with_suffix(".txt").exists():
                 warnings.append(f"{audio} is used without its text: {error}")
-        found.append(Utterance(audio, text, _speaker(speaker)))
+        found.append(Utterance(audio, text, speaker_name(speaker)))
     once, more = _once(found)
     return Manifest(once, tuple(failed), tuple(warnings) + more)
 
@@ -133,39 +127,6 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _utterance(row: Row, folder: Path) -> Utterance:
-    if row.problem:
-        raise ManifestError(row.problem)
-    audio, text = row.columns.get(AUDIO), row.columns.get(TEXT)
-    if not isinstance(audio, str) or not audio.strip():
-        raise ManifestError(f"{AUDIO} is {audio!r}: write the path of an audio file")
-    if not (text is None or isinstance(text, str)):
-        raise ManifestError(f"{TEXT} is {text!r}: write a string in quotes")
-    others = {k: as_text(v) for k, v in row.columns.items() if v is not None}
-    fields = {k: v for k, v in others.items() if k not in {AUDIO, TEXT, SPEAKER, DURATION}}
-    speaker, duration = _speaker(row.columns.get(SPEAKER)), _duration(row.columns.get(DURATION))
-    return Utterance(folder / audio.strip(), text, speaker, duration, fields)
-
-
-def _speaker(value: object) -> str | None:
-    if isinstance(value, bool | list | dict):
-        raise ManifestError(f"{SPEAKER} is {value!r}: write a name")
-    name = unicodedata.normalize("NFC", as_text(value).strip())  # one name typed in two ways is one person
-    return name or None
-
-
-def _duration(value: object) -> float | None:
-    if not as_text(value).strip():
-        return None
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise ManifestError(f"{DURATION} is {value!r}: write the length in seconds as a number")
-    return seconds
-
-
 def _once(utterances: Iterable[Utterance]) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
     """The utterances without exact repetitions, and warnings about those and about differing texts."""
     utterances = list(utterances)
@@ -175,20 +136,12 @@ def _once(utterances: Iterable[Utterance]) -> tuple[tuple[Utterance, ...], tuple
     for u in once:
         if u.text is not None:
             texts.setdefault((u.audio, u.speaker), []).append(u.text)
-    warnings = []
-    if repeated := len(utterances) - len(once):
-        warnings.append(f"{repeated} repeated (same audio, text and speaker): each is used once")
+    warnings = list(repeated_warning(len(utterances) - len(once)))
     if differing := [(audio, said) for (audio, _), said in texts.items() if len(said) > 1]:
         audio, said = differing[0]
         example = f"{audio}: {said[0]!r} and {said[1]!r}"
         warnings.append(f"{len(differing)} with several texts for the same audio, for example {example}")
     return once, tuple(warnings)
-
-
-def _offset_warnings(utterances: Iterable[Utterance]) -> tuple[str, ...]:
-    """Other tools read only a part of the file where a row has an offset."""
-    count = sum(u.fields.get("offset", "").strip().strip("0.") != "" for u in utterances)
-    return (f"{count} rows have an offset, which is ignored: cut the audio into files",) if count else ()
 
 
 def _all_audio(paths: Iterable[str | Path], failed: list[Failure]) -> list[Path]:

@@ -45,6 +45,8 @@ Progress = Callable[[float], None]  # the share that is done
 Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
 
 MEMBERS_KEPT = 1000  # adaptations kept in memory
+WINDOW_FILES = 4096  # of a window at most: very short files, and those that fail, hardly fill one with audio
+STRANGERS_KEPT = 100_000  # speakers who are not enrolled and need not be looked up again
 NOBODY = Member(IDENTITY, {}, {})
 NOT_ENROLLED = "is not enrolled"
 
@@ -193,7 +195,7 @@ class Transcriber:
                 window.loaded.append(loaded)
                 window.warnings += [f"{utterance.audio}: {note}" for note in notes]
                 seconds += loaded.seconds
-            if seconds >= self._window:
+            if seconds >= self._window or window.inputs >= WINDOW_FILES:
                 yield window
                 window, seconds = Window(), 0.0
         if window.inputs:
@@ -248,7 +250,8 @@ class Transcriber:
             self._unheard_phrases(speaker, window)
             return member
         except (UnknownName, InvalidSpeakerName):
-            strangers.add(speaker)
+            if len(strangers) < STRANGERS_KEPT:
+                strangers.add(speaker)
             window.warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
             return NOBODY
 

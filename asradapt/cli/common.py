@@ -202,16 +202,18 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def report_problems(warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20) -> None:
-    """Print warnings and failures to stderr, each reason once, the first of many."""
-    for kind, lines in (
-        ("warning", list(dict.fromkeys(warnings))),
-        ("failed", sentences(failed)),
+def report_problems(
+    warnings: Sequence[str], failed: Sequence[Failure], *, most: int = 20, unlisted: tuple[int, int] = (0, 0)
+) -> None:
+    """Print warnings and failures to stderr, each reason once, the first of many; `unlisted` counts others."""
+    for kind, lines, others in (
+        ("warning", list(dict.fromkeys(warnings)), unlisted[0]),
+        ("failed", sentences(failed), unlisted[1]),
     ):
         for line in lines[:most]:
             note(f"{kind}: {line}")
-        if len(lines) > most:
-            note(f"{kind}: and {len(lines) - most} more (--json lists all that failed)")
+        if more := len(lines[most:]) + others:
+            note(f"{kind}: and {more} more (--json lists all that failed)")
 
 
 class Bar:

@@ -56,10 +56,7 @@ def read_recordings(
         speaker = validate_speaker(speaker)
     if where and not manifest:
         raise UsageError("--where filters the rows of a --manifest")
-    if manifest and audio:
-        raise UsageError("give audio files or --manifest, not both")
-    if not manifest and not audio:
-        raise UsageError("give audio files or --manifest FILE")
+    one_input(manifest, audio)
     if not manifest:
         return utterances_from_audio(audio, speaker, need_text=need_text)
     filters = parse_where(where)
@@ -95,10 +92,30 @@ def rows_of(
         return [replace(u, speaker=speaker) for u in nameless], ()
     others = sorted({u.speaker for u in utterances if u.speaker})
     if chosen and len(others) == 1:
-        told = f"the rows of {others[0]} are taken as those of {speaker}, as --where and the speaker's name say"
-        return [replace(u, speaker=speaker) for u in utterances], (told,)
-    shown = ", ".join(others[:10]) + (" ..." if len(others) > 10 else "")
-    raise ManifestError(
-        f"the manifest has no rows of {speaker!r}; its speakers are {shown}. Name one of them; or if {speaker!r} "
+        return [replace(u, speaker=speaker) for u in utterances], (taken_as(speaker, others[0]),)
+    raise no_rows_of(speaker, ", ".join(others[:10]) + (" ..." if len(others) > 10 else ""))
+
+
+def taken_as(speaker: str, other: str) -> str:
+    """The warning that another person's rows are taken as those of a speaker."""
+    return f"the rows of {other} are taken as those of {speaker}, as --where and the speaker's name say"
+
+
+def no_rows_of(speaker: str, others: str) -> ManifestError:
+    """The error of a manifest that holds other people only."""
+    return ManifestError(
+        f"the manifest has no rows of {speaker!r}; its speakers are {others}. Name one of them; or if {speaker!r} "
         "is one of them under another name, say which with --where speaker=NAME; or remove the speaker column"
     )
+
+
+def one_input(manifest: Path | None, audio: Sequence[str]) -> None:
+    """Refuse both a manifest and files, and neither.
+
+    Raises:
+        UsageError: With what to do.
+    """
+    if manifest and audio:
+        raise UsageError("give audio files or --manifest, not both")
+    if not manifest and not audio:
+        raise UsageError("give audio files or --manifest FILE")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,13 @@ from asradapt.cli.common import (
     open_model,
     open_store,
     progress,
-    report_problems,
     store_option,
 )
 from asradapt.cli.decoding_options import decoding_options, open_decoder
 from asradapt.cli.enrolled_on import model_for
-from asradapt.cli.inputs import read_recordings, recordings_options
-from asradapt.cli.transcribe_output import Output, stdin_as_file, targets, without_existing
+from asradapt.cli.inputs import recordings_options
+from asradapt.cli.transcribe_inputs import Inputs, Problems, gathered
+from asradapt.cli.transcribe_output import Output, Targets, stdin_as_file
 from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
 
@@ -90,15 +90,14 @@ def transcribe(
     """
     if batch_size < 0:
         raise UsageError(f"--batch-size must be 0 or more, got {batch_size}")
-    with stdin_as_file(audio) as (names, stdin):
-        read = read_recordings(names, manifest, where, speaker=speaker, need_text=False)
-        utterances, failed, warnings = list(read.utterances), list(read.failed), list(read.warnings)
-        alone = len(utterances) + len(failed) == 1
-        files = targets(utterances, output_dir, style) if output_dir else None
-        if files is not None:
-            files |= {(Path("-"), who): path for (name, who), path in files.items() if name == stdin}
-            utterances = without_existing(utterances, files, force=force, warn=warnings.append)
-        as_json = as_json or (style == "json" and files is None)
+    as_json = as_json or (style == "json" and output_dir is None)
+    problems = Problems(keep_all=as_json)
+    with (
+        stdin_as_file(audio) as (names, stdin),
+        gathered(names, manifest, where, speaker, problems) as inputs,
+    ):
+        alone = inputs.count + problems.failures == 1
+        files = Targets(output_dir, style, stdin=stdin, force=force) if output_dir else None
         output = Output(style, alone=alone, files=files, as_json=as_json)
         from asradapt.test_time import EachOptions
         from asradapt.transcriber import Transcriber
@@ -113,13 +112,12 @@ def transcribe(
         transcriber = Transcriber(source, store, options, decoder)
         if speaker and not source_only:
             transcriber.member(speaker)  # a named speaker who is not enrolled is an error, not the source
-        work = _Work(transcriber, utterances, source_only, stdin)
-        work.run(output, show=as_json or files is not None or not sys.stdout.isatty())
-    failed += work.failed
-    warnings += work.warnings
-    output.finish(failed, warnings)
-    report_problems(warnings, failed)
-    return 1 if failed else 0
+        recordings = files.fresh(inputs, problems.warn) if files else inputs.utterances
+        work = _Work(transcriber, inputs, source_only, stdin, problems)
+        work.run(recordings, output, show=as_json or files is not None or not sys.stdout.isatty())
+    output.finish(problems)
+    problems.report()
+    return 1 if problems.failures else 0
 
 
 class _Work:
@@ -127,21 +125,20 @@ class _Work:
 
     Args:
         transcriber: What transcribes.
-        utterances: The recordings.
+        inputs: Tells how many recordings there are.
         source_only: Whether adaptations are ignored.
         stdin: The file that stands for stdin.
+        problems: Takes failures and warnings.
     """
 
     def __init__(
-        self, transcriber: Transcriber, utterances: Sequence[Utterance], source_only: bool, stdin: Path | None
+        self, transcriber: Transcriber, inputs: Inputs, source_only: bool, stdin: Path | None, problems: Problems
     ) -> None:
-        self._transcriber, self._utterances = transcriber, utterances
+        self._transcriber, self._inputs, self._problems = transcriber, inputs, problems
         self._source_only, self._stdin = source_only, stdin
-        self.failed: list[Failure] = []
-        self.warnings: list[str] = []
 
-    def run(self, output: Output, *, show: bool) -> None:
-        """Transcribe everything into `output`; `show` a bar (on a terminal the texts are the progress)."""
+    def run(self, recordings: Iterable[Utterance], output: Output, *, show: bool) -> None:
+        """Transcribe all into `output` as they come; `show` a bar (on a terminal the texts are the progress)."""
         from asradapt.transcript import Window
 
         done = inside = 0  # of all inputs, and of the window that is being computed
@@ -149,14 +146,16 @@ class _Work:
 
             def advance(share: float) -> None:
                 if show:
-                    bar("transcribing", min(1.0, (done + share * inside) / len(self._utterances)))
+                    bar("transcribing", min(1.0, (done + share * inside) / max(1, self._inputs.count)))
 
-            found = self._transcriber.transcribe(self._utterances, source_only=self._source_only, progress=advance)
+            found = self._transcriber.transcribe(recordings, source_only=self._source_only, progress=advance)
             for item in found:
                 if isinstance(item, Window):
                     inside = len(item.loaded)
-                    self.failed += map(self._named, item.failed)
-                    self.warnings += [warning.replace(str(self._stdin), "stdin") for warning in item.warnings]
+                    for failure in item.failed:
+                        self._problems.fail(self._named(failure))
+                    for warning in item.warnings:
+                        self._problems.warn(warning.replace(str(self._stdin), "stdin"))
                     done += len(item.failed)
                     continue
                 done += 1

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asradapt.cli.common import print_json, say
+from asradapt.cli.transcribe_inputs import Inputs, Problems
 from asradapt.errors import InputError, UsageError
-from asradapt.types import Failure, Utterance
+from asradapt.fingerprints import Fingerprints
+from asradapt.types import Utterance
 
 if TYPE_CHECKING:
     from asradapt.transcript import Transcript
@@ -38,33 +40,72 @@ def stdin_as_file(audio: Sequence[str]) -> Iterator[tuple[tuple[str, ...], Path 
         yield tuple(str(path) if name == STDIN else name for name in audio), path
 
 
-Key = tuple[Path, str | None]  # one recording may be heard as several people
-
-
-def _key(utterance: Utterance) -> Key:
-    return utterance.audio, utterance.speaker
-
-
-def targets(utterances: Sequence[Utterance], folder: Path, style: str) -> dict[Key, Path]:
+class Targets:
     """The file of every recording: its name with the format's ending, a number where two names are the same.
+
+    Names are kept as fingerprints, so that a million of them do not sit in memory.
+
+    Args:
+        folder: Where the files are; it is made.
+        style: One of the formats.
+        stdin: The file that stands for stdin.
+        force: Whether files that exist are replaced.
 
     Raises:
         InputError: If the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    found: dict[Key, Path] = {}
-    taken: set[str] = set()
-    for key in dict.fromkeys(map(_key, utterances)):
-        audio, _ = key
-        name, number = f"{audio.stem}.{style}", 2
-        while name.casefold() in taken:
-            name, number = f"{audio.stem}-{number}.{style}", number + 1
-        taken.add(name.casefold())
-        found[key] = folder / name
-    return found
+
+    def __init__(self, folder: Path, style: str, *, stdin: Path | None = None, force: bool = False) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+        self._folder, self._style, self._stdin, self._force = folder, style, stdin, force
+        self._numbers = Fingerprints()  # by recording: twice the number in its name, and 1 if its file is kept
+        self._next = Fingerprints()  # by name: the number that a further recording of this name tries first
+
+    def fresh(self, inputs: Inputs, warn: Callable[[str], None]) -> Iterator[Utterance]:
+        """The recordings whose file is still to be written; the others are taken off the count."""
+        for utterance in inputs.utterances:
+            if self._is_kept(utterance):
+                inputs.count -= 1
+                warn(f"{self.path(utterance)} exists and is kept; --force replaces it")
+            else:
+                yield utterance
+
+    def path(self, utterance: Utterance) -> Path:
+        """The file of a recording that came before."""
+        return self._folder / self._name(utterance, (self._numbers.get(self._key(utterance)) or 0) // 2)
+
+    def _key(self, utterance: Utterance) -> str:
+        """One recording may be heard as several people."""
+        return repr((str(self._audio(utterance)), utterance.speaker))
+
+    def _audio(self, utterance: Utterance) -> Path:
+        is_stdin = self._stdin is not None and utterance.audio == Path(STDIN)
+        return self._stdin if is_stdin and self._stdin else utterance.audio
+
+    def _name(self, utterance: Utterance, number: int) -> str:
+        stem = self._audio(utterance).stem
+        return f"{stem}-{number}.{self._style}" if number > 1 else f"{stem}.{self._style}"
+
+    def _is_kept(self, utterance: Utterance) -> bool:
+        key = self._key(utterance)
+        if (known := self._numbers.get(key)) is None:
+            number = self._number(utterance)
+            exists = (self._folder / self._name(utterance, number)).exists()
+            self._numbers[key] = known = 2 * number + (exists and not self._force)
+        return known % 2 == 1
+
+    def _number(self, utterance: Utterance) -> int:
+        """The first number, 1 for none, with which the name is free; from now on it is taken."""
+        plain = self._name(utterance, 1).casefold()
+        number = self._next.get(plain) or 1
+        while (name := self._name(utterance, number).casefold()) in self._next:
+            number += 1
+        self._next[name] = 2
+        self._next[plain] = number + 1
+        return number
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -83,11 +124,11 @@ class Output:
     Args:
         style: One of the formats.
         alone: Whether there is one recording only.
-        files: The file of every recording; None prints.
+        files: Knows the file of every recording; None prints.
         as_json: Whether a JSON object of everything is printed at the end.
     """
 
-    def __init__(self, style: str, *, alone: bool, files: dict[Key, Path] | None, as_json: bool) -> None:
+    def __init__(self, style: str, *, alone: bool, files: Targets | None, as_json: bool) -> None:
         from asradapt.formats import FORMATS, ONE_A_FILE
 
         if files is None and not alone and style in ONE_A_FILE:
@@ -101,7 +142,7 @@ class Output:
         if self._as_json:
             self._results.append(transcript.as_dict())
         if self._files is not None:
-            path = self._files[_key(transcript.utterance)]
+            path = self._files.path(transcript.utterance)
             write_whole(path, self._write(transcript))
             if not self._as_json:
                 say(str(path))
@@ -116,20 +157,8 @@ class Output:
         elif self._style == "txt":
             say("")
 
-    def finish(self, failed: Sequence[Failure], warnings: Sequence[str]) -> None:
+    def finish(self, problems: Problems) -> None:
         """Print the JSON object, if it is wanted."""
         if self._as_json:
-            fails = [failure.as_dict() for failure in failed]
-            print_json({"results": self._results, "failed": fails, "warnings": list(warnings)})
-
-
-def without_existing(
-    utterances: list[Utterance], files: dict[Key, Path], *, force: bool, warn: Callable[[str], None]
-) -> list[Utterance]:
-    """The recordings whose file is still to be written."""
-    if force:
-        return utterances
-    kept = [utterance for utterance in utterances if not files[_key(utterance)].exists()]
-    for path in (files[_key(u)] for u in utterances if files[_key(u)].exists()):
-        warn(f"{path} exists and is kept; --force replaces it")
-    return kept
+            fails = [failure.as_dict() for failure in problems.failed]
+            print_json({"results": self._results, "failed": fails, "warnings": problems.warnings})

@@ -341,3 +341,62 @@ def test_one_speaker_is_heard_on_the_model_that_they_were_enrolled_on(enrolled, 
     assert run([*words, "ann", "--model", "source_en"]) == 1
     assert "not source_en " in (err := capsys.readouterr().err)
     assert f"Give --model {model_path};" in err
+
+
+def test_a_manifest_is_heard_window_by_window_in_its_order(asradapt, recordings, tmp_path, monkeypatch):
+    inputs = ("transcribe", "--manifest", recordings / "manifest.jsonl", "--format", "jsonl")
+    whole = asradapt(*inputs)
+    monkeypatch.setattr("asradapt.transcriber.WINDOW_FILES", 5)
+    assert asradapt(*inputs).out == whole.out
+    out = tmp_path / "out"
+    assert asradapt(*inputs, "--output-dir", out).out.splitlines()[0] == str(out / "ann0.jsonl")
+    assert sum(path.read_text() in whole.out for path in out.iterdir()) == 32
+
+
+def test_ctrl_c_keeps_what_is_written_and_the_rest_follows_later(asradapt, recordings, tmp_path, monkeypatch):
+    from asradapt.transcriber import Transcriber
+
+    inputs = ("transcribe", "--manifest", recordings / "manifest.jsonl", "--output-dir", tmp_path / "out")
+    monkeypatch.setattr("asradapt.transcriber.WINDOW_FILES", 10)
+    heard, calls = Transcriber.heard, []
+
+    def until_the_third(self, *arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return heard(self, *arguments, **options)
+
+    monkeypatch.setattr(Transcriber, "heard", until_the_third)
+    stopped = asradapt(*inputs)
+    assert (stopped.code, len(stopped.out.splitlines())) == (130, 20)
+    assert sorted(map(str, (tmp_path / "out").iterdir())) == sorted(stopped.out.splitlines())
+    later = asradapt(*inputs)
+    assert (later.code, len(later.out.splitlines())) == (0, 12)
+    assert not set(later.out.splitlines()) & set(stopped.out.splitlines())
+    assert "20 more" not in later.err
+    assert later.err.count("exists and is kept") == 20
+
+
+def test_of_very_many_failures_the_first_are_told_and_all_are_counted(asradapt, recordings, tmp_path, monkeypatch):
+    monkeypatch.setattr("asradapt.cli.transcribe_inputs.MOST_KEPT", 30)
+    rows = [f'{{"audio_filepath": "{n}.wav"}}\n' for n in range(40)] + ["broken\n"] * 5
+    (tmp_path / "m.jsonl").write_text("".join([*rows, f'{{"audio_filepath": "{recordings / "ann0.wav"}"}}\n']))
+    done = asradapt("transcribe", "--manifest", tmp_path / "m.jsonl")
+    assert (done.code, len(done.out.splitlines())) == (1, 1)
+    assert done.err.splitlines()[0].startswith("failed: m.jsonl:41: not valid JSON")
+    assert done.err.splitlines()[-1] == "failed: and 25 more (--json lists all that failed)"
+    assert len(asradapt("transcribe", "--manifest", tmp_path / "m.jsonl", "--json").json["failed"]) == 45
+
+
+def test_names_of_files_are_numbered_by_recording(tmp_path):
+    from asradapt.cli.transcribe_inputs import Inputs
+    from asradapt.cli.transcribe_output import Targets
+    from asradapt.types import Utterance
+
+    given = [("a/x", None), ("b/X", None), ("c/x-2", None), ("a/x", "ann"), ("a/x", None), ("d/x", None)]
+    inputs = Inputs([Utterance(tmp_path / f"{name}.wav", None, who) for name, who in given], len(given))
+    (tmp_path / "x-3.txt").touch()
+    files, said = Targets(tmp_path, "txt"), []
+    fresh = list(files.fresh(inputs, said.append))
+    assert [files.path(one).name for one in fresh] == ["x.txt", "X-2.txt", "x-2-2.txt", "x.txt", "x-4.txt"]
+    assert (len(said), inputs.count) == (1, 5)

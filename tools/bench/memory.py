@@ -1,8 +1,10 @@
 """Peak memory of transcribing one hour-long file and 10,000 short ones, and start-up times, as whole processes.
 
-    python tools/bench/memory.py [--files 10000] [--json OUT]
+    python tools/bench/memory.py [--files 10000] [--rows 1000 1000000] [--json OUT]
 
 The hour is the demo recordings one after the other with pauses; the short files are links to clips of one second.
+With `--rows` only manifests of so many rows are measured: a thousand of them name clips of a second, the others
+files that do not exist, so that a million rows go all the way in minutes.
 Each measurement is a process of its own, read from the operating system's account of it.
 """
 
@@ -32,16 +34,17 @@ CHILD = """
 import resource, sys, time
 began = time.perf_counter()
 from asradapt.cli import run
-if code := run(sys.argv[1:]):
-    sys.exit(code)
+code = run(sys.argv[2:])
+if code != int(sys.argv[1]):
+    sys.exit(f"exit code {code}")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(f"{peak} {time.perf_counter() - began}", file=sys.stderr)
 """
 
 
-def run(*arguments: str) -> tuple[float, float]:
-    """Peak bytes and seconds of an `asradapt` command in a process of its own."""
-    command = [sys.executable, "-c", CHILD, *arguments]
+def run(*arguments: str, code: int = 0) -> tuple[float, float]:
+    """Peak bytes and seconds of an `asradapt` command in a process of its own, which must end with `code`."""
+    command = [sys.executable, "-c", CHILD, str(code), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     peak, seconds = done.stderr.strip().splitlines()[-1].split()
     return float(peak), float(seconds)
@@ -90,15 +93,46 @@ def write_many(folder: Path, waves: Sequence[np.ndarray], count: int) -> Path:
     return folder / "manifest.jsonl"
 
 
+def write_rows(folder: Path, waves: Sequence[np.ndarray], count: int, existing: int = 1000) -> Path:
+    """A manifest of `count` rows, `existing` of which name clips of a second, the others nothing that exists."""
+    for number, wave in enumerate(waves):
+        soundfile.write(folder / f"clip{number}.wav", wave[:16000], 16000)
+    every = max(1, count // existing)
+    with (folder / f"{count}.jsonl").open("w", encoding="utf-8") as out:
+        for number in range(count):
+            exists = number % every == 0
+            name = f"clip{number // every % len(waves)}.wav" if exists else f"missing/{number:07}.wav"
+            # another text in every row, or rows of the same clip would be one
+            out.write(json.dumps({"audio_filepath": name, "text": f"row {number}", "speaker": None}) + "\n")
+    return folder / f"{count}.jsonl"
+
+
+def manifests(waves: Sequence[np.ndarray], counts: Sequence[int], decoding: Sequence[str]) -> Table:
+    """Peak memory by the length of the manifest, printed and written to a folder."""
+    table = Table("Manifests of which 1,000 rows can be read", ["rows", "output", "peak MB", "seconds"])
+    with tempfile.TemporaryDirectory() as name:
+        for count in counts:
+            manifest = write_rows(Path(name), waves, count)
+            code = int(count > 1000)
+            for title, output in (("stdout", []), ("a file a recording", ["--output-dir", f"{name}/out{count}"])):
+                peak, seconds = run("transcribe", "--manifest", str(manifest), *decoding, *output, code=code)
+                table.rows.append([f"{count:,}", title, peak / 1e6, seconds])
+    return table
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--files", type=int, default=10000)
+    parser.add_argument("--rows", type=int, nargs="*", help="lengths of manifests, measured instead")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--decoding", nargs="*", default=["--beam", "0", "--no-lm"], help="options of transcribe")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     waves = clips()
+    if args.rows:
+        write([manifests(waves, args.rows, args.decoding)], args.json)
+        return
     table = Table("Whole processes", ["", "peak MB", "MB above one short file", "seconds", "audio s per s"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
