@@ -383,8 +383,10 @@ def test_of_very_many_failures_the_first_are_told_and_all_are_counted(asradapt, 
     (tmp_path / "m.jsonl").write_text("".join([*rows, f'{{"audio_filepath": "{recordings / "ann0.wav"}"}}\n']))
     done = asradapt("transcribe", "--manifest", tmp_path / "m.jsonl")
     assert (done.code, len(done.out.splitlines())) == (1, 1)
-    assert done.err.splitlines()[0].startswith("failed: m.jsonl:41: not valid JSON")
-    assert done.err.splitlines()[-1] == "failed: and 25 more (--json lists all that failed)"
+    assert done.err.splitlines()[0].startswith(
+        "failed: m.jsonl:41, m.jsonl:42, m.jsonl:43 and 2 more: not valid JSON"
+    )
+    assert done.err.splitlines()[-1] == "failed: and 21 more (--json lists all that failed)"
     assert len(asradapt("transcribe", "--manifest", tmp_path / "m.jsonl", "--json").json["failed"]) == 45
 
 
