@@ -15,7 +15,7 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asradapt.mel import SCALES, TAPERS, filter_bank, taper
+from asradapt.mel import SCALES, TAPERS, banded, filter_bank, taper
 
 Number = TypeVar("Number", int, Tensor)
 FRAMINGS = ("hop", "centre", "inside")
@@ -84,7 +84,7 @@ KALDI = FeatureOptions(
 )
 """As Kaldi's `compute-fbank-feats --num-mel-bins=80 --dither=0` on samples in [-1, 1]."""
 
-CPU_CHUNK = 512  # frames at once: their spectra stay in the processor's cache
+CPU_CHUNK = 384  # frames at once at most: their spectra stay in the processor's cache
 GPU_CHUNK = 131_072  # and here they fill the device; about 1 GB
 
 
@@ -109,10 +109,10 @@ def mask(lengths: Tensor, frames: int) -> Tensor:
 def _padded(waveforms: Tensor, lengths: Tensor, left: int, total: int) -> Tensor:
     """Waveforms (B, T) as (B, total), beginning at `left`, zero outside their own lengths."""
     if waveforms.device.type == "cpu" and not torch.compiler.is_compiling():
-        result = waveforms.new_zeros(len(waveforms), total)
+        result = waveforms.new_empty(len(waveforms), total)
         for row, source, length in zip(result, waveforms, lengths.tolist(), strict=True):
-            end = min(length, total - left)
-            row[left : left + end] = source[:end]  # one copy; a mask would go through memory three times more
+            end = left + min(length, total - left)  # one copy; a mask would go through memory three times more
+            row[:left], row[left:end], row[end:] = 0, source[: end - left], 0
         return result
     clean = waveforms * mask(lengths, waveforms.shape[1])
     return functional.pad(clean, (left, max(0, total - left - waveforms.shape[1])))[:, :total]
@@ -126,25 +126,28 @@ def _framed(waveforms: Tensor, lengths: Tensor, frames: int, options: FeatureOpt
     return padded.unfold(1, options.window, options.hop)
 
 
-def _mel_power(framed: Tensor, shape: Tensor, bank: Tensor, options: FeatureOptions) -> Tensor:
-    """Log-mel power (..., F, M) of frames (..., F, window)."""
+def _prepared(framed: Tensor, options: FeatureOptions) -> Tensor:
+    """Frames (..., window) without their mean and with high frequencies lifted, where the analysis asks for it."""
     if options.remove_mean:
         framed = framed - framed.mean(dim=-1, keepdim=True)
     if options.preemphasis:
         previous = torch.cat((framed[..., :1], framed[..., :-1]), dim=-1)
         framed = framed - options.preemphasis * previous
-    spectrum = torch.fft.rfft(framed * shape, n=options.fft)
-    # Squares of real and imaginary parts side by side; the filters, each row doubled, add them up on the way.
-    squares = torch.view_as_real(spectrum).flatten(-2).square_()
-    return (squares @ bank).clamp_(min=options.floor).log_()
+    return framed
+
+
+def _squares(frames: Tensor, fft: int) -> Tensor:
+    """Squares of the real and imaginary parts of spectra, side by side: (..., fft + 2) or one pair less."""
+    return torch.view_as_real(torch.fft.rfft(frames, n=fft)).flatten(-2).square_()
 
 
 def _parts(rows: int, frames: int, chunk: int) -> Iterator[tuple[slice, slice]]:
-    """Blocks of rows and frames of about `chunk` frames that cover the batch."""
+    """Blocks of rows and frames of at most `chunk` frames that cover the batch, smaller ones last."""
     high = max(1, chunk // frames)
-    for row in range(0, rows, high):
-        for frame in range(0, frames, chunk):
-            yield slice(row, row + high), slice(frame, frame + chunk)
+    wide = -(-frames // -(-frames // chunk))
+    for frame in range(0, frames, wide):
+        for row in range(0, rows, high):
+            yield slice(row, row + high), slice(frame, frame + wide)
 
 
 class LogMel(nn.Module):
@@ -170,8 +173,9 @@ class LogMel(nn.Module):
             unit_area=options.unit_area,
         )
         self.register_buffer("shape", taper(options.taper, options.window), persistent=False)
-        # each row twice, for the squares of real and imaginary parts
+        # each row twice, for the squares of real and imaginary parts: the filters add them up on the way
         self.register_buffer("bank", bank.repeat_interleave(2, dim=0), persistent=False)
+        self._bands = banded(self.bank)  # for the CPU
 
     @torch.no_grad()
     def forward(
@@ -185,10 +189,33 @@ class LogMel(nn.Module):
         frames = width if torch.compiler.is_compiling() else int(counts.max())
         framed = _framed(waveforms.float(), lengths, frames, options)
         result = torch.empty(len(framed), frames, options.mels, dtype=dtype, device=waveforms.device)
-        chunk = chunk or (CPU_CHUNK if waveforms.device.type == "cpu" else GPU_CHUNK)
-        for rows, part in _parts(len(framed), frames, chunk):
-            result[rows, part] = _mel_power(framed[rows, part], self.shape, self.bank, options)
+        if waveforms.device.type == "cpu" and not torch.compiler.is_compiling():
+            self._in_cache(framed, result, chunk or CPU_CHUNK)
+        else:
+            for rows, part in _parts(len(framed), frames, chunk or GPU_CHUNK):
+                windowed = _prepared(framed[rows, part], options) * self.shape
+                power = _squares(windowed, options.fft) @ self.bank
+                result[rows, part] = power.clamp_(min=options.floor).log_()
         return result, counts
+
+    def _in_cache(self, framed: Tensor, result: Tensor, chunk: int) -> None:
+        """Features of frames (B, F, window) into `result` (B, F, M), in memory that is used over and over."""
+        options, (rows, frames, _) = self.options, framed.shape
+        most = min(rows * frames, chunk)
+        # behind a frame's samples there are zeros, up to the length of the Fourier transform
+        padded, power = framed.new_zeros(most, options.fft), framed.new_empty(most, options.mels)
+        windowed, bands = padded[:, : options.window], [power[:, bands] for _, bands, _ in self._bands]
+        for part in _parts(rows, frames, chunk):
+            block, target = _prepared(framed[part], options), result[part]
+            if (count := block.shape[0] * block.shape[1]) < len(power):  # the blocks become smaller, never larger
+                padded, windowed, power = padded[:count], windowed[:count], power[:count]
+                bands = [one[:count] for one in bands]
+            torch.mul(block, self.shape, out=windowed.view(block.shape))
+            squares = _squares(padded, options.fft)
+            power.zero_()
+            for found, (bins, _, bank) in zip(bands, self._bands, strict=True):
+                found.addmm_(squares[:, bins], bank)
+            target.copy_(power.clamp_(min=options.floor).log_().view(target.shape))
 
 
 @lru_cache(maxsize=16)

@@ -5,6 +5,8 @@ Letters: M mel bands.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torchaudio
 from torch import Tensor
@@ -39,6 +41,27 @@ def filter_bank(*, fft: int, mels: int, rate: int, low: float, high: float, scal
         mel_scale=scale,
     )
     return bank
+
+
+def banded(bank: Tensor) -> list[tuple[slice, slice, Tensor]]:
+    """A filter bank in three parts that together hold all of it but most of its zeros.
+
+    A filter is zero outside of its triangle; low frequencies have most of the filters. Multiplied part by part the
+    bank takes a third of the operations.
+
+    Args:
+        bank: (N, M), the rows in the order of frequency.
+
+    Returns:
+        For every part its rows, its columns, and the bank there.
+    """
+    count, parts = len(bank), []
+    for first, last in pairwise((0, count // 4, count // 2, count)):
+        bands = bank[first:last].any(dim=0).nonzero().flatten().tolist()
+        if bands:
+            columns = slice(bands[0], bands[-1] + 1)
+            parts.append((slice(first, last), columns, bank[first:last, columns].contiguous()))
+    return parts
 
 
 def _kaldi_bank(fft: int, mels: int, rate: int, low: float, high: float) -> Tensor:

@@ -43,22 +43,23 @@ class RowAdam:
 
     @torch.no_grad()
     def step(self, active: Tensor) -> None:
-        """Update the rows `active` (indices) from their gradients and clear all gradients.
+        """Update the rows `active` (indices in ascending order) from their gradients and clear all gradients.
 
         A row whose gradient is not finite is left as it is, so that one bad batch ruins nobody.
         """
         healthy = torch.ones(len(active), dtype=torch.bool, device=active.device)
+        everybody = slice(None) if len(active) == len(self._steps) else active
         for tensor in self._tensors.values():
             if tensor.grad is not None:  # unsqueezed, because a speaker's tensor may be a single number
-                healthy &= tensor.grad[active].unsqueeze(-1).flatten(1).isfinite().all(dim=1)
-        rows = active[healthy]
+                healthy &= tensor.grad[everybody].unsqueeze(-1).flatten(1).isfinite().all(dim=1)
+        rows = everybody if bool(healthy.all()) else active[healthy]
         self._steps[rows] += 1
         for name, tensor in self._tensors.items():
             if tensor.grad is not None:
                 self._update(name, tensor, rows)
                 tensor.grad = None
 
-    def _update(self, name: str, tensor: Tensor, rows: Tensor) -> None:
+    def _update(self, name: str, tensor: Tensor, rows: Tensor | slice) -> None:
         assert tensor.grad is not None
         gradient = tensor.grad[rows]
         shape = (-1, *[1] * (tensor.ndim - 1))
@@ -66,7 +67,8 @@ class RowAdam:
         keep_first, keep_second = self._betas
         first = self._first[name][rows].lerp_(gradient, 1 - keep_first)
         second = self._second[name][rows].lerp_(gradient.square(), 1 - keep_second)
-        self._first[name][rows], self._second[name][rows] = first, second
+        if not isinstance(rows, slice):  # of all rows these are the moments themselves, of some they are copies
+            self._first[name][rows], self._second[name][rows] = first, second
         size = (second / (1 - keep_second**steps)).sqrt_() + self._epsilon
         change = first / (1 - keep_first**steps) / size
         tensor[rows] -= rate * (change + self._decay * tensor[rows])

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
@@ -54,9 +55,22 @@ def others() -> tuple[Utterance, ...]:
     return tuple(read_manifest(Path(str(files("asradapt") / "assets" / "others" / "manifest.jsonl"))).utterances)
 
 
+@dataclass(frozen=True)
+class Heard:
+    """Other people's speech as a model is given it, and the errors of the source, None where it can write none."""
+
+    examples: tuple[Example, ...]
+    before: ErrorCounts | None
+
+
+_HEARD: WeakKeyDictionary[SourceModel, Heard] = WeakKeyDictionary()  # of what comes with the program, by model
+
+
 @dataclass(eq=False)
 class RetentionCheck:
-    """Measures adaptations of one source model on other people's speech; reads it once, at the first use.
+    """Measures adaptations of one source model on other people's speech.
+
+    What comes with the program is read once for a model, at the first use: one job a person would do it for each.
 
     Attributes:
         model: The source model.
@@ -67,8 +81,19 @@ class RetentionCheck:
     model: SourceModel
     options: TrainingOptions
     utterances: Sequence[Utterance] = field(default_factory=others)
-    _examples: tuple[Example, ...] | None = None
-    _before: ErrorCounts | None = None
+
+    @cached_property
+    def _heard(self) -> Heard:
+        if self.utterances is not others():
+            return self._hear()
+        if self.model not in _HEARD:
+            _HEARD[self.model] = self._hear()
+        return _HEARD[self.model]
+
+    def _hear(self) -> Heard:
+        examples = prepare_examples(self.model, self.utterances).usable
+        scores = evaluate_pairs(self.model, None, [(0, example) for example in examples], self.options)
+        return Heard(examples, total(scores[0].counts.values()) if scores else None)
 
     def measure(self, methods: Sequence[Method], states: Sequence[Mapping[str, Tensor]]) -> list[Retention | None]:
         """Errors before and after for adaptations (1, ...) of the same methods, all in one run.
@@ -77,16 +102,12 @@ class RetentionCheck:
             One result a state; None for all where the model can write none of the texts, or understands nearly
             none of them: its language is not English.
         """
-        if self._examples is None:
-            self._examples = prepare_examples(self.model, self.utterances).usable
-            pairs = [(0, example) for example in self._examples]
-            scores = evaluate_pairs(self.model, None, pairs, self.options)
-            self._before = total(scores[0].counts.values()) if scores else None
-        if self._before is None or self._before.wer > DEAF or not states:
+        heard = self._heard
+        if heard.before is None or heard.before.wer > DEAF or not states:
             return [None for _ in states]
         bank = SpeakerBank(self.model, methods, speakers=len(states))
         for row, state in enumerate(states):
             bank.load(row, {name: tensor.to(self.model.device) for name, tensor in state.items()})
-        pairs = [(row, example) for row in range(len(states)) for example in self._examples]
+        pairs = [(row, example) for row in range(len(states)) for example in heard.examples]
         scores = evaluate_pairs(self.model, bank, pairs, self.options)
-        return [Retention(self._before, total(scores[row].counts.values())) for row in range(len(states))]
+        return [Retention(heard.before, total(scores[row].counts.values())) for row in range(len(states))]

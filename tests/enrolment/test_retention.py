@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
@@ -59,3 +60,23 @@ def test_enrolment_reports_it(tone_model, speak, store, monkeypatch: pytest.Monk
     assert store.record("ann").gate["retention"] == ann.as_dict()["retention"] == ann.retention.as_dict()
     assert bob.record.decision == "source"
     assert bob.as_dict()["retention"] is None
+
+
+def test_what_comes_with_the_program_is_read_once_for_a_model(
+    tone_model: ConformerSource, speak: Callable[..., list[Utterance]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, given = sys.modules[RetentionCheck.__module__], tuple(speak("other", shift=0.0, utterances=3))
+    read, prepare = [], module.prepare_examples
+    monkeypatch.setattr(module, "others", lambda: given)
+    monkeypatch.setattr(module, "_HEARD", WeakKeyDictionary())
+    monkeypatch.setattr(module, "prepare_examples", lambda *a: read.append(1) or prepare(*a))
+    methods = create("head")
+    state = SpeakerBank(tone_model, methods).state(0)
+    checks = [RetentionCheck(tone_model, TrainingOptions(), given) for _ in range(2)]
+    found = [check.measure(methods, [state]) for check in checks]
+    assert found[0] == found[1] != [None]
+    assert len(read) == 1
+    RetentionCheck(tone_model, TrainingOptions(), speak("other", shift=0.0, utterances=3)).measure(
+        methods, [state]
+    )
+    assert len(read) == 2

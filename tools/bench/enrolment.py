@@ -4,7 +4,9 @@
     python tools/bench/enrolment.py --manifest M --where part=enroll --speakers 16 [--utterances 10]
 
 Without a manifest the demo recordings are dealt out to pretended speakers, four to each. Nothing is stored. For
-every number of speakers both ways run in turn, `--rounds` times, after one person to warm up.
+every number of speakers both ways run in turn, `--rounds` times, after one person to warm up. With `--apart N`
+only the first N are enrolled one after the other as well: their time is taken for that of all, their results are
+compared.
 """
 
 from __future__ import annotations
@@ -73,14 +75,18 @@ def difference(one: Results, other: Results) -> tuple[int, int, float]:
     return decisions, adapted, worst
 
 
-def measure(model: ConformerSource, people: People, options: EnrolmentOptions, rounds: int) -> list[object]:
-    """A row of the table."""
+def measure(
+    model: ConformerSource, people: People, options: EnrolmentOptions, rounds: int, apart: int
+) -> list[object]:
+    """A row of the table; `apart` people are enrolled one after the other as well, 0 for all."""
+    few = dict(list(people.items())[: apart or len(people)])
     ratios, speeds = [], []
     for _ in range(rounds):
         joint, results = together(model, people, options)
-        apart, others = in_turn(model, people, options)
-        ratios.append(apart / joint)
+        alone, others = in_turn(model, few, options)
+        ratios.append(alone / len(few) * len(people) / joint)
         speeds.append(60 * len(people) / joint)
+    results = {name: results[name] for name in few}
     decisions, adapted, worst = difference(results, others)
     return [len(people), statistics.median(speeds), statistics.median(ratios), decisions, adapted, worst]
 
@@ -96,6 +102,7 @@ def main() -> None:
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--apart", type=int, default=0, help="most speakers enrolled one after the other; 0 all")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     model, options = load_model(args.model, device=args.device), EnrolmentOptions(method=args.method)
@@ -110,7 +117,7 @@ def main() -> None:
     title = f"Enrolment by {args.method}, {args.utterances} recordings each"
     table = Table(title, [*columns, "adapted", "largest difference"])
     for count in args.speakers:
-        table.rows.append(measure(model, dict(list(people.items())[:count]), options, args.rounds))
+        table.rows.append(measure(model, dict(list(people.items())[:count]), options, args.rounds, args.apart))
     write([table], args.json)
 
 

@@ -7,7 +7,9 @@ python=${PYTHON:-python3}
 out=${OUT:-docs/benchmarks}
 name=$($python -c 'import torch; print(torch.cuda.get_device_name().lower().replace(" ", "-"))') || exit 1
 worst=0
-PYTHONPATH=. $python -m pytest -q -m gpu tests/test_gpu.py tests/decoding/test_beam_gpu.py || worst=1
-PYTHONPATH=. timeout 240 $python tools/bench/run.py --device cuda --out "$out/$name" --python "$python" || worst=1
-PYTHONPATH=. timeout 120 $python tools/bench/roofline.py --json "$out/$name-roofline.json" || worst=1
+PYTHONPATH=. timeout 120 $python -m pytest -q -m gpu tests/test_gpu.py tests/decoding/test_beam_gpu.py \
+  tests/test_precision.py || worst=1
+PYTHONPATH=. timeout 330 $python tools/bench/run.py --device cuda --limit 80 --out "$out/$name" --python "$python" ||
+  worst=1
+PYTHONPATH=. timeout 60 $python tools/bench/roofline.py --json "$out/$name-roofline.json" || worst=1
 exit $worst

@@ -117,6 +117,7 @@ def manifests(waves: Sequence[np.ndarray], counts: Sequence[int], decoding: Sequ
             for title, output in (("stdout", []), ("a file a recording", ["--output-dir", f"{name}/out{count}"])):
                 peak, seconds = run("transcribe", "--manifest", str(manifest), *decoding, *output, code=code)
                 table.rows.append([f"{count:,}", title, peak / 1e6, seconds])
+                print(*table.rows[-1], file=sys.stderr, flush=True)
     return table
 
 
