@@ -93,7 +93,7 @@ def test_a_network_of_half_precision_is_adapted_with_tensors_of_full_precision(p
     bank = SpeakerBank(half, create(method, options))
     trainer = Trainer(half, bank, [Task(tuple(data), 1.0, 0)], TrainingOptions())
     before = evaluate_pairs(half, bank, [(0, one) for one in data], TrainingOptions())[0]
-    train(trainer, [12])
+    train(trainer, [24])
     after = evaluate_pairs(half, bank, [(0, one) for one in data], TrainingOptions())[0]
     assert sum(after.losses.values()) < 0.9 * sum(before.losses.values())
     assert {tensor.dtype for tensor in bank.tensors.values()} == {torch.float32}

@@ -52,13 +52,13 @@ def describe(name: str, model: SourceModel) -> dict[str, Any]:
 
 def _files(name: str, card: dict[str, Any]) -> list[dict[str, str]]:
     """The files of the weights with their hashes."""
-    from asradapt.errors import UnknownName
+    from asradapt.errors import UsageError
     from asradapt.models.names import weights_file
     from asradapt.models.torchaudio_bundle import sha256
 
     try:
         paths = [Path(path) for path in card["weights"]] if "weights" in card else [weights_file(name)]
-    except UnknownName:  # a kind that another package adds, and does not say
+    except UsageError:  # a kind that another package adds, and does not say
         return []
     known = {paths[0]: card["sha256"]} if len(paths) == 1 and "sha256" in card else {}
     return [{"file": str(path), "sha256": known.get(path) or sha256(path)} for path in paths]

@@ -75,7 +75,7 @@ def test_it_cannot_take_the_place_of_a_kind_of_this_program(package):
 
 
 def test_an_unknown_kind_is_told_with_the_known_ones(package):
-    with pytest.raises(UnknownName, match=r"Also hf:NAME, mine:NAME, torchaudio:NAME"):
+    with pytest.raises(UnknownName, match=r"no kind of models named 'yours'; known: hf, mine, torchaudio"):
         load_model("yours:thing", device="cpu")
 
 
