@@ -75,7 +75,7 @@ class Transcriber:
         self._bank = MixedBank(model)
         if writes(model):
             self._refuse(model, decoder)
-        self.decoder = decoder or Decoder(model.tokens, model.frame_seconds)
+        self.decoder = decoder or Decoder.of(model)
         self._phrases: dict[str, tuple[str, ...]] = {}
         self._members: dict[str, Member] = {}
         self._refused: dict[str, str] = {}  # by speaker, why an adaptation cannot be used with the model

@@ -1,19 +1,15 @@
-"""Fit and measure the confidence of words, and measure their times.
+"""Fit and measure the confidence of words.
 
     python tools/confidence_report.py SPEECH --work DIR [--model source_en] [--language lm_en]
 
 Slope and offset (Platt 1999) are fitted on `enroll` and `validation` parts; the expected calibration error (ten
 bins of equally many words, Naeini et al. 2015) is measured on `test` parts with the fit and without. Prints
 Markdown, with the values for asradapt/decoding/decoder.py. Logits are kept in DIR as by decoding_report.py.
-
-Times of right words are compared with the forced alignment of the reference by the same model: what is measured is
-decoding, not the model.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asradapt.decoding import Calibration, Decoder, DecoderOptions, Heard, Word, align
-from asradapt.decoding.words import words_of
+from asradapt.decoding import Calibration, Decoder, DecoderOptions
 from asradapt.language import EMBEDDED_LANGUAGE, load_language
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
-from asradapt.scoring import normalize
 from decoding_report import MEASURED_ON, TUNED_ON
 from logits_cache import LogitSet, load
 
@@ -55,35 +49,6 @@ def observed(sets: list[LogitSet], decoder: Decoder) -> tuple[Floats, Floats]:
                 sure += [word.confidence for word in heard.words]
                 marks += right(chosen.utterances[number].text or "", heard.text)
     return np.array(sure), np.array(marks, dtype=np.float64)
-
-
-def time_errors(sets: list[LogitSet], decoder: Decoder) -> Floats:
-    """Seconds by which the beginnings and ends of right words miss those of the aligned reference."""
-    numbers = {token: number for number, token in enumerate(decoder.tokens) if number}
-    found = []
-    for chosen in sets:
-        for rows, logits, frames in chosen.batches():
-            texts = [normalize(chosen.utterances[row].text or "") for row in rows]
-            texts = [text if set(text) <= set(numbers) else "" for text in texts]
-            aligned = align(logits, frames, [[numbers[letter] for letter in text] for text in texts])
-            for place, heard in enumerate(decoder(logits, frames)):
-                words = words_of(aligned, place, decoder.tokens, decoder.frame_seconds, Calibration())
-                found += list(_misses(texts[place], words, heard))
-    return np.array(found)
-
-
-def _misses(text: str, words: tuple[Word, ...], heard: Heard) -> Iterator[float]:
-    if not text or not heard.words or not words:
-        return
-    for chunk in jiwer.process_words(text, heard.text).alignments[0]:
-        if chunk.type == "equal":
-            pairs = zip(
-                words[chunk.ref_start_idx : chunk.ref_end_idx],
-                heard.words[chunk.hyp_start_idx : chunk.hyp_end_idx],
-                strict=True,
-            )
-            for true, found in pairs:
-                yield from (abs(true.start - found.start), abs(true.end - found.end))
 
 
 def odds(sure: Floats) -> Floats:
@@ -140,7 +105,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--language", default=EMBEDDED_LANGUAGE)
-    parser.add_argument("--times-only", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(args.model, device="cpu")
@@ -148,15 +112,7 @@ def main() -> None:
         [load(args.speech, corpus, part, model, args.work) for corpus, part in parts]
         for parts in (TUNED_ON, [pair for pair in MEASURED_ON if pair[1] == "test"])
     )
-    if not args.times_only:
-        confidences(model, args.language, tuned, tests)
-    print("\n| decoding | times | median error | 95% within |\n|---|--:|--:|--:|")
-    for name, decoder in decoders(model, args.language).items():
-        misses = time_errors(tests, decoder)
-        within = np.quantile(misses, 0.95)
-        print(
-            f"| {name} | {len(misses)} | {1000 * np.median(misses):.0f} ms | {1000 * within:.0f} ms |", flush=True
-        )
+    confidences(model, args.language, tuned, tests)
 
 
 def confidences(model: SourceModel, language: str, tuned: list[LogitSet], tests: list[LogitSet]) -> None:

@@ -94,15 +94,15 @@ def open_decoder(
     if writes(model):
         if useless := useless + ["--beam"] * bool(beam):
             raise UsageError(without_ctc(model, f"{', '.join(useless)}: beam search"))
-        return Decoder(model.tokens, model.frame_seconds)  # nothing is asked of it
+        return Decoder.of(model)  # nothing is asked of it
     if beams == GREEDY:
         if useless:
             raise UsageError(f"{', '.join(useless)} needs beam search: give --beam 1 or more")
-        return Decoder(model.tokens, model.frame_seconds)
+        return Decoder.of(model)
     changed: dict[str, Any] = {"language": lm_weight, "word": word_score}
     weights = Weights(**{key: value for key, value in changed.items() if value is not None})
     options = DecoderOptions(beams=beams, weights=weights, phrases=_phrases(vocab_file))
-    return Decoder(model.tokens, model.frame_seconds, load_language(name) if name else None, options)
+    return Decoder.of(model, load_language(name) if name else None, options)
 
 
 def default_decoder(model: SourceModel) -> Decoder:

@@ -8,7 +8,7 @@ from asradapt.decoding.decoder import GREEDY, Decoder, DecoderOptions
 from asradapt.decoding.fusion import Fusion, Weights
 from asradapt.decoding.greedy import BLANK, Emissions, best_path, greedy_decode, greedy_emissions
 from asradapt.decoding.hotwords import Hotwords, make_hotwords
-from asradapt.decoding.words import Calibration, Heard, Word, joined
+from asradapt.decoding.words import Calibration, Heard, Timing, Word, joined
 
 __all__ = [
     "BLANK",
@@ -22,6 +22,7 @@ __all__ = [
     "Heard",
     "Hotwords",
     "Hypothesis",
+    "Timing",
     "Weights",
     "Word",
     "align",

@@ -6,7 +6,8 @@ Letters: B batch, F frames, V tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,10 +17,13 @@ from asradapt.decoding.beam import BeamOptions, beam_search
 from asradapt.decoding.fusion import Fusion, Weights
 from asradapt.decoding.greedy import greedy_emissions
 from asradapt.decoding.hotwords import make_hotwords
-from asradapt.decoding.words import Calibration, Heard, words_of
+from asradapt.decoding.words import Calibration, Heard, Timing, Word, words_of
 from asradapt.errors import UsageError
 from asradapt.language import Lexicon, NgramModel, make_lexicon
 from asradapt.language.lexicon import is_mark
+
+if TYPE_CHECKING:
+    from asradapt.models.base import SourceModel
 
 GREEDY = 0  # hypotheses
 NEVER = -1e4  # a logit of probability zero
@@ -39,6 +43,7 @@ class DecoderOptions:
         phrases: What everybody uses, besides the phrases of each row.
         calibration: From probabilities to confidence, with beam search.
         greedy_calibration: The same for greedy decoding.
+        timing: How far words reach beyond their frames.
     """
 
     beams: int = 32
@@ -47,6 +52,7 @@ class DecoderOptions:
     phrases: tuple[str, ...] = ()
     calibration: Calibration = SEARCHED
     greedy_calibration: Calibration = GREEDILY
+    timing: Timing = field(default_factory=Timing)
 
 
 class Decoder:
@@ -77,6 +83,14 @@ class Decoder:
         self.language: NgramModel | None = language
         self.lexicon: Lexicon | None = make_lexicon(language, tokens) if language and self.options.beams else None
 
+    @classmethod
+    def of(
+        cls, model: SourceModel, language: NgramModel | None = None, options: DecoderOptions | None = None
+    ) -> Decoder:
+        """A decoder for a model, with the timing that its card names."""
+        options = replace(options or DecoderOptions(beams=GREEDY), timing=Timing.of(model.card))
+        return cls(model.tokens, model.frame_seconds, language, options)
+
     def __call__(
         self,
         logits: Tensor,
@@ -97,7 +111,8 @@ class Decoder:
             found = greedy_emissions(logits, frames)
             sure = self.options.greedy_calibration
             space, rows = self._space(added), range(len(logits))
-            return [Heard(words_of(found, row, space, self.frame_seconds, sure)) for row in rows]
+            spoken = [words_of(found, row, space, self.frame_seconds, sure) for row in rows]
+            return [Heard(words) for words in self._timed(spoken, frames)]
         return self._search(logits, frames, phrases or [()] * len(logits), added)
 
     def _space(self, added: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -119,9 +134,16 @@ class Decoder:
         rows = beam_search(logits, frames, tokens, fusion, options)
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
         sure, seconds = self.options.calibration, self.frame_seconds
+        spoken = [words_of(found, row, tokens, seconds, sure) for row in range(len(rows))]
+        texts = [tuple(one.text for one in hypotheses) for hypotheses in rows]
+        return [Heard(*both) for both in zip(self._timed(spoken, frames), texts, strict=True)]
+
+    def _timed(self, spoken: Sequence[Sequence[Word]], frames: Tensor) -> list[tuple[Word, ...]]:
+        """The words of every row with their times moved as the model needs it."""
+        counts = frames.tolist()
         return [
-            Heard(words_of(found, row, tokens, seconds, sure), tuple(one.text for one in hypotheses))
-            for row, hypotheses in enumerate(rows)
+            self.options.timing(words, count * self.frame_seconds)
+            for words, count in zip(spoken, counts, strict=True)
         ]
 
     def _fusion(

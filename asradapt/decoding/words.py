@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from asradapt.decoding.greedy import BLANK, Emissions
+from asradapt.errors import InputError
 
+LONGEST = 1.0  # seconds that a word may reach beyond its frames
 FAINTEST = 1e-6  # probability below which a token counts no less
 
 
@@ -69,6 +72,47 @@ def joined(parts: Sequence[Heard]) -> Heard:
     if len(parts) == 1:
         return parts[0]
     return Heard(tuple(word for part in parts for word in part.words))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How far a word reaches beyond the frames of its letters, which CTC puts inside the sounds.
+
+    Attributes:
+        lead: Seconds by which it begins before the first frame of its first letter.
+        trail: Seconds by which it ends behind the last frame of its last letter; may be negative.
+    """
+
+    lead: float = 0.0
+    trail: float = 0.0
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> Timing:
+        """What the card of a model says under `word_timing`; none where it says nothing.
+
+        Raises:
+            InputError: If it says something other than seconds.
+        """
+        said = card.get("word_timing", {})
+        try:
+            found = cls(**{key: float(value) for key, value in dict(said).items()})
+        except (TypeError, ValueError):
+            found = cls(math.nan)
+        if not (0 <= found.lead < LONGEST and abs(found.trail) < LONGEST):
+            raise InputError(f"the model's card has a word_timing without a usable lead and trail: {said!r}")
+        return found
+
+    def __call__(self, words: Sequence[Word], seconds: float) -> tuple[Word, ...]:
+        """The words of a stretch of so many seconds with their times moved, still one after another and inside."""
+        found: list[Word] = []
+        behind = 0.0
+        for number, word in enumerate(words):
+            start = max(behind, word.start - self.lead)
+            latest = words[number + 1].start if number + 1 < len(words) else seconds
+            middle = (word.start + word.end) / 2  # a word of one frame stays where it is
+            behind = max(middle, min(word.end + self.trail, latest))
+            found.append(replace(word, start=start, end=behind))
+        return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from asradapt.decoding import (
     Decoder,
     DecoderOptions,
     Heard,
+    Timing,
     Weights,
     Word,
     align,
@@ -18,7 +19,8 @@ from asradapt.decoding import (
     greedy_emissions,
     joined,
 )
-from asradapt.errors import UsageError
+from asradapt.errors import InputError, UsageError
+from asradapt.models import load_model
 
 
 def random_logits(seed: int, rows: int, frames: int) -> torch.Tensor:
@@ -150,3 +152,28 @@ def test_calibration_keeps_the_order_and_ends():
 def test_a_negative_number_of_beams_is_refused():
     with pytest.raises(UsageError, match="must be 0"):
         Decoder(TOKENS, 0.04, None, DecoderOptions(beams=-1))
+
+
+def test_words_reach_beyond_their_frames_but_not_over_each_other():
+    words = [Word("a", 0.04, 0.2, 1.0), Word("b", 0.24, 0.28, 1.0), Word("c", 0.6, 0.9, 1.0)]
+    moved = Timing(lead=0.07, trail=0.1)(words, 0.92)
+    times = [(round(w.start, 3), round(w.end, 3)) for w in moved]
+    assert times == [(0.0, 0.24), (0.24, 0.38), (0.53, 0.92)]
+    assert [word.text for word in moved] == ["a", "b", "c"]
+
+
+def test_a_negative_trail_leaves_every_word_some_time():
+    (word,) = Timing(trail=-0.5)([Word("a", 0.04, 0.08, 1.0)], 1.0)
+    assert word.start == 0.04
+    assert word.end == pytest.approx(0.06)
+
+
+def test_the_embedded_model_moves_words_and_a_card_without_timing_does_not():
+    assert Decoder.of(load_model("source_en", device="cpu")).options.timing.lead > 0
+    assert Timing.of({}) == Timing()
+
+
+@pytest.mark.parametrize("said", [{"lead": "soon"}, {"lead": -1}, {"before": 0.1}, [1], {"trail": float("nan")}])
+def test_a_card_with_odd_timing_is_refused(said):
+    with pytest.raises(InputError, match="word_timing"):
+        Timing.of({"word_timing": said})
