@@ -40,6 +40,12 @@ class Failure:
     reason: str
     error: Exception | None = field(default=None, compare=False, repr=False)
 
+    @classmethod
+    def of(cls, item: str, error: Exception) -> Failure:
+        """A failure with what was raised, without the frames of its traceback, which hold recordings."""
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        return cls(item, str(error), error)
+
     def as_dict(self) -> dict[str, str]:
         """The failure as the `failed` entries of every `--json` output."""
         return {"item": self.item, "reason": self.reason}

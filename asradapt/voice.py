@@ -39,9 +39,9 @@ class VoiceOptions:
     """
 
     longest: float = 20.0
-    padding: float = 0.2
-    gap: float = 0.5
-    threshold: float = 0.2
+    padding: float = 0.35
+    gap: float = 0.7
+    threshold: float = 0.3
 
 
 @dataclass(frozen=True, eq=False)

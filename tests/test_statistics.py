@@ -309,8 +309,9 @@ def test_coverage_of_a_thousand_experiments(world, over_speakers):
 @pytest.mark.slow
 @pytest.mark.parametrize("world", GATED)
 def test_coverage_where_people_keep_the_source(world):
-    # Where few change, draws with fewer than two of them have no interval, and the others are a little wide.
-    assert 0.93 <= coverage(world, 1000, 0, over_speakers=True) <= 0.99
+    # Where few change, draws with fewer than two of them have no interval, and the others are a little wide. A
+    # thousand experiments tell a coverage of 93% to within 1.6 points (two standard errors).
+    assert 0.93 - 0.016 <= coverage(world, 1000, 0, over_speakers=True) <= 0.99
 
 
 @pytest.mark.slow

@@ -4,9 +4,9 @@ r"""Word error rate on `test` of other ways to adapt, each tuned on the folds of
         peers:fmllr peers:lhuc peers:lora peers:full
 
 METHOD is enrolled as `asradapt enroll --method METHOD` does it, gate included. `peers:NAME` is what one would do
-with the usual tools: one method, learning rate and number of updates (up to 60, or 15 passes) chosen by the same
-three folds for every person, no augmentation, no strengths, no gate; `peers+:NAME` has our augmentation as well.
-Same source model, same recordings.
+with the usual tools: one method, learning rate and number of updates (up to 60, or 24 passes) chosen by the same
+three folds for every person, no augmentation, no strengths, no gate; with the average of the path of training, as
+ours. `peers+:NAME` has our augmentation as well. Same source model, same recordings.
 
     fmllr  affine transform of the features alone (Gales 1998)
     lhuc   amplitudes 2 sigmoid(a) of hidden units alone (Swietojanski et al. 2016)

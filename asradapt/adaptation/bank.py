@@ -167,9 +167,9 @@ class SpeakerBank:
         """Memory of one speaker's tensors."""
         return sum(v[0].numel() * v.element_size() for v in self.tensors.values())
 
-    def with_tensors(self, tensors: Mapping[str, Tensor]) -> SpeakerBank:
-        """A new bank of the same methods and sites with copies of these tensors (S, ...)."""
-        return self._with({name: tensor.detach().clone() for name, tensor in tensors.items()})
+    def seen_as(self, tensors: Mapping[str, Tensor]) -> SpeakerBank:
+        """A bank of the same methods and sites over these very tensors (S, ...), without gradients."""
+        return self._with({name: tensor.detach() for name, tensor in tensors.items()})
 
     def _with(self, tensors: dict[str, Tensor]) -> SpeakerBank:
         other = object.__new__(SpeakerBank)

@@ -267,7 +267,7 @@ def enroll(
     store = open_store(store_path)
     result = Enrolment((), (), ())
     if people and not (strict and failed):
-        source = open_model(model if fresh else model_for(speaker, store, model), device)
+        source = open_model(model_for(speaker, store, model), device)
         if untranscribed:
             result = _hear(source, people, options, store, lm)
         else:

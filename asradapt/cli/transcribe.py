@@ -104,7 +104,7 @@ def transcribe(
         from asradapt.transcript import TranscriberOptions
 
         store = open_store(store_path)
-        source = open_model(model if source_only else model_for(speaker, store, model), device)
+        source = open_model(model_for(speaker, store, model), device)
         options = TranscriberOptions(
             batch_size=batch_size, detect_voice=not no_vad, adapt_each=EachOptions() if adapt_each else None
         )

@@ -116,5 +116,5 @@ def prepare_examples(model: SourceModel, utterances: Sequence[Utterance], added:
                 copies.append(Failure(str(utterance.audio), f"the same recording as {first.utterance.audio}"))
                 warnings.append(f"{utterance.audio}: the same recording as {first.utterance.audio}, used once")
         except InputError as error:
-            failed.append(Failure(str(utterance.audio), str(error), error))
+            failed.append(Failure.of(str(utterance.audio), error))
     return Examples(tuple(usable.values()), tuple(failed), tuple(warnings), tuple(copies))

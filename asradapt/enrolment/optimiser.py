@@ -22,6 +22,7 @@ class RowAdam:
         rates: Learning rate of every row (S,) by tensor name.
         decay: Share of a tensor removed per step and unit of rate: decoupled decay towards zero, the identity.
         epsilon: Added to the root of the second moment; above the noise of differently batched sums.
+        average: Whether the path is averaged; without that `averages` is empty.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class RowAdam:
         decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.98),
         epsilon: float = 1e-6,
+        average: bool = True,
     ) -> None:
         self._tensors, self._rates = dict(tensors), dict(rates)
         self._decay, self._betas, self._epsilon = decay, betas, epsilon
@@ -39,7 +41,7 @@ class RowAdam:
         self._second = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
         rows = next(iter(tensors.values()))
         self._steps = torch.zeros(rows.shape[0], device=rows.device)
-        self.averages = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self.averages = {name: tensor.detach().clone() for name, tensor in tensors.items()} if average else {}
 
     @torch.no_grad()
     def step(self, active: Tensor) -> None:
@@ -72,5 +74,6 @@ class RowAdam:
         size = (second / (1 - keep_second**steps)).sqrt_() + self._epsilon
         change = first / (1 - keep_first**steps) / size
         tensor[rows] -= rate * (change + self._decay * tensor[rows])
-        average = self.averages[name][rows]
-        self.averages[name][rows] = average.lerp_(tensor[rows], 2 / (steps + 1))
+        if self.averages:
+            average = self.averages[name][rows]
+            self.averages[name][rows] = average.lerp_(tensor[rows], 2 / (steps + 1))

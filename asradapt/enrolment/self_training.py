@@ -171,7 +171,7 @@ class _Job:
         self._bank.requires_grad()
         training = options.training
         self._passes = Passes(model, batch_seconds=training.batch_seconds, recompute=training.recompute)
-        self._optimiser = RowAdam(self._bank.tensors, rates, decay=options.training.decay)
+        self._optimiser = RowAdam(self._bank.tensors, rates, decay=options.training.decay, average=False)
 
     def run(self, report: Report) -> None:
         """All rounds; afterwards the learners hold their candidates."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from asradapt.decoding.alignment import align
 from asradapt.enrolment.augmentation import Augmentation
@@ -21,6 +22,8 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.objective import Pair, encode_pairs
 from asradapt.models.base import SourceModel, writes
 
+LONGEST_SECONDS = 15.0
+"""Of a made sentence, where no recording is longer: slow speech would make it longer than anything enrolled."""
 LEAST_WORDS = 3
 """Recordings of fewer words are commands or digits, which are said alone."""
 
@@ -113,15 +116,19 @@ def recombine(
     pool = [(example, words) for example, words in pool if words]
     if not pool:
         return None
-    wanted, pieces, said = chance.randint(*options.splice_words), [], list[Word]()
-    seconds = 0.0
+    wanted, pieces, said = chance.randint(*options.splice_words), list[Tensor](), list[Word]()
+    seconds, longest = 0.0, max(LONGEST_SECONDS, *(example.seconds for example, _ in pool))
     while len(said) < wanted:
         example, words = chance.choice(pool)
         count = min(len(words), wanted - len(said), chance.randint(1, options.splice_span))
         at = chance.randint(0, len(words) - count)
         piece = words[at : at + count]
-        pieces.append(example.features[piece[0].begin : piece[-1].end])
-        seconds += len(pieces[-1]) * example.seconds / len(example.features)
+        cut = example.features[piece[0].begin : piece[-1].end]
+        more = len(cut) * example.seconds / len(example.features)
+        if pieces and seconds + more > longest:
+            break
+        pieces.append(cut)
+        seconds += more
         said += piece
     target = [token for word in said for token in (space, *word.tokens)][1:]
     return replace(

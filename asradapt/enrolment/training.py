@@ -186,7 +186,8 @@ class Trainer:
         self.model, self.bank, self.tasks, self.options = model, bank, tasks, options
         bank.requires_grad()
         self._passes = Passes(model, batch_seconds=options.batch_seconds, recompute=options.recompute)
-        self._optimiser = RowAdam(bank.tensors, row_rates(bank, tasks), decay=options.decay)
+        rates = row_rates(bank, tasks)
+        self._optimiser = RowAdam(bank.tensors, rates, decay=options.decay, average=options.average)
         self._words: dict[int, tuple[Word, ...]] = {}
 
     def step(self, number: int, active: Sequence[int]) -> None:
@@ -198,8 +199,8 @@ class Trainer:
 
     @property
     def result(self) -> SpeakerBank:
-        """What training has led to so far: a bank of its own, without gradients."""
-        return self.bank.with_tensors(self._optimiser.averages if self.options.average else self.bank.tensors)
+        """What training has led to so far, without gradients: a view that the next step changes."""
+        return self.bank.seen_as(self._optimiser.averages or self.bank.tensors)
 
     def settle(self) -> None:
         """Put the result into the bank; training ends with that."""
@@ -231,11 +232,14 @@ class Trainer:
         shortest = made.seconds / (1 + options.tempo) if made else 0.0
         return made if made and objective_of(self.model).fits(made.target.tolist(), shortest) else example
 
+    def _aligned(self, batch: Sequence[Pair]) -> list[tuple[Word, ...]]:
+        return find_words(self.model, batch)
+
     def _find_words(self) -> None:
         """Where the words lie in every recording of the job."""
         distinct = {id(example): example for task in self.tasks for example in task.train}
         for batch in pair_batches(self.model, [(0, one) for one in distinct.values()], self.options.batch_seconds):
-            for (_, example), words in zip(batch, find_words(self.model, batch), strict=True):
+            for (_, example), words in zip(batch, in_halves(self._aligned, batch), strict=True):
                 self._words[id(example)] = words
 
 

@@ -29,7 +29,7 @@ from asradapt.store import Adaptation, check_source
 WEIGHTS_FILE = "model.safetensors"
 BESIDE = ("*.json", "*.txt", "*.model")
 GENERATION_FILE = "generation_config.json"
-LIMIT = 1e-3
+LIMIT = 1e-4
 """Share of the greatest logit from which a merged model in fp32 is another one; rounding makes 1e-6."""
 
 

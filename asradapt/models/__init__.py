@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asradapt.errors import UsageError
+from asradapt.errors import InputError, UsageError
 from asradapt.models.names import DEFAULT_MODEL, EMBEDDED
 from asradapt.models.options import ModelOptions
 
@@ -53,5 +53,8 @@ def load_model(
     options = options or ModelOptions()
     place = resolve_device(device)
     model = load_named(name, options).to(place)
-    model.card = {**model.card, GIVEN: given(name, options)}
+    try:
+        model.card = {**model.card, GIVEN: given(name, options)}
+    except (AttributeError, TypeError) as error:
+        raise InputError(f"{name}: the model's card must be a dictionary that can be set ({error})") from error
     return model

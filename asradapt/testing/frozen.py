@@ -17,6 +17,12 @@ class FrozenContract:
         assert model.frame_seconds > 0
         assert model.device == next(model.module.parameters()).device
 
+    def test_the_card_is_a_dictionary_that_can_be_set(self, model: SourceModel) -> None:
+        card = model.card
+        model.card = {**card, "asked": "for"}
+        assert model.card["asked"] == "for"
+        model.card = card
+
     def test_a_model_is_frozen_in_eval_mode(self, model: SourceModel) -> None:
         assert not any(part.training for part in model.module.modules())
         assert not any(parameter.requires_grad for parameter in model.module.parameters())

@@ -37,6 +37,18 @@ def test_a_speaker_with_too_few_recordings_keeps_the_source_and_that_is_a_succes
     assert SpeakerStore(home).record("bob").decision == "source"
 
 
+def test_a_fresh_enrolment_stays_with_the_model_of_the_one_before(enrolled, recordings, model_path, capsys):
+    from asradapt.cli import run
+
+    capsys.readouterr()
+    rows = ["--manifest", str(recordings / "manifest.jsonl"), "--where", "part=enroll"]
+    assert run(["enroll", "ann", *rows, "--method", "affine", "--fresh", "--seed", "1"]) == 0
+    assert f"ann was enrolled on {model_path}, which is used" in capsys.readouterr().err
+    store = SpeakerStore(enrolled)
+    assert store.versions("ann")[-1] == 2
+    assert store.record("ann", 2).source["model"] == str(model_path)
+
+
 def test_files_folder_and_manifest_enrol_the_same(asradapt, recordings, tmp_path, home):
     folder = tmp_path / "folder" / "deep"
     folder.mkdir(parents=True)

@@ -338,6 +338,8 @@ def test_one_speaker_is_heard_on_the_model_that_they_were_enrolled_on(enrolled, 
         assert err == f"{name} was enrolled on {model_path}, which is used; --model chooses another\n"
         assert run([*words, name, "--model", str(model_path)]) == 0
         assert capsys.readouterr() == (out, "")
+        assert run([*words, name, "--source-only"]) == 0
+        assert "which is used" in capsys.readouterr().err
     assert run([*words, "ann", "--model", "source_en"]) == 1
     assert "not source_en " in (err := capsys.readouterr().err)
     assert f"Give --model {model_path};" in err

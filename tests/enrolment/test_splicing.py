@@ -73,6 +73,14 @@ def test_neighbours_stay_together_up_to_the_span(tone_model, said):
     assert sum(found[True]) / len(found[True]) > 2 * sum(found[False]) / len(found[False])
 
 
+def test_slow_speech_is_not_made_longer_than_its_recordings(said):
+    slow = [(replace(example, seconds=20.0), words) for example, words in said]
+    for seed in range(20):
+        made = recombine(slow, 1, replace(SPLICES, splice_words=(8, 10)), random.Random(seed))
+        assert 0 < made.seconds <= 20.0
+        assert made.text
+
+
 def test_short_commands_and_what_cannot_be_aligned_stay_whole(tone_model, examples):
     commands = examples(2, texts=("ab", "ab cd"))
     assert find_words(tone_model, [(0, one) for one in commands]) == [(), ()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -63,6 +64,37 @@ def test_rows_that_are_finished_stay_and_change_nobody(random_model, examples, n
         alone = job(random_model, name, [tasks[row]], [steps])
         for key, tensor in together.items():
             torch.testing.assert_close(tensor[row], alone[key][0], **SAME)
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_what_is_judged_and_kept_is_the_average_of_the_path_or_its_end(tone_model, examples, average):
+    task = Task(examples(3, shift=1.0, seed=1), 2.0, seed=1)
+    bank = SpeakerBank(tone_model, create("affine"))
+    trainer = Trainer(tone_model, bank, [task], replace(OPTIONS, average=average))
+    path = []
+    for number in range(4):
+        trainer.step(number, [0])
+        path.append({name: tensor.detach().clone() for name, tensor in bank.tensors.items()})
+        seen = {name: tensor.clone() for name, tensor in trainer.result.tensors.items()}
+    trainer.settle()
+    moved = []
+    for name, tensor in bank.tensors.items():
+        steps = [one[name] for one in path]
+        mean = sum((place + 1) * value for place, value in enumerate(steps)) / 10
+        torch.testing.assert_close(tensor.detach(), mean if average else steps[-1], rtol=0, atol=1e-6)
+        torch.testing.assert_close(seen[name], tensor.detach(), rtol=0, atol=0)
+        moved.append(float((mean - steps[-1]).abs().max()))
+    assert max(moved) > 1e-4
+
+
+def test_trained_tensors_are_the_average(tone_model, examples):
+    task = Task(examples(3, shift=1.0, seed=1), 2.0, seed=1)
+    ends = []
+    for average in (True, False):
+        bank = SpeakerBank(tone_model, create("affine"))
+        train(Trainer(tone_model, bank, [task], replace(OPTIONS, average=average)), [6])
+        ends.append({name: tensor.detach() for name, tensor in bank.tensors.items()})
+    assert max(float((ends[0][name] - ends[1][name]).abs().max()) for name in ends[0]) > 1e-4
 
 
 def test_rows_that_are_not_active_do_not_move_at_all(tone_model, examples):
