@@ -19,6 +19,7 @@ from asradapt.adaptation import SpeakerBank
 from asradapt.batching import length_batches
 from asradapt.budget import in_halves
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
+from asradapt.enrolment.coarse import coarse
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.memory import Passes, add_gradients, find_sizes
 from asradapt.enrolment.objective import Pair, objective_of
@@ -59,6 +60,7 @@ class TrainingOptions:
             the recordings do not teach stays as it was (KL regularisation, Yu et al. 2013); 0 to below 1.
         augmentation: How recordings are changed at every update.
         average: Whether the result is the average of the path of training, not its end.
+        bf16: Whether gradients are computed in bf16; None does where the processor has instructions for it.
     """
 
     step_seconds: float = 30.0
@@ -68,6 +70,7 @@ class TrainingOptions:
     anchor: float = 0.0
     augmentation: Augmentation = NO_AUGMENTATION
     average: bool = True
+    bf16: bool | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.anchor < 1:
@@ -133,7 +136,7 @@ def train_step(
 
     def learn(batch: Sequence[Pair]) -> None:
         weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=model.device)
-        with objective.losses(bank, batch, options.anchor) as losses:
+        with coarse(model, options.bf16), objective.losses(bank, batch, options.anchor) as losses:
             add_gradients((losses * weights).sum(), bank.tensors.values())
 
     for batch in pair_batches(model, pairs, passes.seconds, by_row=bank.one_speaker):

@@ -125,6 +125,14 @@ def rotate(x: Tensor, context: Context) -> Tensor:
     return turned.to(x.dtype)
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attention (B, H, F, D/H); in steps where the fused one has slow gradients: on CPUs in bf16."""
+    if not (query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu"):
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    scores: Tensor = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
+    return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+
+
 class Attention(nn.Module):
     """Multi-head self-attention over the real frames of each row, with rotary positions."""
 
@@ -142,7 +150,7 @@ class Attention(nn.Module):
         heads = self.qkv(self.norm(x)).view(batch, frames, 3, self.heads, width // self.heads)
         query, key = rotate(heads[:, :, :2], context).permute(2, 0, 3, 1, 4)  # each (B, H, F, D/H)
         value = heads[:, :, 2].transpose(1, 2)
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=context.bias.to(query.dtype))
+        mixed = attend(query, key, value, context.bias.to(query.dtype))
         joined: Tensor = self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, width)))
         return joined
 

@@ -71,7 +71,7 @@ def test_masks_are_zero_bounded_and_two_of_each() -> None:
 
 
 def test_company_does_not_change_how_a_row_is_augmented(tone_model, examples) -> None:
-    options = TrainingOptions(augmentation=replace(Augmentation(), tempo=0.2))
+    options = TrainingOptions(augmentation=replace(Augmentation(), tempo=0.2), bf16=False)
     tasks = [Task(examples(3, seed=1), 1.0, 5), Task(examples(4, seed=2), 1.0, 9)]
     together = SpeakerBank(tone_model, create("input"), speakers=2)
     train(Trainer(tone_model, together, tasks, options), [3, 3])

@@ -22,7 +22,7 @@ from asradapt.types import Utterance
 # The tones of a person with shift 1 lie in the bands that mean nothing to the source; moving them back needs
 # changes of the order of 1, hence the rate.
 INPUT = EnrolmentOptions(
-    method="input", rates=(10.0,), passes=30, least_steps=30, checkpoints=2, training=TrainingOptions()
+    method="input", rates=(10.0,), passes=30, least_steps=30, checkpoints=2, training=TrainingOptions(bf16=False)
 )
 
 # The same person alone and in company: rounding of differently batched sums, through 20 steps of Adam.

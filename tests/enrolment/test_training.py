@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import greedy_decode
+from asradapt.enrolment.coarse import coarse
 from asradapt.enrolment.objective import ctc_losses, encode_pairs
 from asradapt.enrolment.training import (
     Task,
@@ -26,7 +28,7 @@ from asradapt.scoring import score
 SAME = {"rtol": 0, "atol": 1e-4}
 
 METHODS = ["input", "head", "affine+lowrank", "bottleneck", "encoder"]
-OPTIONS = TrainingOptions(step_seconds=3.0, batch_seconds=6.0)
+OPTIONS = TrainingOptions(step_seconds=3.0, batch_seconds=6.0, bf16=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +37,9 @@ def random_model(tone_model, tiny_model):
     return tiny_model(mels=12, tokens=tone_model.tokens, kernel=5)
 
 
-def job(model, name: str, tasks: list[Task], steps: list[int]) -> dict[str, Tensor]:
+def job(model, name: str, tasks: list[Task], steps: list[int], options=OPTIONS) -> dict[str, Tensor]:
     bank = SpeakerBank(model, create(name), speakers=len(tasks))
-    train(Trainer(model, bank, tasks, OPTIONS), steps)
+    train(Trainer(model, bank, tasks, options), steps)
     return {k: v.detach() for k, v in bank.tensors.items()}
 
 
@@ -64,6 +66,33 @@ def test_rows_that_are_finished_stay_and_change_nobody(random_model, examples, n
         alone = job(random_model, name, [tasks[row]], [steps])
         for key, tensor in together.items():
             torch.testing.assert_close(tensor[row], alone[key][0], **SAME)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_training_in_bf16_goes_the_same_way(random_model, examples, name):
+    task = Task(examples(7, shift=-0.9, seed=2), 1.0, seed=2)
+    starts = job(random_model, name, [task], [0])
+    exact, rough = (job(random_model, name, [task], [8], replace(OPTIONS, bf16=half)) for half in (False, True))
+    ways = [torch.cat([(end[key] - starts[key]).flatten() for key in starts]) for end in (exact, rough)]
+    assert not torch.equal(*ways)  # it was bf16
+    assert float((ways[0] - ways[1]).norm() / ways[0].norm()) < 0.2
+    assert all(tensor.dtype == torch.float32 for tensor in job(random_model, name, [task], [1]).values())
+
+
+def test_only_the_own_network_on_a_cpu_is_trained_in_bf16(tone_model, monkeypatch):
+    monkeypatch.setattr("asradapt.enrolment.coarse.native_bf16", lambda: False)
+    with coarse(tone_model, None):
+        assert not torch.is_autocast_enabled("cpu")
+    with coarse(tone_model, True):
+        assert torch.is_autocast_enabled("cpu")
+    monkeypatch.setattr("asradapt.enrolment.coarse.native_bf16", lambda: True)
+    with coarse(tone_model, None):
+        assert torch.is_autocast_enabled("cpu")
+    with coarse(tone_model, False):
+        assert not torch.is_autocast_enabled("cpu")
+    foreign = SimpleNamespace(module=torch.nn.Linear(1, 1), device=torch.device("cpu"))
+    with coarse(foreign, True):
+        assert not torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.parametrize("average", [True, False])

@@ -1,7 +1,7 @@
 """Error rates of public models on LibriSpeech `test-clean`, and that they are measured as they should be.
 
-What is expected stands in the models' cards on the hub. These runs need the network, 350 MB of recordings beside the
-models, and hours without a GPU; they have not been run yet.
+What is expected stands in the models' cards on the hub. These runs need the network, 350 MB of recordings beside
+the models, and hours without a GPU; they have not been run yet.
 """
 
 from __future__ import annotations
