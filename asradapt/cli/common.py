@@ -78,7 +78,7 @@ def source_options(command: F) -> F:
             "--precision",
             type=click.Choice(PRECISIONS),
             **hidden,
-            help="What a foreign model's frozen weights are computed with  [default: fp32]",
+            help="What the frozen network computes with; the embedded model takes fp32 or bf16  [default: fp32]",
         ),
         click.option(
             "--task",
@@ -158,8 +158,19 @@ def open_model(name: str, device: str) -> SourceModel:
     said: dict[str, Any] = context.meta.get(MODEL_OPTIONS, {}) if context else {}
     model = load_model(name, device=device, options=ModelOptions(**said))
     if said.get("precision") in SHORT and model.device.type == "cpu":
-        note(f"{said['precision']} on a CPU is slower than fp32; it saves memory only")
+        _tell_of_precision(model, said["precision"])
     return model
+
+
+def _tell_of_precision(model: SourceModel, precision: str) -> None:
+    """Say where a coarser precision takes longer: the project's own network gains where the processor knows it."""
+    from asradapt.models.processor import native_bf16
+    from asradapt.models.source import ConformerSource
+
+    if not isinstance(model, ConformerSource):
+        note(f"{precision} on a CPU is slower than fp32; it saves memory only")
+    elif not native_bf16():
+        note(f"this processor has no instructions for {precision}: it is slower than fp32")
 
 
 def help_without_command(context: click.Context) -> int:

@@ -6,19 +6,12 @@ Only gradients are made of it. Losses and texts that decide anything are compute
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 
 import torch
 
 from asradapt.models.base import SourceModel
 from asradapt.models.conformer import Conformer
-
-
-@cache
-def native_bf16() -> bool:
-    """Whether this processor has instructions for bf16 (AVX-512 or AMX); without them it is slower than fp32."""
-    known = torch.cpu.get_capabilities()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+from asradapt.models.processor import native_bf16
 
 
 def coarse(model: SourceModel, wanted: bool | None) -> AbstractContextManager[object]:

@@ -67,8 +67,8 @@ def load_named(name: str, options: ModelOptions) -> SourceModel:
     if name not in EMBEDDED and (Path(name).expanduser() / "config.json").is_file():
         return _loader("hf", KINDS["hf"])(name, options)
     path = weights_file(name)
-    options.refuse_unused(f"the model {name}")
-    return load_source(path)
+    options.refuse_unused(f"the model {name}", "precision")
+    return load_source(path, options.precision)
 
 
 def given(name: str, options: ModelOptions) -> dict[str, str]:

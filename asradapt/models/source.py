@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from asradapt.errors import InputError
+from asradapt.errors import InputError, UsageError
 from asradapt.features import FeatureOptions, log_mel, normalise
 from asradapt.models.base import GIVEN, Site, fingerprint, weight_sites
 from asradapt.models.conformer import Conformer, ConformerOptions
@@ -39,8 +40,11 @@ class ConformerSource(FrozenSource[Conformer]):
         features: FeatureOptions,
         tokens: tuple[str, ...],
         card: dict[str, Any],
+        precision: str = "fp32",
     ) -> None:
         super().__init__(name, network, fingerprint(network))
+        if precision != "fp32":
+            card = {**card, "precision": precision}
         self._features, self._tokens, self.card = features, tokens, card
 
     @property
@@ -80,8 +84,10 @@ class ConformerSource(FrozenSource[Conformer]):
 
     def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, F', M) to logits (B, F, V) and frame counts (B,)."""
-        logits, lengths, _ = self._network(features, frames)
-        return logits, lengths
+        coarse = self.card.get("precision") == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16) if coarse else nullcontext():
+            logits, lengths, _ = self._network(features, frames)
+        return logits.float(), lengths
 
 
 def with_weights(
@@ -90,8 +96,12 @@ def with_weights(
     """A model of the same shape, features and tokens with other weights, and with more on its card."""
     network = Conformer(model._network.options)
     network.load_state_dict(weights, strict=True)
-    own = {key: value for key, value in model.card.items() if key != GIVEN}  # the new one is another file
-    return ConformerSource(name, network, model._features, model.tokens, {**own, **card})
+    return ConformerSource(name, network, model._features, model.tokens, {**_own(model.card), **card})
+
+
+def _own(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says of the model itself, not of how it was loaded."""
+    return {key: value for key, value in card.items() if key not in (GIVEN, "precision")}
 
 
 def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
@@ -103,7 +113,7 @@ def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torc
         "network": asdict(model._network.options),
         "features": asdict(model._features),
         "tokens": list(model.tokens),
-        "card": model.card,
+        "card": _own(model.card),
     }
     path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -128,12 +138,19 @@ def _check(content: dict[str, Any]) -> None:
         raise ValueError("; ".join(problems))
 
 
-def load_source(path: Path) -> ConformerSource:
+def load_source(path: Path, precision: str = "fp32") -> ConformerSource:
     """Read a source model from its `.safetensors` file and the JSON beside it.
 
+    Args:
+        path: The weights.
+        precision: What the network multiplies in, `fp32` or `bf16`; weights and speakers' tensors stay in fp32.
+
     Raises:
+        UsageError: For another precision.
         InputError: If a file is missing or damaged, or the weights do not fit the stated shape.
     """
+    if precision not in ("fp32", "bf16"):
+        raise UsageError(f"--precision {precision} is of no use for the model {path.stem}: it takes fp32 or bf16")
     description = path.with_suffix(".json")
     try:
         content = json.loads(description.read_text(encoding="utf-8"))
@@ -143,7 +160,8 @@ def load_source(path: Path) -> ConformerSource:
         weights = {name: value.float() for name, value in load_file(path).items()}
         network.load_state_dict(weights, strict=True)
         features = FeatureOptions(**content["features"])
-        return ConformerSource(content["name"], network, features, tuple(content["tokens"]), content["card"])
+        own = content["name"], network, features, tuple(content["tokens"]), content["card"]
+        return ConformerSource(*own, precision)
     except FileNotFoundError as error:
         raise InputError(f"source model {path}: {error.filename} does not exist; both files are needed") from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

@@ -1,0 +1,87 @@
+"""The project's own network in bf16: the same weights and speakers, nearly the same logits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.errors import UsageError
+from asradapt.models import ModelOptions, load_model
+from asradapt.models.processor import native_bf16
+from asradapt.models.source import save_source, with_weights
+
+# bf16 has 8 bits: rounding through eight blocks, as a share of the greatest logit. Measured 0.01.
+HALF = 0.05
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return [load_model("source_en", device="cpu", options=ModelOptions(precision=p)) for p in ("fp32", "bf16")]
+
+
+def logits_of(model, bank=None):
+    noise = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        inputs = model.prepare(noise, torch.tensor([16_000]))
+        if bank is None:
+            return model.encode(*inputs)[0]
+        with bank.attach(model, torch.tensor([0])):
+            return model.encode(*inputs)[0]
+
+
+def test_weights_sites_and_fingerprint_are_those_of_full_precision(pair):
+    full, half = pair
+    assert half.fingerprint == full.fingerprint
+    assert half.sites == full.sites
+    assert {parameter.dtype for parameter in half.module.parameters()} == {torch.float32}
+
+
+def test_logits_are_nearly_those_of_full_precision(pair):
+    wanted, found = map(logits_of, pair)
+    assert found.dtype == torch.float32
+    assert 0 < float((found - wanted).abs().max()) < HALF * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("method", ["affine", "input", "head", "bottleneck", "lowrank", "encoder"])
+def test_a_new_adaptation_is_the_identity(pair, method):
+    bank = SpeakerBank(pair[1], create(method))
+    torch.testing.assert_close(logits_of(pair[1], bank), logits_of(pair[1]), rtol=0, atol=1e-4)
+
+
+def test_a_small_change_of_the_logits_is_not_rounded_away(pair):
+    bank = SpeakerBank(pair[1], create("head"))
+    next(tensor for name, tensor in bank.tensors.items() if name.endswith("bias")).fill_(1e-3)
+    change = logits_of(pair[1], bank) - logits_of(pair[1])
+    torch.testing.assert_close(change, torch.full_like(change, 1e-3), rtol=0, atol=1e-4)
+
+
+def test_how_it_was_loaded_is_not_written_into_a_model(pair, tmp_path):
+    save_source(pair[1], tmp_path / "saved.safetensors")
+    assert "precision" not in json.loads((tmp_path / "saved.json").read_text())["card"]
+    merged = with_weights(pair[1], "merged", pair[1].module.state_dict(), {"merged": "lowrank"})
+    assert "precision" not in merged.card
+    assert load_model(str(tmp_path / "saved.safetensors"), device="cpu").fingerprint == pair[0].fingerprint
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_other_precisions_are_refused(precision):
+    with pytest.raises(UsageError, match="it takes fp32 or bf16"):
+        load_model("source_en", device="cpu", options=ModelOptions(precision=precision))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_where_bf16_is_slower_it_is_said(native, monkeypatch, capsys):
+    from asradapt.cli import run
+
+    monkeypatch.setattr("asradapt.models.processor.native_bf16", lambda: native)
+    assert run(["models", "show", "source_en", "--precision", "bf16", "--json"]) == 0
+    told = capsys.readouterr().err
+    assert told == ("" if native else "this processor has no instructions for bf16: it is slower than fp32\n")
+
+
+def test_what_the_processor_knows_is_asked_of_torch():
+    known = torch.cpu.get_capabilities()
+    assert native_bf16() == any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
