@@ -4,7 +4,7 @@
 
 Every speaker of the manifest is heard with the source and with their adaptation from STORE. `everybody's` is the
 expected calibration error with the slope and offset that ship, `own` with those fitted on every other recording of
-the speaker and measured on the rest, both ways round: on more words than an enrolment has, so the best it could do.
+the speaker and measured on the rest, both ways round: on more words than an enrolment has, its best case.
 """
 
 from __future__ import annotations
