@@ -129,7 +129,10 @@ def _points(
         ([p for p in pairs if p[1] == p[0]], "x", GREY, "equal"),
         ([p for p in pairs if p[1] > p[0]], "^", ORANGE, "worse"),
     ):
-        axes.scatter(*zip(*chosen, strict=True), marker=marker, color=color, label=label) if chosen else None
+        if chosen:  # whole marks, also at the edge
+            axes.scatter(
+                *zip(*chosen, strict=True), marker=marker, color=color, label=label, clip_on=False, zorder=3
+            )
     axes.set_xlim(0, top)
     axes.set_ylim(0, top)
     _rates(axes, "x")
