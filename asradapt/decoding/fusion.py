@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from asradapt.decoding.hotwords import DEAD, Hotwords
+from asradapt.language.base import NONE, LanguageModel
 from asradapt.language.lexicon import ROOT, Lexicon
-from asradapt.language.ngram import NONE, NgramModel
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Weights:
 
 @dataclass
 class Words:
-    """Where hypotheses stand; all tensors are (B, K), but `state` (B, K, order - 1).
+    """Where hypotheses stand; all tensors are (B, K), but `state` (B, K, n), whole numbers.
 
     Attributes:
         last: The last token; the boundary at the beginning of a word.
@@ -74,7 +74,7 @@ class Fusion:
 
     boundary: int
     weights: Weights
-    language: NgramModel | None = None
+    language: LanguageModel | None = None
     lexicon: Lexicon | None = None
     hotwords: Hotwords | None = None
 

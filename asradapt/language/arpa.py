@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from asradapt.errors import InputError
+from asradapt.language.base import LN10, RAREST
 from asradapt.language.ngram import NgramModel
 
-LN10 = math.log(10.0)
-RAREST = -99.0  # what ARPA files write for "never", in log10
 OPEN_UNKNOWN = 1e-9  # the share of unknown words that are none of the members, where there are none: all
 
 Entries = dict[tuple[int, ...], tuple[float, float]]
