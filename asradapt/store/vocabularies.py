@@ -1,4 +1,4 @@
-"""The phrases of many speakers for a process that runs for long: read when asked for, and again when they change."""
+"""The phrases of many speakers for a process that runs for long: read when asked for, and when they change."""
 
 from __future__ import annotations
 
