@@ -64,9 +64,14 @@ def tsv(transcript: Transcript) -> str:
     return "\n".join(["start\tend\ttext", *rows]) + "\n"
 
 
-def ctm(transcript: Transcript) -> str:
-    """One word a line, as NIST's scoring tools read it: file, channel, begin, length, word, confidence."""
-    name = transcript.utterance.audio.stem.replace(" ", "_") or "audio"
+def ctm(transcript: Transcript, name: str | None = None) -> str:
+    """One word a line, as NIST's scoring tools read it: file, channel, begin, length, word, confidence.
+
+    Args:
+        transcript: The transcript.
+        name: What the recording is called, the name of its file if None; blanks in it become `_`.
+    """
+    name = "_".join((name or transcript.utterance.audio.stem).split()) or "audio"
     rows = (
         f"{name} {CHANNEL} {w.start:.3f} {w.end - w.start:.3f} {w.text} {w.confidence:.4f}\n"
         for w in transcript.words

@@ -32,7 +32,7 @@ from asradapt.errors import (
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
 from asradapt.pcm import digest
 from asradapt.pipeline import Ahead, reading_threads
-from asradapt.store import SpeakerRecord, SpeakerStore, another_source, check_source, options_for
+from asradapt.store import SpeakerRecord, SpeakerStore, Vocabularies, another_source, check_source, options_for
 from asradapt.test_time import adapted_logits
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
@@ -76,7 +76,8 @@ class Transcriber:
         if writes(model):
             self._refuse(model, decoder)
         self.decoder = decoder or Decoder.of(model)
-        self._phrases: dict[str, tuple[str, ...]] = {}
+        self._vocabularies = Vocabularies(store)
+        self._unheard: set[str] = set()  # speakers whose vocabulary the model has no use for, and who know it
         self._members: dict[str, Member] = {}
         self._refused: dict[str, str] = {}  # by speaker, why an adaptation cannot be used with the model
         self._told: dict[str, str] = {}  # by speaker, what is still to be said of whoever keeps another source
@@ -257,11 +258,11 @@ class Transcriber:
 
     def _unheard_phrases(self, speaker: str, window: Window) -> None:
         """Warn once of a vocabulary that the model has no use for."""
-        if self.store is None or speaker in self._phrases or not writes(self.model):
+        if speaker in self._unheard or not writes(self.model):
             return
-        if self.store.vocabulary(speaker):
+        if self._vocabularies.of(speaker):
             window.warnings.append(without_ctc(self.model, f"the vocabulary of {speaker} is not used: it"))
-        self._phrases[speaker] = ()
+        self._unheard.add(speaker)
 
     def _read(self, utterance: Utterance) -> Recording:
         return load_audio(utterance.audio, self.model.sample_rate)
@@ -281,16 +282,8 @@ class Transcriber:
         return Loaded(utterance, samples, recording.seconds, member, starts, phrases, known), recording.warnings
 
     def phrases(self, speaker: str | None) -> tuple[str, ...]:
-        """What a speaker's vocabulary holds, read once; nothing for greedy decoding or who is not enrolled."""
-        if not speaker or self.store is None or not self.decoder.options.beams:
-            return ()
-        if speaker not in self._phrases:
-            if speaker not in self.store:
-                return ()
-            if len(self._phrases) >= MEMBERS_KEPT:
-                self._phrases.pop(next(iter(self._phrases)))  # the one that was read first
-            self._phrases[speaker] = self.store.vocabulary(speaker)
-        return self._phrases[speaker]
+        """What a speaker's vocabulary holds now; nothing for greedy decoding or who is not enrolled."""
+        return self._vocabularies.of(speaker) if self.decoder.options.beams else ()
 
     def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""

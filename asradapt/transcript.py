@@ -84,7 +84,7 @@ class Transcript:
         seconds: Length of the audio.
         adapted: Whether an adaptation of the speaker was applied.
         words: The words of the text with their times and confidence.
-        confidence: The share of the words that is expected to be right.
+        confidence: The share of the words that is expected to be right; None where there are none.
         segments: The stretches of the audio that were recognised, silence left out.
         digest: sha256 of the samples that were read (`pcm.digest`).
     """
@@ -94,7 +94,7 @@ class Transcript:
     seconds: float
     adapted: bool
     words: tuple[Word, ...] = ()
-    confidence: float = 1.0
+    confidence: float | None = None
     segments: tuple[Segment, ...] = ()
     digest: str = ""
 
@@ -107,7 +107,7 @@ class Transcript:
             "recognised": self.text,
             "seconds": round(self.seconds, 3),
             "adapted": self.adapted,
-            "confidence": round(self.confidence, 4),
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
             "segments": [segment.as_dict() for segment in self.segments],
             "words": [word.as_dict() for word in self.words],
             "sha256": self.digest,

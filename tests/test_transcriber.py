@@ -12,7 +12,7 @@ import soundfile
 from samples import random_state, store_speaker
 
 from asradapt.adaptation.mixed import IDENTITY
-from asradapt.decoding import Decoder, Heard, Word
+from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
 from asradapt.errors import DamagedSpeaker, SourceMismatch, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore
@@ -303,3 +303,14 @@ def test_progress_goes_up_to_the_whole_of_every_window(tiny, record_clip):
     assert shares == sorted(shares)
     assert 0 < shares[0] < 0.5
     assert shares[-1] == 1.0
+
+
+def test_a_vocabulary_that_changed_is_used_by_a_transcriber_that_runs(model, store):
+    transcriber = Transcriber(model, store, decoder=Decoder.of(model, options=DecoderOptions(beams=4)))
+    assert transcriber.phrases("ann") == ()
+    store.set_vocabulary("ann", ["Kaliningrad"])
+    assert transcriber.phrases("ann") == ("Kaliningrad",)
+    store.set_vocabulary("ann", ["Riga"])
+    assert transcriber.phrases("ann") == ("Riga",)
+    assert transcriber.phrases("nobody") == transcriber.phrases(None) == ()
+    assert Transcriber(model, store).phrases("ann") == ()  # greedy decoding has no use for them

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from asradapt.decoding import Decoder, DecoderOptions
-from asradapt.language import EMBEDDED_LANGUAGE, NgramModel, load_language
+from asradapt.language import EMBEDDED_LANGUAGE, LanguageModel, load_language
 from asradapt.models import load_model
 from asradapt.scoring import normalize, score, total
 from logits_cache import LogitSet, load
@@ -31,9 +31,9 @@ LISTS = 10
 LEAST_LETTERS = 5
 
 
-def rarest(sets: Sequence[LogitSet], language: NgramModel) -> list[list[str]]:
+def rarest(sets: Sequence[LogitSet], language: LanguageModel) -> list[list[str]]:
     """Lists of the words of some utterances that the language model finds least likely."""
-    known = dict(zip(language.words, language.logprob[0].tolist(), strict=True))
+    known = dict(zip(language.words, language.unigram.tolist(), strict=True))
     members = set(language.members)
     said = {word for one in sets for u in one.utterances for word in normalize(u.text or "").split()}
     words = [word for word in said if len(word) >= LEAST_LETTERS and "'" not in word]

@@ -24,7 +24,8 @@ def decoding_options(command: F) -> F:
         click.option(
             "--lm",
             metavar="NAME|FILE",
-            help="Language model: lm_en, or an ARPA file (also .gz)  [default: lm_en with the model source_en]",
+            help="Language model: lm_en, an ARPA file (also .gz) or a KenLM binary  [default: lm_en with the "
+            "model source_en]",
         ),
         click.option("--no-lm", is_flag=True, help="Decode without a language model."),
         click.option(

@@ -183,7 +183,7 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
 @click.option(
     "--lm",
     metavar="NAME|FILE",
-    help="Language model for --untranscribed: lm_en, or an ARPA file  [default: lm_en with the model source_en]",
+    help="Language model for --untranscribed, as in transcribe  [default: lm_en with the model source_en]",
 )
 @click.option(
     "--add-tokens",

@@ -118,6 +118,37 @@ def write_whole(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
+class Names:
+    """What recordings are called where they stand in one list: each differently, whatever the case of letters.
+
+    The first recording of a name is called by it, further ones by their path without its ending, then with it.
+    """
+
+    def __init__(self) -> None:
+        self._met = Fingerprints()  # by name: how often it was met
+
+    def of(self, utterance: Utterance) -> str:
+        """The name of the next recording, without blanks."""
+        audio = utterance.audio
+        names = [
+            "_".join(name.split()) or "audio" for name in (audio.stem, str(audio.with_suffix("")), str(audio))
+        ]
+        for name in names:
+            if self._free(name):
+                return name
+        number = self._met.get(names[-1].casefold()) or 1  # one recording may be heard as several people
+        while not self._free(f"{names[-1]}-{number + 1}"):
+            number += 1
+        self._met[names[-1].casefold()] = number + 1
+        return f"{names[-1]}-{number + 1}"
+
+    def _free(self, name: str) -> bool:
+        if (key := name.casefold()) in self._met:
+            return False
+        self._met[key] = 1
+        return True
+
+
 class Output:
     """Takes transcripts as they come.
 
@@ -129,13 +160,16 @@ class Output:
     """
 
     def __init__(self, style: str, *, alone: bool, files: Targets | None, as_json: bool) -> None:
-        from asradapt.formats import FORMATS, ONE_A_FILE
+        from asradapt.formats import FORMATS, ONE_A_FILE, ctm
 
         if files is None and not alone and style in ONE_A_FILE:
             raise UsageError(f"--format {style} of several recordings needs --output-dir DIR, a file for each")
         self._style, self._write = style, FORMATS[style]
         self._alone, self._files, self._as_json = alone, files, as_json
         self._results: list[dict[str, Any]] = []
+        if style == "ctm" and files is None:
+            names = Names()
+            self._write = lambda transcript: ctm(transcript, names.of(transcript.utterance))
 
     def add(self, transcript: Transcript) -> None:
         """Print or write one transcript."""

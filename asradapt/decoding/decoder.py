@@ -19,7 +19,7 @@ from asradapt.decoding.greedy import greedy_emissions
 from asradapt.decoding.hotwords import make_hotwords
 from asradapt.decoding.words import Calibration, Heard, Timing, Word, words_of
 from asradapt.errors import UsageError
-from asradapt.language import Lexicon, NgramModel, make_lexicon
+from asradapt.language import LanguageModel, Lexicon, make_lexicon
 from asradapt.language.lexicon import is_mark
 
 if TYPE_CHECKING:
@@ -73,19 +73,19 @@ class Decoder:
         self,
         tokens: Sequence[str],
         frame_seconds: float,
-        language: NgramModel | None = None,
+        language: LanguageModel | None = None,
         options: DecoderOptions | None = None,
     ) -> None:
         self.tokens, self.frame_seconds = tuple(tokens), frame_seconds
         self.options = options or DecoderOptions(beams=GREEDY)
         if self.options.beams < 0:
             raise UsageError(f"the number of beams must be 0 (greedy) or more, got {self.options.beams}")
-        self.language: NgramModel | None = language
+        self.language: LanguageModel | None = language
         self.lexicon: Lexicon | None = make_lexicon(language, tokens) if language and self.options.beams else None
 
     @classmethod
     def of(
-        cls, model: SourceModel, language: NgramModel | None = None, options: DecoderOptions | None = None
+        cls, model: SourceModel, language: LanguageModel | None = None, options: DecoderOptions | None = None
     ) -> Decoder:
         """A decoder for a model, with the timing that its card names."""
         options = replace(options or DecoderOptions(beams=GREEDY), timing=Timing.of(model.card))

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from asradapt.decoding.hotwords import DEAD, Hotwords
+from asradapt.language.base import NONE, LanguageModel
 from asradapt.language.lexicon import ROOT, Lexicon
-from asradapt.language.ngram import NONE, NgramModel
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Weights:
 
 @dataclass
 class Words:
-    """Where hypotheses stand; all tensors are (B, K), but `state` (B, K, order - 1).
+    """Where hypotheses stand; all tensors are (B, K), but `state` (B, K, n), whole numbers.
 
     Attributes:
         last: The last token; the boundary at the beginning of a word.
@@ -74,7 +74,7 @@ class Fusion:
 
     boundary: int
     weights: Weights
-    language: NgramModel | None = None
+    language: LanguageModel | None = None
     lexicon: Lexicon | None = None
     hotwords: Hotwords | None = None
 
@@ -96,8 +96,8 @@ class Fusion:
         """Every hypothesis by every token (B, C) within a word.
 
         Returns:
-            `node`, `phrase`, `spelled` and `worth` are (B, K, C) where they depend on the token, all else is as
-            for any token; `last` and `previous` are still those before.
+            `node`, `phrase`, `spelled`, `settled` and `worth` are (B, K, C) where they depend on the token, all
+            else is as for any token; `last` and `previous` are still those before.
         """
         token = tokens[:, None, :]
         settled = words.settled + self.weights.word * (words.last == self.boundary)
@@ -106,8 +106,9 @@ class Fusion:
             node, spelled, value = self._within(words, token)
         phrase, worth = words.phrase, settled[:, :, None]
         if self.hotwords is not None:
-            size = self.hotwords.children.shape[1]
-            phrase = self.hotwords.children.take(words.phrase[:, :, None] * size + token)
+            place = words.phrase[:, :, None] * self.hotwords.children.shape[1] + token
+            phrase = self.hotwords.children.take(place)
+            worth = settled = worth + self.weights.phrase * self.hotwords.gain.take(place)
             worth = worth + self.weights.phrase * self.hotwords.depth[phrase]
             if value is not None:
                 value = torch.where(phrase > DEAD, value.clamp(min=self.weights.listed), value)
@@ -134,13 +135,13 @@ class Fusion:
             value, state = self._word(words)
         phrase = words.phrase
         if self.hotwords is not None:
-            table, ends = self.hotwords, self.hotwords.ends[phrase]
-            size = table.children.shape[1]
-            onward = table.children.take(phrase * size + self.boundary)
+            table, place = self.hotwords, phrase * self.hotwords.children.shape[1] + self.boundary
             if value is not None:
-                value = torch.where(ends, value.clamp(min=self.weights.listed), value)
-            settled = settled + self.weights.phrase * (table.depth[phrase] * ends)
-            phrase = torch.where(onward > DEAD, onward, table.roots[:, None].expand_as(onward))
+                value = torch.where(table.ends[phrase], value.clamp(min=self.weights.listed), value)
+            settled = settled + self.weights.phrase * table.gain.take(place)
+            onward = table.children.take(place)
+            onward = torch.where(onward > DEAD, onward, table.roots[:, None].expand_as(onward))
+            phrase = torch.where(begins, phrase, onward)
         if value is not None:
             settled = settled + self.weights.language * value
         settled = torch.where(begins, words.settled, settled)
@@ -171,9 +172,12 @@ class Fusion:
     def close(self, words: Words) -> Tensor:
         """What hypotheses are worth (B, K) when the utterance ends behind them, the sentence end included."""
         done = self.finish(words)
+        settled = done.settled
+        if self.hotwords is not None:
+            settled = settled + self.weights.phrase * self.hotwords.rest[done.phrase]
         if self.language is None:
-            return done.settled
+            return settled
         state = done.state.flatten(0, 1)
         end = torch.full((len(state),), self.language.end, device=state.device)
         value, _ = self.language.score(state, end)
-        return done.settled + self.weights.language * value.view_as(done.settled)
+        return settled + self.weights.language * value.view_as(settled)

@@ -1,13 +1,18 @@
 """Phrases that a speaker uses, as trees over tokens: one tree a row of the batch, all in one table.
 
+Phrases are found from left to right, the longest at every place, none within another. Where a phrase does not go
+on, the table leads to what else may have begun inside it (Aho and Corasick 1975): "zoe kaliningrad" with "zoe
+miller" and "kaliningrad" on the list.
+
 Letters: B batch, V tokens, N nodes of all trees.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -15,7 +20,7 @@ from torch import Tensor
 from asradapt.language.lexicon import spell, token_numbers
 from asradapt.scoring.normalization import normalize
 
-DEAD = 0  # no phrase goes on here; its own child
+DEAD = 0  # no phrase goes on here; its own child, but behind a boundary the root follows
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,22 +30,26 @@ class Hotwords:
     Attributes:
         roots: (B,) where the tree of each row begins; 0 for rows without phrases.
         children: (N, V) the node behind each token, or 0.
-        ends: (N,) whether a phrase ends here.
+        gain: (N, V) tokens of phrases that turn out to be finished by each token.
+        rest: (N,) tokens of phrases that turn out to be finished if the text ends at this beginning of a word.
+        ends: (N,) whether a phrase ends here, be it one that began inside another.
         depth: (N,) tokens since the root, or since the last shorter phrase whose end is settled on the way.
     """
 
     roots: Tensor
     children: Tensor
+    gain: Tensor
+    rest: Tensor
     ends: Tensor
     depth: Tensor
 
     def to(self, device: torch.device | str) -> Hotwords:
         """The same trees on another device."""
-        return Hotwords(*(t.to(device) for t in (self.roots, self.children, self.ends, self.depth)))
+        return Hotwords(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def select(self, rows: Tensor) -> Hotwords:
         """The trees of some rows, in their order."""
-        return Hotwords(self.roots[rows], self.children, self.ends, self.depth)
+        return replace(self, roots=self.roots[rows])
 
 
 def make_hotwords(
@@ -60,8 +69,7 @@ def make_hotwords(
         return None
     spaces = [(*tokens, *row) for row in added or [()] * len(phrases)]
     boundary, width = token_numbers(tokens)[" "], len(spaces[0])
-    table: list[list[int]] = [[DEAD] * width]
-    ends, depth = [False], [0]
+    trees = _Trees(width, boundary)
     known: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
     roots = []
     for row, own in zip(phrases, spaces, strict=True):
@@ -69,16 +77,9 @@ def make_hotwords(
         if not row:
             known[key] = DEAD
         elif key not in known:
-            known[key] = len(table)
-            table.append([DEAD] * width)
-            ends.append(False)
-            depth.append(0)
-            for phrase in key[0]:
-                _insert(_spelled(phrase, own, boundary), known[key], table, ends)
-            depth += [0] * (len(table) - len(depth))
-            _measure(known[key], boundary, table, ends, depth)
+            known[key] = trees.grow([_spelled(phrase, own, boundary) for phrase in key[0]])
         roots.append(known[key])
-    return Hotwords(torch.tensor(roots), torch.tensor(table), torch.tensor(ends), torch.tensor(depth))
+    return trees.hotwords(roots)
 
 
 def _spelled(phrase: str, tokens: Sequence[str], boundary: int) -> list[int]:
@@ -96,24 +97,85 @@ def _without_accents(text: str) -> str:
     return normalize("".join(letter for letter in apart if unicodedata.category(letter) != "Mn"))
 
 
-def _insert(numbers: list[int], root: int, table: list[list[int]], ends: list[bool]) -> None:
-    node = root
-    for number in numbers:
-        if table[node][number] == DEAD:
-            table[node][number] = len(table)
-            table.append([DEAD] * len(table[0]))
-            ends.append(False)
-        node = table[node][number]
-    if node != root:
-        ends[node] = True
+class _Trees:
+    """The table of all trees while it is made.
 
+    Args:
+        width: Number of tokens V.
+        boundary: The token between words.
+    """
 
-def _measure(root: int, boundary: int, table: list[list[int]], ends: list[bool], depth: list[int]) -> None:
-    """Fill in the depths below a root."""
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        for token, child in enumerate(table[node]):
-            if child != DEAD:
-                depth[child] = 1 + (0 if ends[node] and token == boundary else depth[node])
-                waiting.append(child)
+    def __init__(self, width: int, boundary: int) -> None:
+        self._width, self._boundary = width, boundary
+        self._table: list[list[int]] = []
+        self._gain: list[list[int]] = []
+        self._ends: list[bool] = []
+        self._depth: list[int] = []
+        self._rest: list[int] = []
+        self._node()  # the dead one
+
+    def hotwords(self, roots: Sequence[int]) -> Hotwords:
+        """The table with the root of every row."""
+        values = roots, self._table, self._gain, self._rest, self._ends, self._depth
+        return Hotwords(*(torch.tensor(value) for value in values))
+
+    def grow(self, phrases: Sequence[Sequence[int]]) -> int:
+        """A tree of phrases as token numbers; returns its root."""
+        root = self._node()
+        for numbers in phrases:
+            self._insert(numbers, root)
+        self._measure(root)
+        self._link(root)
+        return root
+
+    def _node(self) -> int:
+        self._table.append([DEAD] * self._width)
+        self._gain.append([0] * self._width)
+        self._ends.append(False)
+        self._depth.append(0)
+        self._rest.append(0)
+        return len(self._table) - 1
+
+    def _insert(self, numbers: Sequence[int], root: int) -> None:
+        node = root
+        for number in numbers:
+            if self._table[node][number] == DEAD:
+                self._table[node][number] = self._node()
+            node = self._table[node][number]
+        if node != root:
+            self._ends[node] = True
+
+    def _measure(self, root: int) -> None:
+        """Fill in the depths below a root."""
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            for token, child in enumerate(self._table[node]):
+                if child != DEAD:
+                    shorter = self._ends[node] and token == self._boundary
+                    self._depth[child] = 1 + (0 if shorter else self._depth[node])
+                    waiting.append(child)
+
+    def _link(self, root: int) -> None:
+        """Lead on to what may have begun inside a phrase that does not go on, nodes near the root first.
+
+        Every node has another one: where the same text leads if its phrase does not begin where it began, and
+        the tokens of phrases that are finished on that way. What is settled as a shorter phrase begins no other.
+        """
+        waiting = deque([(root, DEAD, 0, False)])
+        while waiting:
+            node, other, owed, ends = waiting.popleft()
+            own = [(token, child) for token, child in enumerate(self._table[node]) if child != DEAD]
+            row, gain = list(self._table[other]), [owed + more for more in self._gain[other]]
+            for token, child in own:
+                begin = DEAD if row[token] == DEAD and token != self._boundary else row[token] or root
+                below = (root, 0) if ends and token == self._boundary else (begin, gain[token])
+                waiting.append((child, *below, self._ends[child]))
+                self._rest[child] = below[1] + self._rest[below[0]]
+                self._ends[child] = self._ends[child] or self._ends[below[0]]
+            if ends:
+                row[self._boundary], gain[self._boundary] = DEAD, self._depth[node]
+            for token, child in own:
+                row[token] = child
+                gain[token] = self._depth[node] if ends and token == self._boundary else 0
+            self._table[node], self._gain[node] = row, gain

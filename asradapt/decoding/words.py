@@ -54,9 +54,9 @@ class Heard:
         return " ".join(word.text for word in self.words)
 
     @property
-    def confidence(self) -> float:
-        """How many of the words are expected to be right, as a share; 1 where there are none."""
-        return sum(word.confidence for word in self.words) / len(self.words) if self.words else 1.0
+    def confidence(self) -> float | None:
+        """How many of the words are expected to be right, as a share; None where there are none to be right."""
+        return sum(word.confidence for word in self.words) / len(self.words) if self.words else None
 
     def shifted(self, seconds: float, limit: float) -> Heard:
         """The same, heard later; no time lies behind `limit` seconds."""

@@ -168,7 +168,8 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
         methods = create(choice.setting.method, work.options.method_options)
         (retention,) = work.check.measure(methods, [state])
     record = make_record(work.model, judged, retention, work.options)
-    confidence = sum(text.confidence for text in learner.heard) / len(learner.heard)
+    sure = [text.confidence for text in learner.heard if text.confidence is not None]  # where words were heard
+    confidence = sum(sure) / len(sure) if sure else 0.0
     record = replace(
         record,
         split=record.split | {"transcribed": False, "texts": []},  # what was heard may be private talk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,13 +13,24 @@ import numpy as np
 import torch
 
 from asradapt.errors import InputError
+from asradapt.language.base import LN10, RAREST
 from asradapt.language.ngram import NgramModel
 
-LN10 = math.log(10.0)
-RAREST = -99.0  # what ARPA files write for "never", in log10
 OPEN_UNKNOWN = 1e-9  # the share of unknown words that are none of the members, where there are none: all
 
 Entries = dict[tuple[int, ...], tuple[float, float]]
+
+
+class _Lines:
+    """The lines of a file one by one, decoded; `number` is the one that was read last, from 1 on."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines, self.number = lines, 0
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in enumerate(self._lines, start=1):
+            self.number = number  # before it is decoded, which may fail
+            yield line.decode("utf-8").strip()
 
 
 def read_arpa(path: Path) -> NgramModel:
@@ -27,14 +39,17 @@ def read_arpa(path: Path) -> NgramModel:
     Words are taken as lower case; of two that then are the same, the likelier stays.
 
     Raises:
-        InputError: If the file is no ARPA file, or lacks `<s>` and `</s>`; names the line.
+        InputError: If the file is no ARPA file, with the line where it is wrong, or lacks `<s>` and `</s>`.
     """
     opener = gzip.open if path.suffix == ".gz" else open
+    lines = _Lines(())
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with opener(path, "rb") as file:
+            lines = _Lines(file)
             levels, numbers = _read(lines)
-    except (OSError, UnicodeError, ValueError, EOFError) as error:
-        raise InputError(f"language model {path} is no ARPA file that can be used: {str(error)[:300]}") from error
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        reason = f"line {lines.number}: {str(error)[:300]}" if lines.number else str(error)[:300]
+        raise InputError(f"language model {path} is no ARPA file that can be used: {reason}") from error
     if "<s>" not in numbers or "</s>" not in numbers:
         raise InputError(f"language model {path} has no <s> and </s>; build it with sentence marks")
     if len(numbers) < 3:
@@ -45,11 +60,10 @@ def read_arpa(path: Path) -> NgramModel:
         raise InputError(f"language model {path} cannot be used: {str(error)[:300]}") from error
 
 
-def _sections(lines: Iterable[str]) -> Iterator[tuple[int, int, list[str]]]:
-    """Length, line number and cells of every n-gram."""
+def _sections(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Length and cells of every n-gram."""
     length = 0
-    for line_number, line in enumerate(lines, start=1):
-        line = line.strip()
+    for line in lines:
         if heading := re.fullmatch(r"\\(\d+)-grams:", line):
             length = int(heading[1])
         elif line == "\\end\\":
@@ -57,32 +71,39 @@ def _sections(lines: Iterable[str]) -> Iterator[tuple[int, int, list[str]]]:
         elif length and line:
             cells = line.split()
             if len(cells) not in (length + 1, length + 2):
-                raise ValueError(f"line {line_number}: {len(cells)} cells for a {length}-gram")
-            yield length, line_number, cells
+                raise ValueError(f"{len(cells)} cells for a {length}-gram")
+            yield length, cells
     raise ValueError("it does not end with \\end\\" if length else "there is no line such as \\1-grams:")
 
 
 def _read(lines: Iterable[str]) -> tuple[list[Entries], dict[str, int]]:
     levels: list[Entries] = []
     numbers: dict[str, int] = {}
-    for length, line_number, cells in _sections(lines):
+    for length, cells in _sections(lines):
         if length > len(levels) + 1:
-            raise ValueError(f"line {line_number}: {length}-grams without {length - 1}-grams before")
+            raise ValueError(f"{length}-grams without {length - 1}-grams before")
         if length == len(levels) + 1:
             levels.append({})
         words = [word.lower() for word in cells[1 : length + 1]]
         if length == 1:
             numbers.setdefault(words[0], len(numbers))
         if any(word not in numbers for word in words):
-            raise ValueError(f"line {line_number}: a word that has no 1-gram: {' '.join(words)}")
+            raise ValueError(f"a word that has no 1-gram: {' '.join(words)}")
         gram = tuple(numbers[word] for word in words)
-        logprob, backoff = float(cells[0]), float(cells[-1]) if len(cells) == length + 2 else 0.0
+        logprob, backoff = _number(cells[0]), _number(cells[-1]) if len(cells) == length + 2 else 0.0
         if math.isnan(logprob + backoff) or logprob > 0 or backoff == math.inf:
-            raise ValueError(f"line {line_number}: {cells[0]} is no logarithm of a probability")
+            raise ValueError(f"{cells[0]} is no logarithm of a probability")
         value = max(logprob, RAREST) * LN10, max(backoff, RAREST) * LN10  # some tools write -inf
         if gram not in levels[-1] or levels[-1][gram][0] < value[0]:
             levels[-1][gram] = value
     return levels, numbers
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise ValueError(f"{cell!r} is no number") from error
 
 
 def _model(levels: list[Entries], numbers: dict[str, int]) -> NgramModel:

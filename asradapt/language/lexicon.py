@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from asradapt.errors import InputError
-from asradapt.language.ngram import NONE, NgramModel
+from asradapt.language.base import NONE, LanguageModel
 
 LONGEST = 40  # tokens; longer words are left to the spelling
 ROOT = 0
@@ -127,7 +127,7 @@ def _order(spelled: Ints, value: npt.NDArray[np.float64], width: int) -> Ints:
     return np.lexsort((-value, *columns[::-1]))
 
 
-def make_lexicon(model: NgramModel, tokens: Sequence[str]) -> Lexicon:
+def make_lexicon(model: LanguageModel, tokens: Sequence[str]) -> Lexicon:
     """The lexicon of a language model over the tokens of a source model.
 
     Args:
@@ -137,7 +137,7 @@ def make_lexicon(model: NgramModel, tokens: Sequence[str]) -> Lexicon:
     Raises:
         InputError: If none of its words can be written with these tokens.
     """
-    unigram = model.logprob[0].cpu().numpy().astype(np.float64)
+    unigram = model.unigram.cpu().numpy().astype(np.float64)
     own = [number for number in range(model.size) if number not in (model.start, model.end, model.unknown)]
     words = [*(model.words[number] for number in own), *model.members]
     number = np.array([*own, *[model.unknown] * len(model.members)], dtype=np.int64)
@@ -162,7 +162,7 @@ def _assemble(
     unigram: npt.NDArray[np.float64],
     width: int,
     boundary: int,
-    model: NgramModel,
+    model: LanguageModel,
 ) -> Lexicon:
     """The tree of sorted, different words."""
     nodes, children = grow(spelled, width)

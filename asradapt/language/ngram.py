@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-NONE = -1  # no such n-gram
+from asradapt.language.base import NONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,11 @@ class NgramModel:
     def size(self) -> int:
         """Number of words, sentence marks and the unknown word included."""
         return len(self.words)
+
+    @property
+    def unigram(self) -> Tensor:
+        """(size,) float32 log probability of every word by itself."""
+        return self.logprob[0]
 
     @property
     def device(self) -> torch.device:

@@ -7,12 +7,14 @@ from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation
 from asradapt.store.record import SpeakerRecord
 from asradapt.store.store import SpeakerStore
+from asradapt.store.vocabularies import Vocabularies
 from asradapt.store.vocabulary import checked as checked_phrases
 
 __all__ = [
     "Adaptation",
     "SpeakerRecord",
     "SpeakerStore",
+    "Vocabularies",
     "another_source",
     "check_source",
     "checked_phrases",

@@ -26,7 +26,7 @@ from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
 from asradapt.store.recordings import RECORDINGS_FOLDER, Recordings
 from asradapt.store.tensors import TENSORS_FILE
 from asradapt.store.versions import SpeakerFolder
-from asradapt.store.vocabulary import VOCABULARY_FILE, checked, encode, read_vocabulary
+from asradapt.store.vocabulary import VOCABULARY_FILE, Stamp, checked, encode, read_vocabulary, stamp_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -127,6 +127,12 @@ class SpeakerStore:
         folder = self._known(speaker)
         with reading(folder.path):
             return read_vocabulary(folder.path / VOCABULARY_FILE)
+
+    def vocabulary_stamp(self, speaker: str) -> Stamp | None:
+        """What differs whenever the phrases were stored again, without reading them; None where there are none."""
+        path = self._folder(validate_speaker(speaker)).path / VOCABULARY_FILE
+        with reading(path):
+            return stamp_of(path)
 
     def change_vocabulary(
         self, speaker: str, change: Callable[[tuple[str, ...]], Iterable[str]]

@@ -10,6 +10,7 @@ from pathlib import Path
 from asradapt.errors import DamagedSpeaker, TextError
 
 VOCABULARY_FILE = "vocabulary.json"
+Stamp = tuple[int, int, int]
 FORMAT = 1
 MOST_PHRASES = 1000
 MOST_LETTERS = 80
@@ -71,6 +72,15 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
         return ()
     except DamagedSpeaker as error:
         raise DamagedSpeaker(f"{path}: {error}; delete it and add the phrases again") from error
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What differs after a file was written again; None where there is no file."""
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_mtime_ns, about.st_size, about.st_ino  # every write makes a new file
 
 
 def decode(data: bytes) -> tuple[str, ...]:

@@ -3,13 +3,17 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 from language_samples import write_arpa
 
 from asradapt.audio import load_audio
+from asradapt.cli.transcribe_output import Names
+from asradapt.types import Utterance
 
 
 def texts(done):
@@ -404,3 +408,35 @@ def test_names_of_files_are_numbered_by_recording(tmp_path):
     fresh = list(files.fresh(inputs, said.append))
     assert [files.path(one).name for one in fresh] == ["x.txt", "X-2.txt", "x-2-2.txt", "x.txt", "x-4.txt"]
     assert (len(said), inputs.count) == (1, 5)
+
+
+def test_recordings_of_one_name_in_one_ctm_are_told_apart(asradapt, recordings, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(recordings / "ann0.wav", tmp_path / folder / "ann 0.wav")
+    soundfile.write(tmp_path / "b" / "ann 0.flac", *soundfile.read(recordings / "bob0.wav"))
+    inputs = [tmp_path / "a" / "ann 0.wav", tmp_path / "b" / "ann 0.wav", tmp_path / "b" / "ann 0.flac"]
+    done = asradapt("transcribe", *inputs, recordings / "bob0.wav", "--format", "ctm")
+    names = dict.fromkeys(line.split()[0] for line in done.out.splitlines())
+    place = f"{tmp_path}/b/ann_0"
+    assert list(names) == ["ann_0", place, f"{place}.flac", "bob0"]
+
+
+def test_one_recording_as_several_people_in_one_ctm_is_told_apart():
+    names = Names()
+    said = [names.of(Utterance(Path("a.wav"), speaker=speaker)) for speaker in ("ann", "bob", "cid", "dan")]
+    assert said == ["a", "a.wav", "a.wav-2", "a.wav-3"]
+    assert names.of(Utterance(Path("x/A.wav"))) == "x/A"
+
+
+def test_greedy_decoding_without_a_language_model_can_be_asked_for_twice(asradapt, recordings):
+    done = asradapt("transcribe", recordings / "ann0.wav", "--beam", 0, "--no-lm")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == asradapt("transcribe", recordings / "ann0.wav", "--beam", 0).out
+
+
+@pytest.mark.parametrize("options", [(), ("--beam", 0, "--no-lm")])
+def test_silence_has_no_confidence(asradapt, tmp_path, options):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(16000), 16000)
+    (result,) = asradapt("transcribe", tmp_path / "silence.wav", "--json", *options).json["results"]
+    assert (result["text"], result["confidence"], result["words"]) == ("", None, [])

@@ -77,7 +77,7 @@ def test_words_that_the_language_model_does_not_know_can_be_heard(language, lexi
 def test_phrases_are_worth_their_tokens_and_only_where_they_are_whole_words(seed):
     weights = Weights(language=0.0, word=0.0, phrase=1.5)
     logits, lengths = random_logits(seed), torch.tensor([6, 6, 6])
-    lists = [["AB a"], [], ["b", "ba"]]
+    lists = [["AB a", "a"], ["a b a", "b b", "b"], ["b a b", "a b b", "ba"]]
     fusion = Fusion(1, weights, hotwords=make_hotwords(lists, TOKENS))
     for row, found in enumerate(beam_search(logits, lengths, TOKENS, fusion, ALL)):
         sounds = all_texts(logits[row], 6)

@@ -59,11 +59,14 @@ def test_gzip_and_upper_case_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("hello", "no line such as"),
-        (ARPA.replace("\\end\\", ""), "does not end"),
-        (ARPA.replace("-0.3\t<s> a\t-0.3", "-0.3\t<s> x\t-0.3"), "no 1-gram: <s> x"),
-        (ARPA.replace("-0.2\ta a", "oops\ta a"), "oops"),
-        (ARPA.replace("\\2-grams", "\\3-grams"), "without 2-grams"),
+        ("hello", "line 1: there is no line such as"),
+        (ARPA.replace("\\end\\", ""), "line 25: it does not end"),
+        (ARPA.replace("-0.3\t<s> a\t-0.3", "-0.3\t<s> x\t-0.3"), "line 15: a word that has no 1-gram: <s> x"),
+        (ARPA.replace("-0.2\ta a", "oops\ta a"), "line 19: 'oops' is no number"),
+        (ARPA.replace("a ab\t-0.15", "a ab\t1-"), "line 16: '1-' is no number"),
+        (ARPA.replace("-0.2\ta a", "0.2\ta a"), "line 19: 0.2 is no logarithm"),
+        (ARPA.replace("-0.2\ta a", "-0.2\ta"), "line 19: 2 cells for a 2-gram"),
+        (ARPA.replace("\\2-grams", "\\3-grams"), "line 15: 3-grams without 2-grams"),
         ("\\1-grams:\n-1.0\ta\n\\end\\", "no <s> and </s>"),
     ],
 )
@@ -72,10 +75,18 @@ def test_broken_arpa_files_are_refused_with_the_reason(tmp_path, text, reason):
         load_language(write_arpa(tmp_path, text))
 
 
+def test_a_line_that_is_no_text_and_the_end_of_half_a_file_have_numbers_too(tmp_path):
+    path = tmp_path / "small.arpa"
+    path.write_bytes(ARPA.lstrip().encode().replace(b"a ab </s>", b"a \xff </s>"))
+    with pytest.raises(InputError, match=r"line 23: .*utf-8"):
+        load_language(path)
+    half = tmp_path / "half.arpa.gz"
+    half.write_bytes(gzip.compress(ARPA.lstrip().encode(), compresslevel=0)[:-60])
+    with pytest.raises(InputError, match=r"line \d+: Compressed file ended"):
+        load_language(half)
+
+
 def test_other_files_are_refused_with_what_to_do(tmp_path):
-    (tmp_path / "kenlm.bin").write_bytes(b"mmap lm http://kheafield.com/code format version 5")
-    with pytest.raises(InputError, match="ARPA file that it was built from"):
-        load_language(tmp_path / "kenlm.bin")
     (tmp_path / "x.safetensors").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="cannot be used"):
         load_language(tmp_path / "x.safetensors")

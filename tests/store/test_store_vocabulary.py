@@ -4,7 +4,7 @@ import pytest
 from samples import store_speaker
 
 from asradapt.errors import DamagedSpeaker, TextError, UnknownName
-from asradapt.store import SpeakerStore
+from asradapt.store import SpeakerStore, Vocabularies
 from asradapt.store.vocabulary import VOCABULARY_FILE
 
 
@@ -74,3 +74,33 @@ def test_a_kill_while_writing_leaves_the_phrases_before(store, monkeypatch):
     monkeypatch.undo()
     assert store.vocabulary("ann") == ("Kaliningrad",)
     assert list((store.root / ".tmp").iterdir()) == []
+
+
+def test_what_is_kept_in_memory_is_read_again_when_it_changed_only(store, monkeypatch):
+    vocabularies, reads = Vocabularies(store), []
+    read = SpeakerStore.vocabulary
+    monkeypatch.setattr(SpeakerStore, "vocabulary", lambda self, name: reads.append(name) or read(self, name))
+    assert vocabularies.of("ann") == ()
+    SpeakerStore(store.root).set_vocabulary("ann", ["Kaliningrad"])  # as another process does
+    assert [vocabularies.of("ann") for _ in range(3)] == [("Kaliningrad",)] * 3
+    store.set_vocabulary("ann", ["Leningrad"])
+    assert vocabularies.of("ann") == ("Leningrad",)
+    assert reads == ["ann"] * 3
+    store.set_vocabulary("ann", [])
+    assert vocabularies.of("ann") == ()
+    store.remove("ann")
+    assert vocabularies.of("ann") == vocabularies.of("nobody") == vocabularies.of("../x") == ()
+    assert Vocabularies(None).of("ann") == vocabularies.of(None) == ()
+
+
+def test_a_bounded_number_of_vocabularies_is_kept_in_memory(store, model, monkeypatch):
+    monkeypatch.setattr("asradapt.store.vocabularies.KEPT", 2)
+    vocabularies = Vocabularies(store)
+    names = ["ann", "bob1", "bob2", "bob3"]
+    for name in names[1:]:
+        store_speaker(store, model, name, "affine", seed=1)
+    for name in names:
+        store.set_vocabulary(name, [f"phrase of {name[:3]} {'x' * names.index(name)}"])
+    for _ in range(2):
+        assert [vocabularies.of(name) for name in names] == [store.vocabulary(name) for name in names]
+    assert len(vocabularies._known) == 2
