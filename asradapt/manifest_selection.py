@@ -33,7 +33,7 @@ class Filter:
     def takes(self, row: Row) -> bool:
         """Whether the row is wanted."""
         for key, values in self._wanted.items():
-            value = as_text(row.columns.get(key)).strip()
+            value = row.value(key)
             if value in values:
                 self._missed.pop(key, None)
             else:
@@ -60,9 +60,9 @@ class _Missed:
         self._values, self._columns, self._has_column = Distinct(), Distinct(), False
 
     def note(self, row: Row, key: str, value: str) -> None:
-        self._has_column |= key in row.columns
+        self._has_column |= key in row.columns or key in row.written
         self._values.add(value or repr(""))
-        for name in row.columns:
+        for name in row.own_names:
             self._columns.add(name)
 
     def known(self, key: str) -> str:
