@@ -147,6 +147,8 @@ def _explain(judged: Judged, options: EnrolmentOptions) -> str:
     if verdict.accepted:
         odds = f"{verdict.chance:.1%}" if verdict.chance >= 0.001 else "under 0.1%"
         return f"adapted without transcripts: {change} (chance alone does as well in {odds} of cases)"
+    if verdict.words.difference < 0 and new.character_errors >= old.character_errors:
+        return f"the source is kept: no fewer wrong letters, which decide, although {change}"
     if verdict.words.difference < 0:
         return f"the source is kept: {change}, which may be chance; more recordings, or their texts, would tell"
     return f"the source is kept: {change}, no improvement; recordings with their texts would help more"
