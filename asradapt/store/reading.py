@@ -57,8 +57,9 @@ def read_record(folder: SpeakerFolder, version: int | None = None) -> SpeakerRec
 
 
 def read_adaptation(folder: SpeakerFolder, version: int | None = None) -> Adaptation:
-    """Reads and checks a version with its tensors; raises as `read_record`."""
+    """Reads and checks a version with its tensors and its method; raises as `read_record`."""
     record = read_record(folder, version)
+    record.require_method()
     data = (folder.version(record.version) / tensors.TENSORS_FILE).read_bytes()
     return Adaptation(record, tensors.decode(data, decision=record.decision, sha256=record.sha256))
 
