@@ -270,9 +270,9 @@ class TestCommonVoice:
             content = "".join(("\t" if name == "test.tsv" else ",").join(one) + "\n" for one in [names, *rows])
         path = save(tmp_path, content, name)
         assert texts(read_manifest(path, parse_where([key]))) == ["y"]
-        with pytest.raises(ManifestError, match="the columns are age, client_id, path, sentence$"):
+        with pytest.raises(ManifestError, match=r"the columns are age, client_id, path, sentence$"):
             read_manifest(path, [("who", "c2")])
-        with pytest.raises(ManifestError, match="client_id is one of c1, c2$"):
+        with pytest.raises(ManifestError, match=r"client_id is one of c1, c2$"):
             read_manifest(path, [("client_id", "c3")])
 
     def test_with_our_own_names_path_is_only_a_column(self, tmp_path):

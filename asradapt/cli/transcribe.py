@@ -36,8 +36,8 @@ STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
 @recordings_options
 @click.option(
     "--speaker",
-    help="Whose adaptation to use; of a manifest only this speaker's rows, or those that name nobody. Without it each "
-    "row of a manifest has its own speaker's.",
+    help="Whose adaptation to use; of a manifest only this speaker's rows, or those that name nobody. Without "
+    "it each row of a manifest has its own speaker's.",
 )
 @click.option("--source-only", is_flag=True, help="Ignore all adaptations and vocabularies.")
 @click.option(

@@ -73,8 +73,8 @@ def _explain(
         return f"the source is kept: fewer wrong letters, but {change}"
     if words.difference < 0 and new.character_errors >= old.character_errors:
         return (
-            f"the source is kept: no fewer wrong letters, which decide ({old.cer:.1%} before, {new.cer:.1%} after), "
-            f"although {change}"
+            f"the source is kept: no fewer wrong letters, which decide ({old.cer:.1%} before, {new.cer:.1%} "
+            f"after), although {change}"
         )
     if words.difference < 0:
         return f"the source is kept: {change}, which may be chance; more recordings would tell"

@@ -1,4 +1,4 @@
-"""What is wrong with the values of a `speaker.json`, which may come from anywhere; every problem in a few words."""
+"""What is wrong with the values of a `speaker.json`, which may come from anywhere; each problem in a few words."""
 
 from __future__ import annotations
 
@@ -151,7 +151,8 @@ def _is_origin(value: object) -> bool:
     return (
         isinstance(value, dict)
         and _fits(value.get("version"), "int")
-        and {"name", "fingerprint"} <= (value["source"] if _fits(value.get("source"), "dict[str, str]") else {}).keys()
+        and {"name", "fingerprint"}
+        <= (value["source"] if _fits(value.get("source"), "dict[str, str]") else {}).keys()
         and _is_texts(value.get("moved"))
         and _is_texts(value.get("dropped"))
     )
@@ -166,7 +167,13 @@ PARTS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
         "migrated": _is_origin,
         "transcribed": _is_bool,
     },
-    "folds": {"before": _is_rates, "after": _is_rates, "low": _is_number, "high": _is_number, "misheard": _is_dict},
+    "folds": {
+        "before": _is_rates,
+        "after": _is_rates,
+        "low": _is_number,
+        "high": _is_number,
+        "misheard": _is_dict,
+    },
     "gate": {"confidence": _is_share, "chance": _is_share, "judged": _is_bool, "tried": _is_dict},
 }
 """What the known keys inside the parts of a record hold."""

@@ -65,7 +65,10 @@ def test_all_wrong_keys_and_values_are_named(record: SpeakerRecord) -> None:
         ('{"split": {"digests": [1]}}', "split: digests is "),
         ('{"split": {"transcribed": 0}}', "split: transcribed is 0"),
         ('{"split": {"migrated": {"version": 1, "moved": 3}}}', "split: migrated is "),
-        ('{"split": {"migrated": {"version": 1, "moved": [], "dropped": [], "source": 1}}}', "split: migrated is "),
+        (
+            '{"split": {"migrated": {"version": 1, "moved": [], "dropped": [], "source": 1}}}',
+            "split: migrated is ",
+        ),
         ('{"folds": {"before": {"wer": "x"}, "after": 3}}', "before is .*; folds: after is 3"),
         ('{"gate": {"confidence": 7, "tried": 1}}', "gate: confidence is 7, .*; gate: tried is 1"),
     ],
