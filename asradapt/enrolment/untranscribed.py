@@ -87,7 +87,7 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
             person = replace(person, settings=(_setting(work),))  # the folds choose updates and strength only
             learners.append(Learner(person, tuple(text for _, text in found)))
         else:
-            work.failed.append(Failure(name, "no usable recording; this person was not enrolled"))
+            work.failed.append(Failure(name, "no usable recording, so nothing was learned"))
     return learners
 
 
