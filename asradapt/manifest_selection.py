@@ -161,6 +161,8 @@ def _utterance(row: Row, folder: Path) -> Utterance:
     if row.problem:
         raise ManifestError(row.problem)
     audio, text = row.columns.get(AUDIO), row.columns.get(TEXT)
+    if audio is None:
+        raise ManifestError(f"{AUDIO} is missing: write the path of an audio file")
     if not isinstance(audio, str) or not audio.strip():
         raise ManifestError(f"{AUDIO} is {audio!r}: write the path of an audio file")
     if not (text is None or isinstance(text, str)):

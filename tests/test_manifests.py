@@ -113,7 +113,7 @@ class TestBrokenLines:
             ("1" * 5_000, "not valid JSON"),
             ('["b.wav", "x"]', "not a JSON object"),
             ("null", "not a JSON object"),
-            ({"text": "no audio"}, "audio_filepath is None"),
+            ({"text": "no audio"}, "audio_filepath is missing: write"),
             (row(""), "audio_filepath is ''"),
             (row(7), "audio_filepath is 7"),
             (row(text=7), "text is 7: write a string"),
