@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 Inbox: TypeAlias = "SimpleQueue[tuple[int, Item, Future[tuple[Result, float]]] | None]"
 
 END_SECONDS = 1.0
-"""So long at most the end of the program waits for files that are being read: a slow disk must not hold Ctrl-C up."""
+"""So long at most the end of the program waits for files that are being read: a slow disk holds no Ctrl-C up."""
 _running: WeakSet[Ahead[Any, Any]] = WeakSet()
 
 

@@ -165,7 +165,9 @@ def run(arguments):
     print("buffered", end="")
     return code
 cli.run = run
-pipeline.atexit.register(lambda: print(", alive:", sum(one.name == "ahead" for one in threading.enumerate())))
+def ahead():
+    return [one for one in threading.enumerate() if one.name == "ahead"]
+pipeline.atexit.register(lambda: print(", alive:", len(ahead())))
 cli.main()
 """
 
@@ -173,7 +175,7 @@ cli.main()
 @pytest.mark.parametrize("code", [0, 1, 130])
 @pytest.mark.parametrize("seconds", [0.3, 60.0])
 def test_the_command_ends_behind_its_threads_or_without_them(code, seconds):
-    """While a file is read in C++ code the interpreter must not be taken apart; and a slow disk holds nothing up."""
+    """While a file is read in C++ code the interpreter must not be taken apart; a slow disk holds nothing up."""
     words = [sys.executable, "-c", END, str(code), str(seconds)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stderr) == (code, "")

@@ -12,6 +12,6 @@ def test_one_is_not_many(number, said):
     assert counted(number, "speaker") == said
 
 
-@pytest.mark.parametrize(("items", "said"), [("", ""), ("a", "a"), ("abc", "a; b; c"), ("abcde", "a; b; c; and 2 more")])
+@pytest.mark.parametrize(("items", "said"), [("", ""), ("abc", "a; b; c"), ("abcde", "a; b; c; and 2 more")])
 def test_the_first_are_named_and_the_others_counted(items, said):
     assert first_of(list(items), "; ") == said

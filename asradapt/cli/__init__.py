@@ -151,7 +151,7 @@ def _readers_ended() -> bool:
 
 def _end_at_once(code: int) -> NoReturn:
     """End without taking the interpreter apart under threads that read files in C++ code, which would abort."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever reads stdout may have paused: Ctrl-C ends that too
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

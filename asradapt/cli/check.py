@@ -61,9 +61,8 @@ def _mismatch(matches: list[Match]) -> Finding:
 
 def _print(checked: Checked, findings: list[Finding]) -> None:
     summary = checked.summary()
-    say(
-        f"{counted(summary['rows'], 'row')}, {counted(summary['speakers'], 'speaker')}, {summary['minutes']} minutes"
-    )
+    rows, people = (counted(int(str(summary[f"{noun}s"])), noun) for noun in ("row", "speaker"))
+    say(f"{rows}, {people}, {summary['minutes']} minutes")
     for name in ("parts", "rates", "channels"):
         counts: Any = summary[name]
         say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))

@@ -121,8 +121,8 @@ def _line(one: Enrolled) -> str:
     if one.stays:
         label = f"version {one.stays} stays"
     lines = [
-        f"{record.speaker}: {counted(record.utterances, 'recording')}, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
-        f"to enrol [{label}]",
+        f"{record.speaker}: {counted(record.utterances, 'recording')}, {record.seconds:.0f} s, "
+        f"{one.wall_seconds:.1f} s to enrol [{label}]",
         one.explanation,
     ]
     lines += [str(one.forecast)] if one.forecast else []

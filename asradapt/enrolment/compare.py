@@ -86,7 +86,7 @@ def _nothing_new(person: Person, past: Past) -> Comparison | None:
     if len(person.examples) > learned or any(example.text not in texts for example in person.examples):
         return None
     said = (
-        f"nothing new here ({counted(len(person.examples), 'recording')}): version {past.version} has learned from "
-        "all of it (--fresh enrols from these alone)"
+        f"nothing new here ({counted(len(person.examples), 'recording')}): version {past.version} has learned "
+        "from all of it (--fresh enrols from these alone)"
     )
     return Comparison(past.version, False, (), (), None, said)

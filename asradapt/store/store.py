@@ -305,6 +305,6 @@ def _writing(task: str, root: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "Free some space or choose another folder" if full else "Choose a folder that you may write to"
         raise StoreError(
-            f"cannot {task} in {error.filename or root}: {reason}; the store is unchanged. {advice} with --store or "
-            "ASRADAPT_HOME"
+            f"cannot {task} in {error.filename or root}: {reason}; the store is unchanged. {advice} with --store "
+            "or ASRADAPT_HOME"
         ) from error

@@ -155,7 +155,7 @@ def test_a_killed_enrolment_leaves_whole_speakers_only(asradapt, enrolled, recor
     ("error", "code", "told"),
     [
         (KeyboardInterrupt(), 130, "interrupted; the same command with the same --output-dir goes on with what"),
-        (OSError(errno.ENOSPC, "No space left"), 1, "ann1.json cannot be written: No space left; 1 file is done, and"),
+        (OSError(errno.ENOSPC, "No space"), 1, "ann1.json cannot be written: No space; 1 file is done, and"),
     ],
 )
 def test_what_ends_a_transcription_into_files_is_told_on_stderr_alone(
