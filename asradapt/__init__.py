@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers know the name; `typing` itself would take time before Ctrl-C is looked after
 if TYPE_CHECKING:
+    from typing import Any
+
     from asradapt.enrolment import EnrolmentOptions, enroll, enroll_untranscribed
     from asradapt.evaluation import evaluate
     from asradapt.models import load_model

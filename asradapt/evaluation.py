@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.folds import SENTENCE_WORDS
+from asradapt.enrolment.past import learned_from
 from asradapt.errors import UnknownName, UsageError
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, normalize, paired_bootstrap, score, total
 from asradapt.store import SpeakerRecord
 from asradapt.transcriber import Progress, Transcriber
 from asradapt.transcript import Loaded, Window
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 UNNAMED = "(unnamed)"
 
@@ -27,6 +29,7 @@ class Pair:
         adapted_text: Text with the speaker's adaptation.
         before: Errors of the source model.
         after: Errors with the adaptation; the same counts where there is none.
+        digest: sha256 of the samples (`pcm.digest`), by which recordings of the enrolment are known.
     """
 
     utterance: Utterance
@@ -34,6 +37,7 @@ class Pair:
     adapted_text: str
     before: ErrorCounts
     after: ErrorCounts
+    digest: str = ""
 
 
 @dataclass
@@ -179,7 +183,7 @@ def evaluate(
             name, text = one.utterance.speaker, one.utterance.text or ""
             entry = entries.get(name) or entries.setdefault(name, _entry(transcriber, name))
             before, after = score(text, source_text), score(text, adapted_text)
-            entry.pairs.append(Pair(one.utterance, source_text, adapted_text, before, after))
+            entry.pairs.append(Pair(one.utterance, source_text, adapted_text, before, after, one.digest))
         done += window.inputs
         tell(1.0)
     for entry in entries.values():
@@ -191,26 +195,36 @@ def evaluate(
 
 
 def _heard_before(transcriber: Transcriber, entry: SpeakerScores) -> list[str]:
-    """A warning where an adapted speaker is measured on sentences of their own enrolment."""
+    """Warnings where an adapted speaker is measured on recordings or sentences of their own enrolment."""
     if entry.decision != "adapted" or transcriber.store is None:
         return []
     texts = [pair.utterance.text or "" for pair in entry.pairs]
-    return heard_before(transcriber.store.record(entry.speaker), texts)
+    return heard_before(transcriber.store.record(entry.speaker), texts, [pair.digest for pair in entry.pairs])
 
 
-def heard_before(record: SpeakerRecord, texts: Sequence[str]) -> list[str]:
-    """A warning where texts that a speaker is measured on were read for the enrolment of an adaptation too."""
-    enrolled = record.split.get("texts")
-    if record.decision != "adapted" or not isinstance(enrolled, list):
+def heard_before(record: SpeakerRecord, texts: Sequence[str], digests: Sequence[str] = ()) -> list[str]:
+    """Warnings where a speaker is measured on what an adaptation has learned from.
+
+    Args:
+        record: The adaptation.
+        texts: What the speaker is measured on.
+        digests: Hashes of the recordings, as many as texts, where they are known.
+    """
+    if record.decision != "adapted":
         return []
-    known = {text for text in enrolled if len(str(text).split()) >= SENTENCE_WORDS}
-    count = sum(normalize(text) in known for text in texts)
-    if not count:
-        return []
-    return [
-        f"{record.speaker}: {count} of {len(texts)} texts were also read for the enrolment, so the error "
-        "after adaptation is flattered; measure on other sentences"
-    ]
+    recordings, sentences, _ = learned_from(record)
+    known = {text for text in sentences if len(text.split()) >= SENTENCE_WORDS}
+    same = [one in recordings for one in digests] or [False] * len(texts)
+    read = sum(normalize(text) in known and not heard for text, heard in zip(texts, same, strict=True))
+    flattered = "so the error after adaptation is flattered; measure on other"
+    said = []
+    if any(same):
+        own = f"{sum(same)} of {counted(len(texts), 'recording')}"
+        said.append(f"{record.speaker}: the enrolment was made from {own}, {flattered} recordings")
+    if read:
+        own = f"{read} of {counted(len(texts), 'text')}"
+        said.append(f"{record.speaker}: {own} were also read for the enrolment, {flattered} sentences")
+    return said
 
 
 def digits_in(texts: Sequence[str]) -> list[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
 
@@ -20,7 +20,7 @@ AUDIO, TEXT, SPEAKER, DURATION = "audio_filepath", "text", "speaker", "duration"
 """The columns that mean something; all others are only for filters."""
 
 COMMON_VOICE = {"path": AUDIO, "sentence": TEXT, "client_id": SPEAKER}
-"""How the tables of Common Voice name the same columns."""
+"""How Common Voice names the same columns."""
 
 JSON_SUFFIXES = frozenset({".jsonl", ".json", ".ndjson"})
 
@@ -33,11 +33,23 @@ class Row:
         line: Line of the file, from 1; where a quoted cell has several lines, the first of them.
         columns: The values by column: strings from a table, any JSON value from JSON lines.
         problem: Why the row cannot be used; empty where it can.
+        written: What stands in the file under Common Voice's names, where they were taken for the others.
     """
 
     line: int
     columns: Mapping[str, object] = field(default_factory=dict)
     problem: str = ""
+    written: Mapping[str, object] = field(default_factory=dict)
+
+    def value(self, key: str) -> str:
+        """What stands in a column, under the name in the file or the name of its meaning."""
+        return as_text(self.written[key] if key in self.written else self.columns.get(key)).strip()
+
+    @property
+    def own_names(self) -> list[str]:
+        """The names of the columns as they stand in the file."""
+        meant = {COMMON_VOICE[name] for name in self.written}
+        return [*self.written, *(name for name in self.columns if name not in meant)]
 
 
 def read_rows(path: Path, file: IO[bytes]) -> Iterator[Row]:
@@ -52,7 +64,7 @@ def read_rows(path: Path, file: IO[bytes]) -> Iterator[Row]:
     """
     first = next((line for line in lines(path, file, "\n") if line.strip()), "")
     if path.suffix.lower() in JSON_SUFFIXES or first.lstrip().startswith("{"):
-        return _json_rows(lines(path, file, "\n"))
+        return _json_rows(lines(path, file, "\n"), path.parent)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
     return _table_rows(lines(path, file, ""), delimiter, path)
 
@@ -69,10 +81,11 @@ def no_audio_column(path: Path, columns: str) -> ManifestError:
     return ManifestError(f"{path} has no column {AUDIO!r}; its columns: {columns}. Name the audio {AUDIO!r}")
 
 
-def _json_rows(contents: Iterator[str]) -> Iterator[Row]:
+def _json_rows(contents: Iterator[str], folder: Path) -> Iterator[Row]:
     for line, content in enumerate(contents, start=1):
         if content.strip():
-            yield _json_row(line, content.removesuffix("\n"))
+            row = _json_row(line, content.removesuffix("\n"))
+            yield _meant(row, _other_names(row.columns), folder)
 
 
 def _json_row(line: int, content: str) -> Row:
@@ -99,27 +112,39 @@ def _checked(line: int, columns: Mapping[str, object]) -> Row:
 def _table_rows(contents: Iterator[str], delimiter: str, path: Path) -> Iterator[Row]:
     records = (r for r in _records(contents, delimiter) if r[2] or any(cell.strip() for cell in r[1]))
     for _, header, problem in records:
-        names, is_common_voice = _column_names(path, [name.strip() for name in header], problem)
+        names = _column_names(path, [name.strip() for name in header], problem)
         break
     else:
         return
+    others = _other_names(names)
     for record in records:
-        row = _table_row(names, *record)
-        yield _with_clip(row, path.parent) if is_common_voice else row
+        yield _without_empty_text(_meant(_table_row(names, *record), others, path.parent))
 
 
-def _column_names(path: Path, header: list[str], problem: str) -> tuple[list[str], bool]:
+def _column_names(path: Path, header: list[str], problem: str) -> list[str]:
     if problem:
         raise ManifestError(f"{path} has a header that cannot be read: {problem}")
-    is_common_voice = AUDIO not in header and "path" in header
-    if is_common_voice:
-        header = [name if COMMON_VOICE.get(name, name) in header else COMMON_VOICE[name] for name in header]
-    twice = sorted({name for name in header if name and header.count(name) > 1})
-    if twice:
+    if twice := sorted({name for name in header if name and header.count(name) > 1}):
         raise ManifestError(f"{path} has several columns named {', '.join(twice)}: rename all but one")
-    if AUDIO not in header:
+    if AUDIO not in header and not _other_names(header):
         raise no_audio_column(path, ", ".join(sorted({name for name in header if name})) or "none")
-    return header, is_common_voice
+    return header
+
+
+def _other_names(names: Collection[str]) -> dict[str, str]:
+    """Common Voice's names among those of a file, with what they mean; none where the file names its audio."""
+    if AUDIO in names or "path" not in names:
+        return {}
+    return {name: meant for name, meant in COMMON_VOICE.items() if name in names and meant not in names}
+
+
+def _meant(row: Row, others: Mapping[str, str], folder: Path) -> Row:
+    """A row whose columns have the names of their meaning."""
+    if not others or row.problem:
+        return row
+    columns = {others.get(name, name): value for name, value in row.columns.items()}
+    written = {name: row.columns[name] for name in others}
+    return _with_clip(replace(row, columns=columns, written=written), folder)
 
 
 def _table_row(names: list[str], line: int, cells: list[str], problem: str) -> Row:
@@ -130,10 +155,12 @@ def _table_row(names: list[str], line: int, cells: list[str], problem: str) -> R
     if len(cells) != len(names):
         hint = "put a text with separators in it into quotes"
         return Row(line, problem=f"{len(cells)} cells where the header has {len(names)}: {hint}")
-    columns: dict[str, object] = {name: cell for name, cell in zip(names, cells, strict=True) if name}
-    if not str(columns.get(TEXT, "")).strip():  # a table cannot tell an empty text from none
-        columns[TEXT] = None
-    return _checked(line, columns)
+    return _checked(line, {name: cell for name, cell in zip(names, cells, strict=True) if name})
+
+
+def _without_empty_text(row: Row) -> Row:
+    """A table cannot tell an empty text from none."""
+    return row if str(row.columns.get(TEXT, "")).strip() else replace(row, columns={**row.columns, TEXT: None})
 
 
 def _with_clip(row: Row, folder: Path) -> Row:
@@ -145,7 +172,7 @@ def _with_clip(row: Row, folder: Path) -> Row:
         in_clips = (folder / "clips" / name).exists() and not (folder / name).exists()
     except OSError:  # a name that cannot be a file; loading it will say so
         in_clips = False
-    return Row(row.line, {**row.columns, AUDIO: f"clips/{name}"}) if in_clips else row
+    return replace(row, columns={**row.columns, AUDIO: f"clips/{name}"}) if in_clips else row
 
 
 def _records(contents: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str], str]]:

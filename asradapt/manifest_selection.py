@@ -33,7 +33,7 @@ class Filter:
     def takes(self, row: Row) -> bool:
         """Whether the row is wanted."""
         for key, values in self._wanted.items():
-            value = as_text(row.columns.get(key)).strip()
+            value = row.value(key)
             if value in values:
                 self._missed.pop(key, None)
             else:
@@ -60,9 +60,9 @@ class _Missed:
         self._values, self._columns, self._has_column = Distinct(), Distinct(), False
 
     def note(self, row: Row, key: str, value: str) -> None:
-        self._has_column |= key in row.columns
+        self._has_column |= key in row.columns or key in row.written
         self._values.add(value or repr(""))
-        for name in row.columns:
+        for name in row.own_names:
             self._columns.add(name)
 
     def known(self, key: str) -> str:
@@ -161,6 +161,8 @@ def _utterance(row: Row, folder: Path) -> Utterance:
     if row.problem:
         raise ManifestError(row.problem)
     audio, text = row.columns.get(AUDIO), row.columns.get(TEXT)
+    if audio is None:
+        raise ManifestError(f"{AUDIO} is missing: write the path of an audio file")
     if not isinstance(audio, str) or not audio.strip():
         raise ManifestError(f"{AUDIO} is {audio!r}: write the path of an audio file")
     if not (text is None or isinstance(text, str)):

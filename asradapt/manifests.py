@@ -1,7 +1,7 @@
 """Manifests: which recordings there are, what was said in them, and by whom.
 
 A manifest is a file of JSON lines with `audio_filepath`, `text`, and optionally `speaker`, `duration` and
-any other columns; a CSV or TSV table with the same names; or a table of Common Voice. Audio paths are
+any other columns; a CSV or TSV table with the same names; or one with the names of Common Voice. Audio paths are
 relative to the manifest's folder. Whether the audio exists shows when it is loaded, not here. For manifests
 that are too long to hold there is `manifest_stream`.
 """

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
+from weakref import WeakSet
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Inbox: TypeAlias = "SimpleQueue[tuple[int, Item, Future[tuple[Result, float]]] | None]"
+
+END_SECONDS = 1.0
+"""So long at most the end of the program waits for files that are being read: a slow disk holds no Ctrl-C up."""
+_running: WeakSet[Ahead[Any, Any]] = WeakSet()
 
 
 def reading_threads() -> int:
     """Threads that read files: half of the processors that this process may use, from 1 to 8."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(8, usable // 2))
+
+
+def stop_all(seconds: float = END_SECONDS) -> bool:
+    """Let no thread begin anything more, wait for what they are at, and say whether all of them have ended.
+
+    A thread that comes back from C++ code after the interpreter is gone ends the process with `terminate called`,
+    so that this is called at the end of the program.
+    """
+    until = time.monotonic() + seconds
+    alive = [ahead for ahead in list(_running) if not ahead.stop(until)]
+    return not alive
 
 
 class Stopped(Exception):
@@ -53,34 +71,50 @@ class Ahead(Generic[Item, Result]):
         self._held = 0.0  # sizes of the results that wait
         self._next = 0  # number of the item whose result is taken next
         self._stopped = False
+        self._inbox: Inbox[Item, Result] = SimpleQueue()
+        self._running: list[threading.Thread] = []
+
+    def stop(self, until: float) -> bool:
+        """Stop the threads, wait for them until a time on the monotonic clock, and say whether they have ended."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        for _ in self._running:
+            self._inbox.put(None)
+        for thread in self._running:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._running)
+
+    def _start(self) -> None:
+        atexit.unregister(stop_all)
+        atexit.register(stop_all)  # once
+        _running.add(self)
+        for _ in range(self._threads):
+            # Daemons, not a pool: an error can leave this iterator alive and unclosed, and a pool's threads,
+            # waiting for room, would then keep the program from ending.
+            thread = threading.Thread(target=self._serve, name="ahead", daemon=True)
+            self._running.append(thread)
+            thread.start()
 
     def __iter__(self) -> Iterator[tuple[Item, Callable[[], Result]]]:
         """Pairs of an item and a function that gives its result or raises what its computation raised."""
         queue: deque[tuple[Item, Future[tuple[Result, float]]]] = deque()
-        inbox: Inbox[Item, Result] = SimpleQueue()
-        for _ in range(self._threads):
-            # Daemons, not a pool: an error can leave this iterator alive and unclosed, and a pool's threads,
-            # waiting for room, would then keep the program from ending.
-            threading.Thread(target=self._serve, args=(inbox,), name="ahead", daemon=True).start()
+        self._start()
         try:
             for number, item in enumerate(self._items):
                 future: Future[tuple[Result, float]] = Future()
                 queue.append((item, future))
-                inbox.put((number, item, future))
+                self._inbox.put((number, item, future))
                 if len(queue) >= self._count:
                     yield self._take(*queue.popleft())
             while queue:
                 yield self._take(*queue.popleft())
         finally:
-            with self._changed:
-                self._stopped = True
-                self._changed.notify_all()
-            for _ in range(self._threads):
-                inbox.put(None)
+            self.stop(until=0.0)
 
-    def _serve(self, inbox: Inbox[Item, Result]) -> None:
+    def _serve(self) -> None:
         """What a thread does: one piece of work after the other, until there is none."""
-        while (work := inbox.get()) is not None:
+        while (work := self._inbox.get()) is not None:
             number, item, future = work
             try:
                 future.set_result(self._work(number, item))

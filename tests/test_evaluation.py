@@ -11,6 +11,7 @@ from samples import store_speaker
 from asradapt.comparison import compare_systems, parse_systems
 from asradapt.errors import UnknownName
 from asradapt.evaluation import UNNAMED, evaluate
+from asradapt.pcm import digest
 from asradapt.scoring import NORMALIZER, score, total
 from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
@@ -180,6 +181,23 @@ def test_measuring_on_sentences_of_the_enrolment_is_warned_of(tiny, store, utter
     assert [w.split(":")[0] for w in told] == ["adapted", "ann@v1"]
     others = [utterance for utterance in own if not utterance.text.startswith("one")]
     assert not [w for w in evaluate(Transcriber(tiny, known), others).warnings if "also read" in w]
+
+
+def test_measuring_on_the_recordings_of_the_enrolment_is_warned_of_however_short_their_texts(
+    tiny, store, utterances, tmp_path
+):
+    own = [dataclasses.replace(one, text="go") for one in utterances if one.speaker == "ann"]
+    samples = [soundfile.read(one.audio, dtype="float32")[0] for one in own]
+    earlier = {"version": 1, "texts": ["go"], "digests": [digest(samples[1])]}
+    split = {"texts": ["go"], "digests": [digest(samples[0])], "earlier": earlier}
+    stored, known = store.load("ann"), SpeakerStore(tmp_path)
+    known.save(dataclasses.replace(stored.record, split=split), stored.tensors)
+    told = "ann: the enrolment was made from 2 of 4 recordings, so the error after adaptation is flattered"
+    assert [w for w in evaluate(Transcriber(tiny, known), own).warnings if w.startswith(told)]
+    systems = parse_systems("source,adapted,ann@v1")
+    found = [w for w in compare_systems(systems, own, model=tiny, store=known).warnings if told in w]
+    assert [w.split(":")[0] for w in found] == ["adapted", "ann@v1"]
+    assert not [w for w in evaluate(Transcriber(tiny, known), own[2:]).warnings if "enrolment" in w]
 
 
 def test_digits_in_the_texts_are_warned_of(tiny, utterances):

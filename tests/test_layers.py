@@ -10,7 +10,7 @@ import asradapt
 
 ROOT = Path(asradapt.__file__).parent
 LAYERS = (
-    {"errors", "types"},
+    {"errors", "types", "wording"},
     {
         "audio",
         "audio_checks",

@@ -113,7 +113,7 @@ class TestBrokenLines:
             ("1" * 5_000, "not valid JSON"),
             ('["b.wav", "x"]', "not a JSON object"),
             ("null", "not a JSON object"),
-            ({"text": "no audio"}, "audio_filepath is None"),
+            ({"text": "no audio"}, "audio_filepath is missing: write"),
             (row(""), "audio_filepath is ''"),
             (row(7), "audio_filepath is 7"),
             (row(text=7), "text is 7: write a string"),
@@ -257,6 +257,24 @@ class TestCommonVoice:
         path = save(tmp_path, self.HEADER + "c1\ta.mp3\tx\t\nc2\tb.mp3\ty\t\n", "test.tsv")
         assert texts(read_manifest(path, [("speaker", "c2")])) == ["y"]
 
+    @pytest.mark.parametrize("key", ["client_id=c2", "path=b.mp3", "sentence=y", "audio_filepath=clips/b.mp3"])
+    @pytest.mark.parametrize("name", ["test.tsv", "test.csv", "test.jsonl"])
+    def test_filters_know_the_names_in_the_file(self, tmp_path, key, name):
+        (tmp_path / "clips").mkdir()
+        (tmp_path / "clips" / "b.mp3").touch()
+        rows = [("c1", "a.mp3", "x", "6"), ("c2", "b.mp3", "y", "7")]
+        names = self.HEADER.split()
+        if name == "test.jsonl":
+            content = lines(*(dict(zip(names, one, strict=True)) for one in rows))
+        else:
+            content = "".join(("\t" if name == "test.tsv" else ",").join(one) + "\n" for one in [names, *rows])
+        path = save(tmp_path, content, name)
+        assert texts(read_manifest(path, parse_where([key]))) == ["y"]
+        with pytest.raises(ManifestError, match=r"the columns are age, client_id, path, sentence$"):
+            read_manifest(path, [("who", "c2")])
+        with pytest.raises(ManifestError, match=r"client_id is one of c1, c2$"):
+            read_manifest(path, [("client_id", "c3")])
+
     def test_with_our_own_names_path_is_only_a_column(self, tmp_path):
         path = save(tmp_path, "audio_filepath,text,path,client_id\na.wav,x,elsewhere,c\n", "m.csv")
         assert read_manifest(path).utterances == (
@@ -300,8 +318,8 @@ class TestUnusable:
             read_manifest(save(tmp_path, "audio_filepath\n", name))
 
     def test_no_row_has_audio(self, tmp_path):
-        path = save(tmp_path, lines({"path": "a.wav", "text": "x"}, {"audio": "b.wav"}))
-        with pytest.raises(ManifestError, match=r"no column 'audio_filepath'; its columns: audio, path, text"):
+        path = save(tmp_path, lines({"file": "a.wav", "text": "x"}, {"audio": "b.wav"}))
+        with pytest.raises(ManifestError, match=r"no column 'audio_filepath'; its columns: audio, file, text"):
             read_manifest(path)
 
     @pytest.mark.parametrize("where", [[], [("part", "test")]])

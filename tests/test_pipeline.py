@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from asradapt.pipeline import Ahead, reading_threads
+from asradapt.pipeline import Ahead, reading_threads, stop_all
 
 
 def taken(ahead):
@@ -129,3 +129,56 @@ raise RuntimeError("of the user")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "of the user" in done.stderr
+
+
+def test_threads_are_stopped_and_waited_for_within_a_bound():
+    go, busy = threading.Event(), threading.Event()
+
+    def read(item: int) -> int:
+        if item:
+            busy.set()
+            go.wait()
+        return item
+
+    found = iter(Ahead(read, range(1000), weight=lambda _: 1.0, most=9.0, threads=2, count=3))
+    next(found)
+    assert busy.wait(5.0)
+    began = time.monotonic()
+    assert not stop_all(0.05)
+    assert time.monotonic() - began < 2.0
+    go.set()
+    assert stop_all(10.0)
+    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+END = """
+import sys, threading, time
+from asradapt import cli, pipeline
+code, seconds = int(sys.argv[1]), float(sys.argv[2])
+def read(item):
+    time.sleep(seconds if item else 0)
+    return item
+def run(arguments):
+    global held
+    held = iter(pipeline.Ahead(read, range(9), weight=lambda _: 1.0, most=9.0, threads=2, count=2))
+    next(held)
+    print("buffered", end="")
+    return code
+cli.run = run
+def ahead():
+    return [one for one in threading.enumerate() if one.name == "ahead"]
+pipeline.atexit.register(lambda: print(", alive:", len(ahead())))
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+@pytest.mark.parametrize("seconds", [0.3, 60.0])
+def test_the_command_ends_behind_its_threads_or_without_them(code, seconds):
+    """While a file is read in C++ code the interpreter must not be taken apart; a slow disk holds nothing up."""
+    words = [sys.executable, "-c", END, str(code), str(seconds)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.startswith("buffered, alive: ")
+    if seconds < 1 and code != 130:
+        assert done.stdout.endswith(" 0\n")

@@ -5,11 +5,15 @@ Nothing heavy is imported before a command runs, so that `--help` is instant.
 
 from __future__ import annotations
 
+import atexit
 import errno
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
+from typing import NoReturn
 
 import click
 
@@ -27,11 +31,16 @@ from asradapt.cli.models import models
 from asradapt.cli.simulate import simulate
 from asradapt.cli.speakers import speakers
 from asradapt.cli.transcribe import transcribe
+from asradapt.cli.transcribe_output import GOES_ON
 from asradapt.cli.travel import export, import_
 from asradapt.cli.vocab import vocab
 from asradapt.errors import AsradaptError
 
 __all__ = ["cli", "main"]
+
+INTERRUPTED = 130
+STORING = {"enroll", "correct", "import", "vocab", "speakers"}
+"""Commands that write into the store."""
 
 
 @click.group(
@@ -72,9 +81,26 @@ for _command in (export, import_, migrate):  # the first two have long names too
     speakers.add_command(_command)
 
 
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether stdout is to hold one JSON object; with `--output-dir` it holds the names of files."""
+    if "--json" in arguments:
+        return True
+    to_files = any(one.partition("=")[0] == "--output-dir" for one in arguments)
+    return not to_files and (("--format", "json") in pairwise(arguments) or "--format=json" in arguments)
+
+
+def _interrupted(arguments: Sequence[str]) -> str:
+    """What is told of Ctrl-C."""
+    if STORING & set(arguments[:1]):
+        return "interrupted; what was stored before is as it was"
+    if any(one.partition("=")[0] == "--output-dir" for one in arguments):
+        return f"interrupted; {GOES_ON}"
+    return "interrupted"
+
+
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
     note(f"error: {message}")
-    if "--json" in arguments or ("--format", "json") in pairwise(arguments) or "--format=json" in arguments:
+    if _wants_json(arguments):
         with suppress(OSError):  # stdout itself may be what is full
             print_json({"error": message, "failed": []})
     return code
@@ -99,7 +125,7 @@ def run(arguments: Sequence[str]) -> int:
     except AsradaptError as error:
         return _fail(str(error), error.exit_code, arguments)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; what was stored before is as it was", 130, arguments)
+        return _fail(_interrupted(arguments), INTERRUPTED, arguments)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(f"the disk is full ({error.filename or 'while writing'}); free some space", 1, arguments)
@@ -108,4 +134,26 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `asradapt` command."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # a second Ctrl-C while the first is told of
+        code = INTERRUPTED
+    if code == INTERRUPTED or not _readers_ended():
+        _end_at_once(code)
+    sys.exit(code)
+
+
+def _readers_ended() -> bool:
+    """Whether no thread reads a file any more; there can only be one where the pipeline was used."""
+    pipeline = sys.modules.get("asradapt.pipeline")
+    return pipeline is None or bool(pipeline.stop_all())
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End without taking the interpreter apart under threads that read files in C++ code, which would abort."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever reads stdout may have paused: Ctrl-C ends that too
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    atexit._run_exitfuncs()  # temporary files, processes of other libraries, and the threads that read
+    os._exit(code)

@@ -20,6 +20,7 @@ from asradapt.cli.common import (
     where_option,
 )
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.checks import Checked, Finding, Match
@@ -33,7 +34,7 @@ def _matches(rows: list[Utterance], model: str, device: str, seed: int) -> tuple
     source = open_model(model, device)
     with progress() as bar:
         found, failed = match_texts(source, rows, seed=seed, progress=lambda share: bar("listening", share))
-    note(f"{len(found)} of {len(rows)} recordings were compared with their texts")
+    note(f"{len(found)} of {counted(len(rows), 'recording')} compared with their texts")
     return sorted(found, key=lambda one: (-one.share, one.margin)), failed
 
 
@@ -60,7 +61,8 @@ def _mismatch(matches: list[Match]) -> Finding:
 
 def _print(checked: Checked, findings: list[Finding]) -> None:
     summary = checked.summary()
-    say(f"{summary['rows']} rows, {summary['speakers']} speakers, {summary['minutes']} minutes")
+    rows, people = (counted(int(str(summary[f"{noun}s"])), noun) for noun in ("row", "speaker"))
+    say(f"{rows}, {people}, {summary['minutes']} minutes")
     for name in ("parts", "rates", "channels"):
         counts: Any = summary[name]
         say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))

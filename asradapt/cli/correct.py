@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,9 @@ from asradapt.cli.common import (
 )
 from asradapt.cli.enroll import keep_audio_option, require_writable, tell_one
 from asradapt.cli.enrolled_on import model_for
+from asradapt.errors import UnwritableText
 from asradapt.types import Failure
+from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.correcting import Found
@@ -32,9 +36,30 @@ if TYPE_CHECKING:
 
 def _nothing(found: Found, confirmed: bool) -> str:
     """Why there is nothing to learn from, in one plain sentence."""
-    count = f"{found.transcripts} transcript{'' if found.transcripts == 1 else 's'}"
+    count = counted(found.transcripts, "transcript")
     more = "" if confirmed else "; if all of it is right, --confirmed learns from that"
     return f"nothing was changed in {count}, so nothing is learned{more}"
+
+
+def _without_add_tokens(failure: Failure, speaker: str) -> Failure:
+    """A failure without the advice of an option that only `enroll` has."""
+    if not isinstance(failure.error, UnwritableText) or not failure.error.addable:
+        return failure
+    plain = UnwritableText(failure.error.characters, addable=False)
+    letters = any(one.isalpha() for one in plain.characters)
+    more = f"; `asradapt enroll {shlex.quote(speaker)} --add-tokens` teaches letters" if letters else ""
+    return Failure(failure.item, f"{plain}{more}")
+
+
+def _advised(one: Enrolled, confirmed: bool) -> Enrolled:
+    """The outcome with what to do about too few segments, instead of recordings."""
+    from asradapt.enrolment import EnrolmentOptions
+    from asradapt.enrolment.judging import record_more
+
+    options = EnrolmentOptions()
+    more = "" if confirmed else "; if all of the text is right, --confirmed learns from the unchanged segments too"
+    advice = f"correct at least {options.least_utterances} segments of different text, better 10{more}"
+    return replace(one, explanation=one.explanation.replace(record_more(options), advice))
 
 
 @click.command()
@@ -103,9 +128,9 @@ def correct(
                     progress=bar,
                     keep_audio=keep_audio,
                 )
-            failed += result.failed
+            failed += [_without_add_tokens(failure, speaker) for failure in result.failed]
             warnings += result.warnings
-            one = next(iter(result.speakers), None)
+            one = next((_advised(one, confirmed) for one in result.speakers), None)
     _show(speaker, store, found, one, failed, warnings, confirmed=confirmed, as_json=as_json)
     report_problems(warnings, failed)
     if one:
@@ -139,8 +164,13 @@ def _show(
             }
         )
     elif one:
-        said = f" and {found.confirmed} confirmed" if found.confirmed else ""
-        say(f"{found.edited} corrected{said} segments found in {found.transcripts} transcripts")
+        said = f"{found.edited} corrected and " if found.confirmed else ""
+        last = (
+            counted(found.confirmed, "confirmed segment")
+            if found.confirmed
+            else counted(found.edited, "corrected segment")
+        )
+        say(f"{said}{last} found in {counted(found.transcripts, 'transcript')}")
         tell_one(one, store)
     elif message:
         say(message)

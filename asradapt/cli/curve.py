@@ -24,6 +24,7 @@ from asradapt.cli.common import (
 )
 from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.comparison import Comparison
@@ -61,7 +62,7 @@ def _table(curve: Curve) -> None:
     ]
     for line in aligned(rows):
         say(line)
-    say(f"{len(curve.speakers)} speakers, {curve.source.words} words of test recordings")
+    say(f"{counted(len(curve.speakers), 'speaker')}, {counted(curve.source.words, 'word')} of test recordings")
 
 
 def _compared(curve: Curve, model: str) -> Comparison:

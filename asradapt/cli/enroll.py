@@ -26,6 +26,7 @@ from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.errors import InvalidSpeakerName, StoreError, UsageError
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.decoding import Decoder
@@ -120,8 +121,8 @@ def _line(one: Enrolled) -> str:
     if one.stays:
         label = f"version {one.stays} stays"
     lines = [
-        f"{record.speaker}: {record.utterances} recordings, {record.seconds:.0f} s, {one.wall_seconds:.1f} s "
-        f"to enrol [{label}]",
+        f"{record.speaker}: {counted(record.utterances, 'recording')}, {record.seconds:.0f} s, "
+        f"{one.wall_seconds:.1f} s to enrol [{label}]",
         one.explanation,
     ]
     lines += [str(one.forecast)] if one.forecast else []
@@ -140,7 +141,7 @@ def tell_one(one: Enrolled, store: SpeakerStore) -> None:
     if one.kept:
         count, minutes = len(one.kept.recordings), one.kept.seconds / 60
         say(
-            f"  audio is kept: {count} recordings, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
+            f"  audio is kept: {counted(count, 'recording')}, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
             f"{store.recordings(one.record.speaker).path}; `asradapt speakers forget-audio` deletes them"
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from asradapt.cli.common import aligned, note, say
 from asradapt.errors import InputError
+from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.comparison import Comparison, Fairness, PairTest, Scored, SpeakerChange
@@ -60,7 +61,8 @@ def systems_table(comparison: Comparison, normalizer: str) -> None:
     """One line a system."""
     width = max(8, *map(len, comparison.systems))
     people, rows = len(set(comparison.speakers)), len(comparison.utterances)
-    say(f"{rows} utterances of {people} speakers, {comparison.total(0).words} words; normaliser {normalizer}")
+    words = counted(comparison.total(0).words, "word")
+    say(f"{counted(rows, 'utterance')} of {counted(people, 'speaker')}, {words}; normaliser {normalizer}")
     say(f"{'system':{width}} | {'WER':>7} {'CER':>7} {'S/D/I':>13}")
     for index, name in enumerate(comparison.systems):
         say(f"{name:{width}} | {counts_cells(comparison.total(index))}")

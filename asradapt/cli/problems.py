@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from asradapt.errors import UnwritableText
 from asradapt.types import Failure
-
-NAMED = 3
-"""So many items that failed for one reason are named; the others are counted."""
+from asradapt.wording import first_of
 
 
 def _sentence(failure: Failure) -> str:
@@ -36,5 +34,4 @@ def _all_odd(errors: Sequence[UnwritableText], addable: bool) -> UnwritableText:
 def _of_one_reason(reason: str, alike: Sequence[Failure]) -> str:
     if len(alike) == 1:
         return _sentence(alike[0])
-    more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
-    return f"{', '.join(failure.item for failure in alike[:NAMED])}{more}: {reason}"
+    return f"{first_of([failure.item for failure in alike])}: {reason}"

@@ -22,6 +22,7 @@ from asradapt.cli.common import (
 )
 from asradapt.errors import StoreError, UsageError
 from asradapt.types import Failure
+from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.store import SpeakerRecord
@@ -167,7 +168,7 @@ def _audio(kept: Kept, folder: Path) -> str:
     """What is kept of the recordings, in words."""
     if not kept.agreed:
         return "none is kept"
-    size = f"{len(kept.recordings)} recordings, {kept.seconds / 60:.1f} min, {kept.bytes} bytes"
+    size = f"{counted(len(kept.recordings), 'recording')}, {kept.seconds / 60:.1f} min, {kept.bytes} bytes"
     return f"{size} kept in {folder}, agreed {kept.agreed}"
 
 

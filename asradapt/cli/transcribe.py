@@ -34,7 +34,11 @@ STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
 
 @click.command()
 @recordings_options
-@click.option("--speaker", help="Whose adaptation to use; a manifest names the speaker of each row itself.")
+@click.option(
+    "--speaker",
+    help="Whose adaptation to use; of a manifest only this speaker's rows, or those that name nobody. Without "
+    "it each row of a manifest has its own speaker's.",
+)
 @click.option("--source-only", is_flag=True, help="Ignore all adaptations and vocabularies.")
 @click.option(
     "--format",

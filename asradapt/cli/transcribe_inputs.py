@@ -104,10 +104,20 @@ def gathered(
 def _rows_of(speaker: str, stream: ManifestStream, *, chosen: bool, warn: Callable[[str], None]) -> Inputs:
     """As `inputs.rows_of`, without holding the rows."""
     if speaker in stream.speakers:
-        return Inputs((u for u in stream if u.speaker == speaker), sum(u.speaker == speaker for u in stream))
+        count = sum(u.speaker == speaker for u in stream)
+        _tell_left_out(stream.count - count - stream.nameless, stream.nameless, warn)
+        return Inputs((u for u in stream if u.speaker == speaker), count)
     if stream.nameless:
+        _tell_left_out(stream.count - stream.nameless, 0, warn)
         return Inputs((replace(u, speaker=speaker) for u in stream if u.speaker is None), stream.nameless)
     if chosen and len(stream.speakers) == 1:
         warn(taken_as(speaker, str(stream.speakers)))
         return Inputs((replace(u, speaker=speaker) for u in stream), stream.count)
     raise no_rows_of(speaker, str(stream.speakers))
+
+
+def _tell_left_out(others: int, nameless: int, warn: Callable[[str], None]) -> None:
+    """Say how many rows are not those of the speaker who is asked for."""
+    counts = ((others, "of other speakers"), (nameless, "without a speaker"))
+    if told := " and ".join(f"{count} row{'' if count == 1 else 's'} {whose}" for count, whose in counts if count):
+        warn(f"{told} left out; without --speaker each row is transcribed as its own speaker's")

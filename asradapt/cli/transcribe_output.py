@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from asradapt.transcript import Transcript
 
 STDIN = "-"
+GOES_ON = "the same command with the same --output-dir goes on with what is missing"
 
 
 @contextmanager
@@ -167,6 +168,7 @@ class Output:
         self._style, self._write = style, FORMATS[style]
         self._alone, self._files, self._as_json = alone, files, as_json
         self._results: list[dict[str, Any]] = []
+        self._done = 0
         if style == "ctm" and files is None:
             names = Names()
             self._write = lambda transcript: ctm(transcript, names.of(transcript.utterance))
@@ -177,11 +179,21 @@ class Output:
             self._results.append(transcript.as_dict())
         if self._files is not None:
             path = self._files.path(transcript.utterance)
-            write_whole(path, self._write(transcript))
+            self._write_file(path, transcript)
             if not self._as_json:
                 say(str(path))
         elif not self._as_json:
             self._print(transcript)
+
+    def _write_file(self, path: Path, transcript: Transcript) -> None:
+        try:
+            write_whole(path, self._write(transcript))
+        except OSError as error:
+            files = f"{self._done} file{' is' if self._done == 1 else 's are'}"
+            raise InputError(
+                f"{path} cannot be written: {error.strerror or error}; {files} done, and {GOES_ON}"
+            ) from error
+        self._done += 1
 
     def _print(self, transcript: Transcript) -> None:
         if self._style == "txt" and not self._alone:

@@ -20,6 +20,7 @@ from asradapt.cli.common import (
 from asradapt.cli.enrolled_on import model_for, model_was_given, require_given_model
 from asradapt.cli.speakers import brief
 from asradapt.errors import UsageError
+from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.interchange import Written
@@ -142,7 +143,7 @@ def import_(
     if shelf.agreed:
         count = len(shelf.kept().recordings)
         note(
-            f"audio is kept: {count} recordings in {shelf.path}, and later ones too; "
+            f"audio is kept: {counted(count, 'recording')} in {shelf.path}, and later ones too; "
             "`asradapt speakers forget-audio` ends that"
         )
     if as_json:

@@ -9,6 +9,7 @@ import click
 
 from asradapt.cli.common import help_without_command, json_option, note, open_store, print_json, say, store_option
 from asradapt.errors import InputError, UsageError
+from asradapt.wording import first_of
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...")
@@ -104,8 +105,8 @@ def remove(
     def without(stored: tuple[str, ...]) -> list[str]:
         known = {normalize(phrase): phrase for phrase in stored}
         if strange := sorted(phrase for key, phrase in unwanted.items() if key not in known):
-            listed = ", ".join(known.values()) or "none"
-            raise InputError(f"{speaker} has no phrase {', '.join(map(repr, strange))}; known: {listed}")
+            listed = first_of(list(known.values())) or "none"
+            raise InputError(f"{speaker} has no phrase {first_of(list(map(repr, strange)))}; known: {listed}")
         return [phrase for key, phrase in known.items() if key not in unwanted]
 
     return _tell(speaker, store.change_vocabulary(speaker, without), as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -149,8 +149,9 @@ def compare_systems(
         if system.kind == "file":
             heard.append({index: matched[system.name].get(index, "") for index in range(len(usable))})
         else:
-            heard.append(_hear(system, transcribers[system.name], usable, failed, warnings, tell))
-            warnings += _flattered(system, store, usable)
+            digests: dict[int, str] = {}
+            heard.append(_hear(system, transcribers[system.name], usable, failed, warnings, tell, digests))
+            warnings += _flattered(system, store, usable, digests)
         tell(1.0)
     scored = [_scored(one, [texts.get(index) for texts in heard]) for index, one in enumerate(usable)]
     kept = tuple(one for one in scored if one)
@@ -160,19 +161,22 @@ def compare_systems(
     )
 
 
-def _flattered(system: System, store: SpeakerStore | None, utterances: Sequence[Utterance]) -> list[str]:
-    """Warnings where a system of ours is measured on sentences of its own enrolment."""
+def _flattered(
+    system: System, store: SpeakerStore | None, utterances: Sequence[Utterance], digests: Mapping[int, str]
+) -> list[str]:
+    """Warnings where a system of ours is measured on recordings or sentences of its own enrolment."""
     if store is None or system.kind not in ("adapted", "speaker"):
         return []
-    texts: dict[str, list[str]] = {}
-    for one in utterances:
+    texts: dict[str, list[tuple[str, str]]] = {}
+    for place, one in enumerate(utterances):
         who = system.speaker or one.speaker
         if who and one.speaker in (None, who):
-            texts.setdefault(who, []).append(one.text or "")
+            texts.setdefault(who, []).append((one.text or "", digests.get(place, "")))
     found = []
     for who, own in texts.items():
         try:
-            found += heard_before(store.record(who, system.version), own)
+            said, recordings = zip(*own, strict=True)
+            found += heard_before(store.record(who, system.version), said, recordings)
         except AsradaptError:
             continue  # not enrolled, or damaged: the transcriber has said so
     return [f"{system.name}: {warning}" for warning in found]
@@ -217,8 +221,9 @@ def _hear(
     failed: list[Failure],
     warnings: list[str],
     tell: Callable[[float], None],
+    digests: dict[int, str],
 ) -> dict[int, str]:
-    """What a system of ours hears, by the place of the utterance."""
+    """What a system of ours hears, by the place of the utterance; so come the recordings' `digests`."""
     rows = [replace(one, speaker=system.speaker) if system.speaker else replace(one) for one in utterances]
     places = {id(row): place for place, row in enumerate(rows)}
     if (
@@ -236,6 +241,7 @@ def _hear(
             failed += item.failed
             warnings += item.warnings
         elif isinstance(item, Transcript):
-            found[places[id(item.utterance)]] = item.text
+            place = places[id(item.utterance)]
+            found[place], digests[place] = item.text, item.digest
             tell(len(found) / len(rows))
     return found

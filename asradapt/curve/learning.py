@@ -21,6 +21,7 @@ from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import Transcript, Window
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 Progress = Callable[[str, float], None]
 People = Mapping[str, Sequence[Utterance]]
@@ -92,7 +93,8 @@ def learning_curve(
 def _people(recordings: People, tests: People, warnings: list[str]) -> tuple[str, ...]:
     both = tuple(name for name in recordings if name in tests)
     if left := sorted({*recordings, *tests} - {*both}):
-        warnings.append(f"{len(left)} speakers have no recordings of one of the two parts: {', '.join(left[:10])}")
+        names = ", ".join(left[:10])
+        warnings.append(f"no recordings of one of the two parts: {counted(len(left), 'speaker')} ({names})")
     if not both:
         raise ManifestError("nobody has recordings both to enrol and to test; check --enroll and --test")
     unknown = [str(one.audio) for name in both for one in recordings[name] if not one.duration]

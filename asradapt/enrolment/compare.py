@@ -12,6 +12,7 @@ from asradapt.enrolment.people import Person
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, sign_flip, total
+from asradapt.wording import counted
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _nothing_new(person: Person, past: Past) -> Comparison | None:
     if len(person.examples) > learned or any(example.text not in texts for example in person.examples):
         return None
     said = (
-        f"nothing new in these {len(person.examples)} recordings, version {past.version} has learned from them "
-        "(--fresh enrols from these alone)"
+        f"nothing new here ({counted(len(person.examples), 'recording')}): version {past.version} has learned "
+        "from all of it (--fresh enrols from these alone)"
     )
     return Comparison(past.version, False, (), (), None, said)

@@ -45,7 +45,8 @@ def finish(
         record = make_record(model, one, retention, options)
         interval = one.verdict.words if one.verdict else Interval(0.0, None, None, 0.95, None)
         before, after = total(one.before), total(one.after)
-        said, start = explain(one, options), one.person.start.said
+        said = explain(one, options)
+        start = one.person.start.said if one.choice else ""  # without enough recordings nothing was trained
         enrolled.append(Enrolled(record, state, before, after, interval, said, wall, retention, start=start))
     return enrolled
 

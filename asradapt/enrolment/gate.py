@@ -71,6 +71,11 @@ def _explain(
         return "the source is kept: it makes no error on these recordings"
     if sure:
         return f"the source is kept: fewer wrong letters, but {change}"
+    if words.difference < 0 and new.character_errors >= old.character_errors:
+        return (
+            f"the source is kept: no fewer wrong letters, which decide ({old.cer:.1%} before, {new.cer:.1%} "
+            f"after), although {change}"
+        )
     if words.difference < 0:
         return f"the source is kept: {change}, which may be chance; more recordings would tell"
     return f"the source is kept: {change}, no improvement; more or cleaner recordings may help"

@@ -134,7 +134,9 @@ def explain(judged: Judged, options: EnrolmentOptions) -> str:
         return judged.verdict.explanation
     count = len(judged.person.examples)
     plural = "recording is" if count == 1 else "recordings are"
-    return (
-        f"the source is kept: {count} usable {plural} too few to check an adaptation; "
-        f"record at least {options.least_utterances} different sentences, better 10"
-    )
+    return f"the source is kept: {count} usable {plural} too few to check an adaptation; {record_more(options)}"
+
+
+def record_more(options: EnrolmentOptions) -> str:
+    """The advice where recordings were too few."""
+    return f"record at least {options.least_utterances} different sentences, better 10"

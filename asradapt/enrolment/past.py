@@ -16,6 +16,7 @@ from asradapt.errors import AsradaptError, StoreError
 from asradapt.models.base import SourceModel
 from asradapt.pcm import to_samples
 from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore, another_source
+from asradapt.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +200,7 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
     """
     if past.kept:
         old = sum(one.digest in past.kept for one in examples)
-        return Start(said=f"trained on {old} kept and {len(examples) - old} new recordings together")
+        return Start(said=f"trained on {old} kept and {counted(len(examples) - old, 'new recording')} together")
     if past.current is None:
         return Start()
     record = past.current.record
@@ -223,7 +224,7 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
     return Start(
         past.current.tensors,
         record.version,
-        f"trained from version {record.version}, which had learned from {count} recordings",
+        f"trained from version {record.version}, which had learned from {counted(count, 'recording')}",
     )
 
 

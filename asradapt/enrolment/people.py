@@ -100,4 +100,4 @@ def gather(
         else:
             left_out = checked.left_out if checked else ()
             failed += [Failure(one.audio, f"{one.reason}; record again: {one.text!r}") for one in left_out]
-            failed.append(Failure(name, "no usable recording; this person was not enrolled"))
+            failed.append(Failure(name, "no usable recording, so nothing was learned"))

@@ -22,6 +22,7 @@ from asradapt.models.base import Seq2SeqModel, SourceModel, writes
 from asradapt.recordings.duplicates import RATE, Samples, same_sounds
 from asradapt.recordings.fits import log_scores, token_index
 from asradapt.recordings.mismatch import Judged, judge_texts
+from asradapt.wording import counted
 
 MOST_BAD = 0.5
 """Where more of the recordings have bad levels or noise, it is the microphone or the room."""
@@ -155,7 +156,7 @@ def _cannot_tell(count: int) -> str:
 
 def _most_bad(bad: int, count: int, problems: Sequence[str]) -> str:
     usual = max(problems, key=lambda one: sum(one.split(":")[0] == other.split(":")[0] for other in problems))
-    return f"{bad} of {count} recordings are bad, so none is left out for that. The usual: {usual}"
+    return f"{bad} of {counted(count, 'recording')} are bad, so none is left out for that. The usual: {usual}"
 
 
 def _copies(examples: Sequence[Example], reasons: Mapping[int, object]) -> dict[int, tuple[str, str]]:
@@ -182,7 +183,7 @@ def _advice(examples: Sequence[Example]) -> list[str]:
     """A sentence for every kind of thing that could be better."""
     notes = [note for example in examples if example.quality for note in example.quality.notes]
     return [
-        f"{notes.count(kind)} of {len(examples)} recordings {what}"
+        f"{notes.count(kind)} of {counted(len(examples), 'recording')} {what}"
         for kind, what in ADVICE.items()
         if kind in notes
     ]

@@ -17,6 +17,7 @@ from asradapt.errors import StoreError
 from asradapt.models.base import SourceModel
 from asradapt.store import Adaptation
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ def judge_moved(
     if len(fair) < options.least_utterances:
         reasons = "; ".join(failure.reason for failure in found.failed[:3])
         raise StoreError(
-            f"{len(fair)} of {len(utterances)} recordings can judge the adaptation, at least "
+            f"{len(fair)} of {counted(len(utterances), 'recording')} can judge the adaptation, at least "
             f"{options.least_utterances} are needed; {sum(seen)} are known to it from the enrolment"
             + (f"; unusable: {reasons}" if reasons else "")
             + (f"; {'; '.join(left[:3])}" if left else "")

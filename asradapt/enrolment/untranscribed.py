@@ -87,7 +87,7 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
             person = replace(person, settings=(_setting(work),))  # the folds choose updates and strength only
             learners.append(Learner(person, tuple(text for _, text in found)))
         else:
-            work.failed.append(Failure(name, "no usable recording; this person was not enrolled"))
+            work.failed.append(Failure(name, "no usable recording, so nothing was learned"))
     return learners
 
 
@@ -147,6 +147,8 @@ def _explain(judged: Judged, options: EnrolmentOptions) -> str:
     if verdict.accepted:
         odds = f"{verdict.chance:.1%}" if verdict.chance >= 0.001 else "under 0.1%"
         return f"adapted without transcripts: {change} (chance alone does as well in {odds} of cases)"
+    if verdict.words.difference < 0 and new.character_errors >= old.character_errors:
+        return f"the source is kept: no fewer wrong letters, which decide, although {change}"
     if verdict.words.difference < 0:
         return f"the source is kept: {change}, which may be chance; more recordings, or their texts, would tell"
     return f"the source is kept: {change}, no improvement; recordings with their texts would help more"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from asradapt.errors import InputError
 from asradapt.models.ctc_vocabulary import Vocabulary
 from asradapt.models.hub import PICKLES, weight_files
 from asradapt.models.options import ModelOptions
-from asradapt.models.pickles import quiet_pickles
+from asradapt.models.pickles import REFUSED, causes, from_a_pickle, quiet_pickles
 
 
 def usable_types() -> str:
@@ -117,14 +116,9 @@ def adapter_files(vocabulary: Vocabulary, *, allow_pickle: bool) -> list[str]:
 
 def _unreadable(name: str, folder: Path, error: Exception) -> str:
     """What is told of an error of the library."""
-    chain: list[BaseException] = [error]
-    while inner := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(inner)
-    if any(isinstance(one, pickle.UnpicklingError) for one in chain):
-        return (
-            f"the weights in {folder} are a pickle that holds more than tensors, or is damaged; it is not read "
-            "further, and nothing in it was run"
-        )
+    chain = causes(error)
+    if from_a_pickle(error):
+        return f"the weights in {folder} are {REFUSED}"
     refused = f"the model {name} in {folder} cannot be loaded"
     if "ignore_mismatched_sizes" in str(error):
         return f"{refused}: its weights are another network's, of other shapes than config.json says"

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchaudio
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -24,7 +22,7 @@ from asradapt.models.alphabet import make_alphabet
 from asradapt.models.bundles import BASE, BUNDLES, checkpoints
 from asradapt.models.download import Report, download
 from asradapt.models.options import ModelOptions
-from asradapt.models.pickles import quiet_pickles
+from asradapt.models.pickles import from_a_pickle, quiet_pickles
 from asradapt.models.waveform import WaveformShape, WaveformSource
 
 logger = logging.getLogger(__name__)
@@ -176,12 +174,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return dict(load_file(path))
         with quiet_pickles():
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"the weights {path} are a pickle that holds more than tensors, or are damaged; they are not read "
-            "further, and nothing in them was run; if they should be whole, delete the file and fetch it again"
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
+    except Exception as error:  # the reader of pickles raises whatever its instructions run into
+        if from_a_pickle(error):
+            raise InputError(
+                f"the weights {path} are damaged, no file of weights at all, or a pickle that holds more than "
+                "tensors; they are not read further, and nothing in them was run; if they should be whole, delete "
+                "the file and fetch it again"
+            ) from error
         raise InputError(
             f"the weights {path} are damaged or cut off and cannot be read ({_first_line(error)}); delete the "
             "file and fetch it again"

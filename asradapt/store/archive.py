@@ -74,6 +74,7 @@ def read_archive(path: Path, *, name: str | None = None) -> Contents:
     members = _members(path)
     try:
         record = SpeakerRecord.from_json(members[RECORD_FILE])
+        record.require_method()
         tensors.decode(members[TENSORS_FILE], decision=record.decision, sha256=record.sha256)
         phrases = decode(members[VOCABULARY_FILE]) if VOCABULARY_FILE in members else ()
         recordings = decode_audio(members)

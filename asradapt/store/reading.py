@@ -57,8 +57,9 @@ def read_record(folder: SpeakerFolder, version: int | None = None) -> SpeakerRec
 
 
 def read_adaptation(folder: SpeakerFolder, version: int | None = None) -> Adaptation:
-    """Reads and checks a version with its tensors; raises as `read_record`."""
+    """Reads and checks a version with its tensors and its method; raises as `read_record`."""
     record = read_record(folder, version)
+    record.require_method()
     data = (folder.version(record.version) / tensors.TENSORS_FILE).read_bytes()
     return Adaptation(record, tensors.decode(data, decision=record.decision, sha256=record.sha256))
 
@@ -67,15 +68,11 @@ def read_adaptation(folder: SpeakerFolder, version: int | None = None) -> Adapta
 def explained(folder: SpeakerFolder) -> Iterator[None]:
     """Adds the speaker, the folder and what to do to the errors of reading a version."""
     speaker = folder.path.name
-    advice = (
-        f". Folder: {folder.path}. Go back with `asradapt speakers rollback {shlex.quote(speaker)}`, "
-        "or enrol the speaker again"
-    )
     try:
         with reading(folder.path):
             yield
     except DamagedSpeaker as error:
-        raise DamagedSpeaker(f"speaker {speaker!r}: {error}{advice}") from error
+        raise DamagedSpeaker(f"speaker {speaker!r}: {error}. Folder: {folder.path}. {_advice(folder)}") from error
     except StoreError as error:
         raise StoreError(f"speaker {speaker!r}: {error}") from error
 
@@ -90,3 +87,13 @@ def reading(path: Path) -> Iterator[None]:
         raise DamagedSpeaker(f"{missing} is missing") from error
     except OSError as error:
         raise StoreError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
+
+
+def _advice(folder: SpeakerFolder) -> str:
+    """What to do about a version that cannot be read: go back, where there is something to go back to."""
+    name = shlex.quote(folder.path.name)
+    try:
+        folder.before_current()
+    except (StoreError, OSError):
+        return f"No earlier version is stored: `asradapt speakers remove {name}`, then enrol or import again"
+    return f"Go back with `asradapt speakers rollback {name}`, or enrol the speaker again"

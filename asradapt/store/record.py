@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import NoReturn
 
 from asradapt.errors import DamagedSpeaker, StoreError
+from asradapt.store.record_checks import problems, require_method
 
 RECORD_FILE = "speaker.json"
 FORMAT_VERSION = 1
-DECISIONS = ("adapted", "source")
-MODEL_OPTIONS = {"model", "language", "task"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +62,14 @@ class SpeakerRecord:
         """Whether it comes from another program, so that nobody knows what it has learned from."""
         return "imported" in self.split
 
+    def require_method(self) -> None:
+        """Refuse a method that is not known, and options that it cannot have.
+
+        Raises:
+            DamagedSpeaker: In this case.
+        """
+        require_method(self.method, self.options)
+
     def to_json(self) -> str:
         """The record as the text of `speaker.json`.
 
@@ -75,8 +81,8 @@ class SpeakerRecord:
             text.encode()
         except (TypeError, ValueError) as error:
             raise StoreError(f"the record of speaker {self.speaker!r} cannot be written: {error}") from error
-        if problems := _problems(json.loads(text)):
-            raise StoreError(f"the record of speaker {self.speaker!r} is wrong: {'; '.join(problems)}")
+        if wrong := problems(json.loads(text), _expected()):
+            raise StoreError(f"the record of speaker {self.speaker!r} is wrong: {'; '.join(wrong)}")
         return text
 
     @classmethod
@@ -97,8 +103,8 @@ class SpeakerRecord:
                 f"speaker.json has format version {written}, this asradapt reads up to {FORMAT_VERSION}; "
                 "upgrade asradapt"
             )
-        if problems := _problems(values):
-            raise DamagedSpeaker(f"speaker.json is damaged: {'; '.join(problems)}")
+        if wrong := problems(values, _expected()):
+            raise DamagedSpeaker(f"speaker.json is damaged: {'; '.join(wrong)}")
         return cls(**values)  # type: ignore[arg-type]  # every type was checked above
 
 
@@ -117,44 +123,5 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _problems(values: dict[str, object]) -> list[str]:
-    """Everything that is wrong with the values of a record."""
-    expected = {field.name: str(field.type) for field in fields(SpeakerRecord)}
-    missing = sorted(expected.keys() - values.keys())
-    unknown = sorted(values.keys() - expected.keys())
-    problems = [f"missing keys {', '.join(missing)}"] if missing else []
-    problems += [f"unknown keys {', '.join(map(repr, unknown))}"] if unknown else []
-    problems += [
-        f"{key} is {_shortened(values[key])}, not {kind}"
-        for key, kind in expected.items()
-        if key in values and not _fits(values[key], kind)
-    ]
-    decision = values.get("decision")
-    if isinstance(decision, str) and decision not in DECISIONS:
-        problems.append(f"decision is {_shortened(decision)}, not one of {', '.join(DECISIONS)}")
-    elif isinstance(decision, str) and (decision == "source") != (values.get("method") == "identity"):
-        problems.append(f"decision {decision!r} does not go with method {_shortened(values.get('method'))}")
-    options = values.get("options")
-    if isinstance(options, dict) and not all(isinstance(value, dict) for value in options.values()):
-        problems.append("options are not given by method")
-    source = values.get("source")
-    if isinstance(source, dict) and source.keys() - MODEL_OPTIONS != {"name", "fingerprint"}:
-        problems.append(f"source has the keys {sorted(source)}, not name and fingerprint")
-    return problems
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _fits(value: object, kind: str) -> bool:
-    """Whether a value read from JSON has the type of a field, given as its annotation."""
-    if isinstance(value, bool):  # a bool is an int in Python
-        return False
-    if kind == "float":
-        return isinstance(value, int | float) and abs(value) < math.inf
-    if kind.startswith("dict"):
-        only_text = kind == "dict[str, str]"
-        return isinstance(value, dict) and (not only_text or all(isinstance(v, str) for v in value.values()))
-    return isinstance(value, {"str": str, "int": int}[kind])
+def _expected() -> dict[str, str]:
+    return {field.name: str(field.type) for field in fields(SpeakerRecord)}

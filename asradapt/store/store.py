@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import unicodedata
@@ -307,7 +308,9 @@ def _writing(task: str, root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space or choose another folder" if full else "Choose a folder that you may write to"
         raise StoreError(
-            f"cannot {task} in {error.filename or root}: {reason}; the store is unchanged. "
-            "Free some space or choose a folder that you may write to with --store or ASRADAPT_HOME"
+            f"cannot {task} in {error.filename or root}: {reason}; the store is unchanged. {advice} with --store "
+            "or ASRADAPT_HOME"
         ) from error

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asradapt.errors import DamagedSpeaker, TextError
+from asradapt.wording import first_of
 
 VOCABULARY_FILE = "vocabulary.json"
 Stamp = tuple[int, int, int]
@@ -20,7 +21,7 @@ def checked(phrases: Iterable[str]) -> tuple[str, ...]:
     """Phrases as they are stored: single spaces, each once whatever its case, in alphabetical order.
 
     Raises:
-        TextError: With all phrases that cannot be used.
+        TextError: With the first of the phrases that cannot be used, and how many more there are.
     """
     kept: dict[str, str] = {}
     problems = []
@@ -31,7 +32,7 @@ def checked(phrases: Iterable[str]) -> tuple[str, ...]:
         else:
             kept.setdefault(_key(tidy), tidy)
     if problems:
-        raise TextError("phrases that cannot be used: " + "; ".join(problems))
+        raise TextError(f"phrases that cannot be used: {first_of(problems, '; ')}")
     if len(kept) > MOST_PHRASES:
         raise TextError(f"{len(kept)} phrases are too many; at most {MOST_PHRASES} are kept for a speaker")
     return tuple(phrase for _, phrase in sorted(kept.items()))

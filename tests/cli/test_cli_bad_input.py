@@ -171,8 +171,8 @@ BAD_MANIFESTS = {
     "empty": ("", "has no rows"),
     "all broken": ("{\n{\n", "2 are broken, the first is m.jsonl:1"),
     "no audio column": (
-        '{"path": "a.wav", "text": "hello"}\n',
-        "no column 'audio_filepath'; its columns: path, text",
+        '{"file": "a.wav", "text": "hello"}\n',
+        "no column 'audio_filepath'; its columns: file, text",
     ),
     "binary": ("\0\1\2", "not a text file"),
 }
@@ -296,7 +296,7 @@ def test_a_damaged_speaker_fails_alone_and_the_message_says_what_to_do(asradapt,
         done = asradapt(command, "--manifest", mixed, "--json")
         assert done.code == 1
         assert list(done.failed) == ["ann12.wav", "ann13.wav"]
-        assert all("asradapt speakers rollback ann" in reason for reason in done.failed.values())
+        assert all("asradapt speakers remove ann" in reason for reason in done.failed.values())
         used = done.json.get("results") or done.json["speakers"]
         assert {entry["speaker"] for entry in used} == {"bob"}
 

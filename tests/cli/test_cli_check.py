@@ -58,6 +58,6 @@ def test_texts_that_cannot_be_compared_are_told(asradapt, recordings, model_path
     full = [row | {"audio_filepath": str(recordings / row["audio_filepath"])} for row in rows]
     manifest = write_rows(tmp_path / "m.jsonl", full)
     done = asradapt("check", manifest, "--match-text", "--model", model_path, "--json")
-    assert "2 of 3 recordings were compared with their texts" in done.err
+    assert "2 of 3 recordings compared with their texts" in done.err
     (told,) = [one for one in done.json["warnings"] if "not compared with its text" in one]
     assert rows[1]["audio_filepath"] in told

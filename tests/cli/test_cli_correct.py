@@ -137,6 +137,38 @@ def test_text_that_the_model_cannot_write_is_told_and_the_rest_is_used(asradapt,
     assert done.json["enrolled"]["utterances"] == 3
 
 
+def test_a_letter_that_the_model_lacks_is_told_without_an_option_that_correct_lacks(asradapt, transcript):
+    def edit(entry):
+        entry["text"] = "ein über"
+
+    done = asradapt("correct", "ann", transcript(edit))
+    assert done.code == 1
+    assert "the model cannot write: ü; `asradapt enroll ann --add-tokens` teaches letters" in done.err
+    assert "no usable recording, so nothing was learned" in done.err
+    assert "not enrolled" not in done.err
+
+
+def test_a_single_corrected_segment_is_told_of_confirmed_and_that_nothing_was_trained(asradapt, transcript):
+    def edit(entry):
+        if "ann12" in entry["audio"]:
+            entry["text"] = f"{said_in(entry)} again"
+
+    path = transcript(edit)
+    for more in ((), ("--keep-audio",), ("--keep-audio",)):
+        done = asradapt("correct", "ann", path, *more)
+        assert done.out.startswith("1 corrected segment found in 4 transcripts\n")
+        assert (
+            "correct at least 4 segments of different text, better 10; if all of the text is right, --confir"
+            in done.out
+        )
+        assert "record at least" not in done.out
+        assert "trained" not in done.out
+    assert "audio is kept: 1 recording, " in done.out
+    done = asradapt("correct", "ann", path, "--confirmed")
+    assert done.out.startswith("1 corrected and 3 confirmed segments found in 4 transcripts\n")
+    assert "too few" not in done.out
+
+
 def test_enroll_keeps_audio_only_when_asked_and_exports_it_only_when_asked(asradapt, recordings, home, tmp_path):
     clips = [recordings / f"ann{number}.wav" for number in range(4)]
     assert "audio is kept" not in asradapt("enroll", "ann", *clips).out

@@ -305,3 +305,12 @@ def test_new_characters_that_cannot_be_added_are_wrong_usage(asradapt, recording
     done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), *more)
     assert done.code == 2
     assert said in done.err
+
+
+def test_too_few_recordings_are_not_said_to_be_trained_on(asradapt, recordings, home):
+    for _ in range(2):
+        done = asradapt("enroll", "eve", recordings / "ann0.wav", "--keep-audio")
+        assert "eve: 1 recording, 2 s" in done.out or "eve: 1 recording, 1 s" in done.out
+        assert "1 usable recording is too few" in done.out
+        assert "trained" not in done.out
+        assert "audio is kept: 1 recording, " in done.out

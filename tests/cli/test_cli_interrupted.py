@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -148,3 +149,65 @@ def test_a_killed_enrolment_leaves_whole_speakers_only(asradapt, enrolled, recor
     assert {name: after.get(name) for name in before} == before
     assert asradapt("speakers", "list").code == 0
     assert asradapt("enroll", "p0", recordings / "ann0.wav").code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; the same command with the same --output-dir goes on with what"),
+        (OSError(errno.ENOSPC, "No space"), 1, "ann1.json cannot be written: No space; 1 file is done, and"),
+    ],
+)
+def test_what_ends_a_transcription_into_files_is_told_on_stderr_alone(
+    asradapt, recordings, tmp_path, monkeypatch, error, code, told
+):
+    from asradapt.cli import transcribe_output
+
+    write, written = transcribe_output.write_whole, []
+
+    def fails(path, text):
+        if written:
+            raise error
+        written.append(path)
+        write(path, text)
+
+    monkeypatch.setattr(transcribe_output, "write_whole", fails)
+    clips = [recordings / f"ann{number}.wav" for number in range(3)]
+    done = asradapt("transcribe", *clips, "--format", "json", "--output-dir", tmp_path / "texts")
+    assert done.code == code
+    assert done.out == f"{tmp_path / 'texts' / 'ann0.json'}\n"
+    assert told in done.err
+    assert "goes on with what is missing" in done.err
+
+
+LOADING = """
+import os, signal, sys
+def interrupt(name, *_):
+    if name == "asradapt.cli.enroll":
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(lambda event, values: interrupt(*values) if event == "import" else None)
+from asradapt.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_commands_are_loaded_is_no_traceback():
+    done = subprocess.run([sys.executable, "-c", LOADING, "methods"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_files_are_read_ends_in_one_line_every_time(recordings, model_path, tmp_path):
+    clips = sorted(recordings.glob("*.wav"))
+    rows = [{"audio_filepath": str(clips[number % len(clips)]), "text": str(number)} for number in range(4000)]
+    words = ["transcribe", "--manifest", write_rows(tmp_path / "m.jsonl", rows), "--model", model_path]
+    command = [sys.executable, "-m", "asradapt", *map(str, words), "--format", "jsonl", "--no-lm"]
+    for number in range(12):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            process.stdout.readline()
+            time.sleep(0.1 * number)
+            process.send_signal(signal.SIGINT)
+            error = process.communicate(timeout=60)[1]
+        assert (process.returncode, error.splitlines()[-1]) == (130, "error: interrupted")
+        assert "terminate" not in error
+        assert "leaked" not in error

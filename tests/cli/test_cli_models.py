@@ -128,6 +128,16 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(asradapt, bundle, tmp_p
     assert (tmp_path / "made").is_dir(), "the trap of this test does not work"
 
 
+JUNK = (b"RIFF garbage", b"h\x00", b"silence", b"q\x01", b"}K\x01K\x02b.", b"N.", b"(", b"\x80\x05abc")
+"""Files that are no pickle, some of whose bytes are instructions of one."""
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_weights_that_are_something_else_are_told_in_a_sentence(asradapt, bundle, tmp_path, junk):
+    (tmp_path / "junk.wav").write_bytes(junk)
+    assert "damaged" in weights_of(asradapt, tmp_path / "junk.wav")
+
+
 @pytest.mark.parametrize("kept", [0, 10, 0.3, 0.9])
 def test_weights_that_are_cut_off_are_told(asradapt, bundle, tmp_path, kept):
     whole = save_bundle(tmp_path / "w.pth", bundle).read_bytes()
@@ -278,6 +288,14 @@ def test_a_malicious_pickle_is_not_run_even_when_pickles_are_allowed(asradapt, f
     torch.save(trap, folder / "pytorch_model.bin")
     torch.load(folder / "pytorch_model.bin", weights_only=False)
     assert (tmp_path / "made").is_dir(), "the trap of this test does not work"
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_a_pickle_that_is_none_is_told_in_a_sentence(asradapt, folder, junk):
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(junk)
+    told = refused(asradapt, "models", "show", folder, "--allow-pickle")
+    assert "a pickle that holds more than tensors, or is damaged" in told or junk == b"N."
 
 
 def test_a_name_that_is_not_in_the_cache_is_told(asradapt, tmp_path, monkeypatch):

@@ -107,6 +107,19 @@ def test_where_filters_the_rows(asradapt, recordings):
     assert len(done.json["results"]) == 8
 
 
+def test_rows_of_other_speakers_are_not_left_out_in_silence(asradapt, enrolled, recordings, manifest):
+    ann, bob, nobody = {"speaker": "ann"}, {"speaker": "bob"}, {}
+    clip = {"audio_filepath": str(recordings / "ann0.wav")}
+    rows = [clip | one for one in (ann, bob, nobody)] + [{"audio_filepath": str(recordings / "bob1.wav"), **bob}]
+    common = ("--speaker", "ann", "--json")
+    (told,) = asradapt("transcribe", "--manifest", manifest(*rows), *common).json["warnings"]
+    assert told.startswith("2 rows of other speakers and 1 row without a speaker left out; without --speaker")
+    (told,) = asradapt("transcribe", "--manifest", manifest(*rows[1:]), *common).json["warnings"]
+    assert told.startswith("2 rows of other speakers left out; ")
+    done = asradapt("transcribe", "--manifest", manifest(*rows[1:]), "--where", "speaker=", *common)
+    assert done.json["warnings"] == []
+
+
 def test_a_named_speaker_who_is_not_enrolled_is_an_error_that_lists_who_is(asradapt, enrolled, recordings):
     done = asradapt("transcribe", recordings / "ann0.wav", "--speaker", "an")
     assert (done.code, done.out) == (1, "")

@@ -52,6 +52,17 @@ def test_what_may_be_chance_is_rejected_and_says_so():
     assert "may be chance; more recordings would tell" in found.explanation
 
 
+@pytest.mark.parametrize("wrong", [40, 30])
+def test_fewer_wrong_words_with_no_fewer_wrong_letters_are_no_matter_of_more_recordings(wrong):
+    before = [ErrorCounts(0, 0, 20, 10, 30, 40)] * 6
+    after = [ErrorCounts(0, 10, 0, 10, wrong, 40)] * 6
+    found = verdict(before, after)
+    assert not found.accepted
+    assert f"no fewer wrong letters, which decide (75.0% before, {wrong / 40:.1%} after)" in found.explanation
+    assert "although on held-out recordings the word error rate goes from 200.0% to 100.0%" in found.explanation
+    assert "chance" not in found.explanation
+
+
 def test_fewer_wrong_letters_in_more_wrong_words_are_rejected():
     before = [ErrorCounts(1, 0, 0, 10, 9, 40)] * 6
     after = [ErrorCounts(2, 0, 0, 10, 4, 40)] * 6

@@ -165,7 +165,7 @@ def test_unusable_recordings_are_named(newer, enrolled, spoken, tmp_path):
     missing = replace(spoken[1][0], audio=tmp_path / "no.wav")
     done = migrate(newer, enrolled, "ann", [missing, *spoken[1]], options=INPUT)
     assert [failure.item for failure in done.failed] == [str(tmp_path / "no.wav")]
-    with pytest.raises(StoreError, match=r"0 of 1 recordings can judge .*unusable: .*no\.wav"):
+    with pytest.raises(StoreError, match=r"0 of 1 recording can judge .*unusable: .*no\.wav"):
         migrate(renewed(output=0.5), enrolled, "ann", [missing], options=INPUT)
 
 

@@ -510,3 +510,6 @@ def test_a_pickle_is_read_only_when_it_is_allowed(folder, tmp_path, model):
         load_model(str(other), device="cpu")
     allowed = load_model(str(other), device="cpu", options=ModelOptions(allow_pickle=True))
     assert allowed.fingerprint == model.fingerprint
+    (other / "pytorch_model.bin").write_bytes(b"RIFF garbage")
+    with pytest.raises(InputError, match="a pickle that holds more than tensors, or is damaged"):
+        load_model(str(other), device="cpu", options=ModelOptions(allow_pickle=True))

@@ -29,7 +29,7 @@ def record() -> SpeakerRecord:
         seconds=61.5,
         split={"folds": 4},
         seed=7,
-        folds={"before": 0.3, "after": 0.2, "low": -0.15, "high": -0.05},
+        folds={"before": {"wer": 0.3}, "after": {"wer": 0.2}, "low": -0.15, "high": -0.05},
         gate={"accepted": True},
         created="2026-01-31T12:00:00+00:00",
     )

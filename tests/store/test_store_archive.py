@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asradapt.errors import InvalidSpeakerName, StoreError
+from asradapt.errors import DamagedSpeaker, InvalidSpeakerName, StoreError
 from asradapt.store import SpeakerRecord, SpeakerStore
 
 FILES = ("speaker.json", "adaptation.safetensors")
@@ -126,6 +127,45 @@ def test_a_speaker_who_exists_gets_a_new_version_only_by_force(store: SpeakerSto
         store.import_(exported)
     assert store.import_(exported, force=True).version == 2
     assert store.versions("ann") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"method": "abc"}, "no adaptation method named 'abc'; known: affine, "),
+        ({"method": ""}, "no adaptation method named ''"),
+        ({"options": {"lowrank": {"rank": -3}}}, "rank must lie from 1 to 512, got -3"),
+        ({"options": {"lowrank": {"rank": "4"}}}, "rank must be int, got '4'"),
+        ({"options": {"bottleneck": {}}}, "options for 'bottleneck', which is not part of it"),
+        ({"utterances": -5, "seconds": 1e30}, "utterances is -5, .*; seconds is "),
+        ({"created": "abc", "version": -5}, "created is 'abc', .*; version is -5"),
+        ({"format_version": -5}, "format_version is -5"),
+    ],
+)
+def test_an_unusable_record_is_not_put_in_front_even_by_force(
+    store: SpeakerStore, record: SpeakerRecord, exported: Path, change: dict[str, object], said: str
+) -> None:
+    store.save(record, {"a": torch.ones(1)})
+    files = members(exported)
+    edited = json.loads(files["speaker.json"]) | change
+    rewrite(exported, files | {"speaker.json": json.dumps(edited).encode()})
+    before = sorted(store.root.rglob("*"))
+    with pytest.raises(StoreError, match=f"ann.zip is not imported: .*{said}"):
+        store.import_(exported, force=True)
+    assert sorted(store.root.rglob("*")) == before
+    assert store.current("ann") == 1
+
+
+def test_an_edited_method_is_told_when_the_speaker_is_loaded(store: SpeakerStore, record: SpeakerRecord) -> None:
+    store.save(record, {"a": torch.ones(1)})
+    store.save(record, {"a": torch.ones(1)})
+    path = store.root / "speakers" / "ann" / "versions" / "000001" / "speaker.json"
+    path.write_text(path.read_text().replace("affine+lowrank", "abc"))
+    with pytest.raises(DamagedSpeaker, match="no adaptation method named 'abc'"):
+        store.rollback("ann")
+    assert store.current("ann") == 2
+    with pytest.raises(DamagedSpeaker, match="no adaptation method named 'abc'"):
+        store.load("ann", 1)
 
 
 def test_recompressed_archives_are_accepted(store: SpeakerStore, exported: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_flipped_bit_is_found(store: SpeakerStore, ann: Path) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
-    with pytest.raises(DamagedSpeaker, match=r"'ann': adaptation.safetensors .* has changed.*rollback ann"):
+    with pytest.raises(DamagedSpeaker, match=r"'ann': adaptation.safetensors .* has changed.*speakers remove ann"):
         store.load("ann")
     with pytest.raises(DamagedSpeaker):
         store.export("ann", store.root / "ann.zip")
@@ -84,6 +84,19 @@ def test_a_damaged_current_file_is_repaired_by_rollback_or_save(
     assert store.rollback("ann").version == store.load("ann").record.version == 1
     current.write_bytes(content)
     assert store.save(record, tensors()).version == store.load("ann").record.version == 2
+
+
+def test_a_single_version_that_is_damaged_is_to_be_removed(store: SpeakerStore, record: SpeakerRecord) -> None:
+    store.save(record, {"a": torch.ones(1)})
+    (store.root / "speakers" / "ann" / "versions" / "000001" / "speaker.json").write_text("")
+    with pytest.raises(
+        DamagedSpeaker, match="No earlier version is stored: `asradapt speakers remove ann`, then enrol"
+    ):
+        store.load("ann")
+    store.save(record, {"a": torch.ones(1)})
+    (store.root / "speakers" / "ann" / "versions" / "000002" / "speaker.json").write_text("")
+    with pytest.raises(DamagedSpeaker, match="Go back with `asradapt speakers rollback ann`"):
+        store.record("ann")
 
 
 def test_rollback_refuses_a_damaged_version(store: SpeakerStore, ann: Path, record: SpeakerRecord) -> None:

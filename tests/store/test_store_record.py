@@ -55,6 +55,22 @@ def test_all_wrong_keys_and_values_are_named(record: SpeakerRecord) -> None:
         ('{"options": {"rank": 4}}', "options are not given by method"),
         ('{"options": {"lowrank": {"rank": 4}, "affine": []}}', "options are not given by method"),
         ('{"source": {"name": 1, "fingerprint": ""}}', "source is .* not dict"),
+        ('{"utterances": -5}', "utterances is -5, not from 0 to "),
+        ('{"seconds": 1e30}', r"seconds is 1e\+30, not from 0 to "),
+        ('{"seconds": -1}', "seconds is -1, not from 0 to "),
+        ('{"version": -5}', "version is -5, not from 0 to "),
+        ('{"format_version": -5}', "format_version is -5, not from 1 to "),
+        ('{"created": "abc"}', "created is 'abc', not a time such as 2026"),
+        ('{"split": {"texts": "abc"}}', "split: texts is 'abc', which it cannot be"),
+        ('{"split": {"digests": [1]}}', "split: digests is "),
+        ('{"split": {"transcribed": 0}}', "split: transcribed is 0"),
+        ('{"split": {"migrated": {"version": 1, "moved": 3}}}', "split: migrated is "),
+        (
+            '{"split": {"migrated": {"version": 1, "moved": [], "dropped": [], "source": 1}}}',
+            "split: migrated is ",
+        ),
+        ('{"folds": {"before": {"wer": "x"}, "after": 3}}', "before is .*; folds: after is 3"),
+        ('{"gate": {"confidence": 7, "tried": 1}}', "gate: confidence is 7, .*; gate: tried is 1"),
     ],
 )
 def test_damaged_json(text: str | bytes, said: str) -> None:

@@ -42,7 +42,12 @@ def test_phrases_stay_with_new_versions_and_go_with_the_speaker(store, model):
         store.vocabulary("ann")
 
 
-def test_phrases_that_cannot_be_used_are_all_named_and_nothing_changes(store):
+def test_of_many_phrases_that_cannot_be_used_the_first_are_named(store):
+    with pytest.raises(TextError, match=r"^phrases that cannot be used: 'room 0' .*; 'room 2' .*; and 2997 more$"):
+        store.set_vocabulary("ann", [f"room {number}" for number in range(3000)])
+
+
+def test_phrases_that_cannot_be_used_are_named_and_nothing_changes(store):
     store.set_vocabulary("ann", ["Kaliningrad"])
     with pytest.raises(TextError) as refused:
         store.set_vocabulary("ann", ["good", "...", "route 66", "x" * 81])

@@ -11,7 +11,7 @@ import torch
 from asradapt.errors import InputError, UsageError
 from asradapt.models.hub import read_licence, weight_files
 from asradapt.models.options import ModelOptions, no_use
-from asradapt.models.pickles import quiet_pickles
+from asradapt.models.pickles import REFUSED, from_a_pickle, quiet_pickles
 from asradapt.models.whisper.features import MelWindow
 from asradapt.models.whisper.network import WhisperNetwork
 from asradapt.models.whisper.source import WhisperSource
@@ -71,6 +71,8 @@ def _network(folder: Path, options: ModelOptions) -> Any:
         with quiet_pickles():
             model, report = kind.from_pretrained(folder, **arguments)
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
+        if from_a_pickle(error):
+            raise InputError(f"the weights in {folder} are {REFUSED}") from error
         raise InputError(f"the model {folder} cannot be loaded: {str(error).strip()[:300]}") from error
     if missing := sorted(report["missing_keys"]):
         shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
