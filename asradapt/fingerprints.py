@@ -1,4 +1,4 @@
-"""Which texts were met before, in about twenty bytes for each of them, however long they are."""
+"""Which texts were met before, in 33 bytes for each of them, however long they are."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asradapt.transcript import Transcript
 
 STDIN = "-"
-GOES_ON = "the same command with the same --output-dir goes on with what is missing"
+GOES_ON = "the same command with the same --output-dir, without --force, goes on with what is missing"
 
 
 @contextmanager

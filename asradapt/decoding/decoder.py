@@ -43,7 +43,7 @@ class DecoderOptions:
         phrases: What everybody uses, besides the phrases of each row.
         calibration: From probabilities to confidence, with beam search.
         greedy_calibration: The same for greedy decoding.
-        timing: How far words reach beyond their frames.
+        timing: How far words reach beyond their frames; None for what a model's card says, and not at all without.
     """
 
     beams: int = 32
@@ -52,7 +52,7 @@ class DecoderOptions:
     phrases: tuple[str, ...] = ()
     calibration: Calibration = SEARCHED
     greedy_calibration: Calibration = GREEDILY
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing | None = None
 
 
 class Decoder:
@@ -87,8 +87,9 @@ class Decoder:
     def of(
         cls, model: SourceModel, language: LanguageModel | None = None, options: DecoderOptions | None = None
     ) -> Decoder:
-        """A decoder for a model, with the timing that its card names."""
-        options = replace(options or DecoderOptions(beams=GREEDY), timing=Timing.of(model.card))
+        """A decoder for a model, with the timing that its card names where the options name none."""
+        options = options or DecoderOptions(beams=GREEDY)
+        options = replace(options, timing=options.timing or Timing.of(model.card))
         return cls(model.tokens, model.frame_seconds, language, options)
 
     def __call__(
@@ -140,11 +141,8 @@ class Decoder:
 
     def _timed(self, spoken: Sequence[Sequence[Word]], frames: Tensor) -> list[tuple[Word, ...]]:
         """The words of every row with their times moved as the model needs it."""
-        counts = frames.tolist()
-        return [
-            self.options.timing(words, count * self.frame_seconds)
-            for words, count in zip(spoken, counts, strict=True)
-        ]
+        counts, timing = frames.tolist(), self.options.timing or Timing()
+        return [timing(words, count * self.frame_seconds) for words, count in zip(spoken, counts, strict=True)]
 
     def _fusion(
         self, device: torch.device, phrases: Sequence[Sequence[str]], added: Sequence[Sequence[str]]

@@ -43,8 +43,9 @@ class ConformerSource(FrozenSource[Conformer]):
         precision: str = "fp32",
     ) -> None:
         super().__init__(name, network, fingerprint(network))
-        if precision != "fp32":
-            card = {**card, "precision": precision}
+        self._coarse = precision == "bf16"
+        card = {key: value for key, value in card.items() if key != "precision"}  # only what is computed with
+        card |= {"precision": precision} if self._coarse else {}
         self._features, self._tokens, self.card = features, tokens, card
 
     @property
@@ -84,8 +85,7 @@ class ConformerSource(FrozenSource[Conformer]):
 
     def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, F', M) to logits (B, F, V) and frame counts (B,)."""
-        coarse = self.card.get("precision") == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16) if coarse else nullcontext():
+        with torch.autocast(self.device.type, torch.bfloat16) if self._coarse else nullcontext():
             logits, lengths, _ = self._network(features, frames)
         return logits.float(), lengths
 

@@ -45,12 +45,12 @@ def require_method(method: str, options: Mapping[str, Any]) -> None:
     Raises:
         DamagedSpeaker: In this case; says what is known.
     """
-    if method == IDENTITY:
+    if method == IDENTITY and not options:
         return
     from asradapt.adaptation import create
 
     try:
-        create(method, options)
+        create("+".join(options) if method == IDENTITY else method, options)
     except AsradaptError as error:
         raise DamagedSpeaker(f"speaker.json is damaged: {error}") from error
 

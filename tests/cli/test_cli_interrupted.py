@@ -154,7 +154,7 @@ def test_a_killed_enrolment_leaves_whole_speakers_only(asradapt, enrolled, recor
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
-        (KeyboardInterrupt(), 130, "interrupted; the same command with the same --output-dir goes on with what"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command with the same --output-dir, without --force"),
         (OSError(errno.ENOSPC, "No space"), 1, "ann1.json cannot be written: No space; 1 file is done, and"),
     ],
 )

@@ -85,3 +85,27 @@ def test_where_bf16_is_slower_it_is_said(native, monkeypatch, capsys):
 def test_what_the_processor_knows_is_asked_of_torch():
     known = torch.cpu.get_capabilities()
     assert native_bf16() == any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def test_merging_does_not_need_full_precision(pair, tmp_path):
+    from samples import store_speaker
+
+    from asradapt.interchange import write_merged
+    from asradapt.store import SpeakerStore
+
+    store = SpeakerStore(tmp_path / "store")
+    store_speaker(store, pair[1], "ann", "lowrank")
+    write_merged(tmp_path / "merged", pair[1], store.load("ann"), force=False)
+    merged = load_model(str(tmp_path / "merged"), device="cpu")
+    assert "precision" not in merged.card
+    assert merged.fingerprint != pair[0].fingerprint
+
+
+def test_a_card_does_not_decide_what_is_computed_with(pair, tmp_path):
+    save_source(pair[0], tmp_path / "own.safetensors", dtype=torch.float32)
+    said = json.loads((tmp_path / "own.json").read_text())
+    said["card"]["precision"] = "bf16"
+    (tmp_path / "own.json").write_text(json.dumps(said))
+    again = load_model(str(tmp_path / "own.safetensors"), device="cpu")
+    assert "precision" not in again.card
+    assert torch.equal(logits_of(again), logits_of(pair[0]))
