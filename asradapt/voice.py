@@ -41,7 +41,7 @@ class VoiceOptions:
     longest: float = 20.0
     padding: float = 0.35
     gap: float = 0.7
-    threshold: float = 0.3
+    threshold: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
