@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from asradapt.cli import evaluate_output as output
-from asradapt.cli.common import command_line, note, open_model, open_store, progress
+from asradapt.cli.common import MODEL_OPTIONS, command_line, note, open_model, open_store, progress
 from asradapt.cli.decoding_options import open_decoder
 from asradapt.cli.enrolled_on import model_for
 from asradapt.types import Failure, Utterance
@@ -60,7 +62,9 @@ class Wanted:
     def decoded(self) -> str:
         """How our systems decode, in words."""
         given = [f"--{name.replace('_', '-')} {value}" for name, value in self.decoding.items()]
-        return " ".join(given).replace(" True", "") or "greedy"
+        said = click.get_current_context().meta.get(MODEL_OPTIONS, {}).get("precision", "fp32")
+        precision = "" if said == "fp32" else f", in {said}"
+        return (" ".join(given).replace(" True", "") or "greedy") + precision
 
     def ours(self) -> list[str]:
         """The names of the systems that asradapt decodes; `decoded` says nothing about other recognisers."""

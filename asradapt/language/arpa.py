@@ -6,7 +6,8 @@ import gzip
 import math
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +64,36 @@ def read_arpa(path: Path) -> NgramModel:
 def _sections(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     """Length and cells of every n-gram."""
     length = 0
+    promised: dict[int, int] = {}
+    found: Counter[int] = Counter()
     for line in lines:
         if heading := re.fullmatch(r"\\(\d+)-grams:", line):
             length = int(heading[1])
+        elif not length and (count := re.fullmatch(r"ngram\s+(\d+)\s*=\s*(\d+)", line)):
+            promised[int(count[1])] = int(count[2])
         elif line == "\\end\\":
+            _require(promised, found)
             return
         elif length and line:
             cells = line.split()
             if len(cells) not in (length + 1, length + 2):
                 raise ValueError(f"{len(cells)} cells for a {length}-gram")
+            found[length] += 1
             yield length, cells
     raise ValueError("it does not end with \\end\\" if length else "there is no line such as \\1-grams:")
+
+
+def _require(promised: Mapping[int, int], found: Mapping[int, int]) -> None:
+    """Refuse a file that has lost lines.
+
+    Raises:
+        ValueError: With what its first lines promise and what is there.
+    """
+    for length, count in promised.items():
+        if found.get(length, 0) != count:
+            raise ValueError(
+                f"{count} {length}-grams are promised at its beginning, {found.get(length, 0)} are there"
+            )
 
 
 def _read(lines: Iterable[str]) -> tuple[list[Entries], dict[str, int]]:

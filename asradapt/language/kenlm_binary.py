@@ -196,6 +196,8 @@ def _words(data: mmap.mmap) -> tuple[str, ...]:
 
 def _count(data: mmap.mmap) -> int:
     """The number of words that the header promises; KenLM would believe any number and read or divide by it."""
+    if len(data) < _HEAD + _FIXED.size:
+        raise ValueError(f"it ends after {len(data)} bytes; it may have been copied in part")
     order, multiplier, kind, has_words, _ = _FIXED.unpack_from(data, _HEAD)
     known = 2 <= order <= 20 and 1 < multiplier < 1000 and 0 <= kind <= 5 and has_words <= 1
     grams = struct.unpack_from(f"<{order}Q", data, _HEAD + _FIXED.size) if known else (0,)

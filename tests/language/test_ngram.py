@@ -161,3 +161,12 @@ def test_the_embedded_model_is_small_and_knows_no_sentence_marks_as_words(embedd
     assert embedded.order == 3
     assert math.isfinite(embedded.sentence_logprob([]))
     assert not {"<s>", "</s>", "<unk>"} & set(embedded.members)
+
+
+def test_an_arpa_file_that_has_lost_lines_is_refused(tmp_path):
+    path = write_arpa(tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if line.startswith("\\2-grams")) + 1
+    path.write_text("".join(lines[:place] + lines[place + 1 :]))
+    with pytest.raises(InputError, match="2-grams are promised at its beginning"):
+        read_arpa(path)
