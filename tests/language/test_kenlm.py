@@ -13,7 +13,7 @@ from asradapt.decoding import BeamOptions, Decoder, DecoderOptions, Fusion, Weig
 from asradapt.errors import InputError, UsageError
 from asradapt.language import load_language, make_lexicon
 
-FILES = Path(__file__).parent / "kenlm"
+FILES = Path(__file__).parent / "binaries"
 SAME = ("small_probing.bin", "small_trie.bin", "upper_array.bin")
 CLOSED = "\n".join(line for line in ARPA.splitlines() if "<unk>" not in line)
 CLOSED = CLOSED.replace("ngram 1=6", "ngram 1=5").replace("ngram 2=5", "ngram 2=4")
