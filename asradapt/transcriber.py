@@ -121,7 +121,7 @@ class Transcriber:
             stored = self.store.load(speaker)
             record = stored.record
             self._check_source(record)
-            member = Member(record.method, record.options, stored.tensors)  # type: ignore[arg-type]
+            member = Member(record.method, record.options, stored.tensors)
             try:
                 self._bank.check(member)
             except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:

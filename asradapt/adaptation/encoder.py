@@ -24,7 +24,7 @@ class Encoder(Method):
     summary = "all encoder weights, one speaker at a time; for an hour of speech, MBs"
     kinds = frozenset({"weight"})
     one_speaker = True
-    rate = 3e-4
+    rate = 6e-4
 
     def sites(self, model: SourceModel) -> list[Site]:
         """One site a weight of the network, without those of its output sites."""

@@ -168,6 +168,11 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
     help="auto, a method, or several joined by + (see `methods`).",
 )
 @click.option(
+    "--rank",
+    type=click.IntRange(1, 512),
+    help="Inner width of lowrank  [default: by the amount of speech with auto, else 4]",
+)
+@click.option(
     "--strict", is_flag=True, help="Enrol nobody unless every recording passes the checks; say which do not."
 )
 @click.option(
@@ -212,6 +217,7 @@ def enroll(
     where: tuple[str, ...],
     everybody: bool,
     method: str,
+    rank: int | None,
     strict: bool,
     budget: float | None,
     untranscribed: bool,
@@ -252,12 +258,14 @@ def enroll(
     from asradapt.adaptation import create
     from asradapt.enrolment import Enrolment, EnrolmentOptions
 
+    sizes = {"lowrank": {"rank": rank}} if rank else {}
     if method != "auto":
-        create(method)  # a wrong name is told before any work
+        create(method, sizes)  # a wrong name is told before any work
         if "tokens" in method.split("+") and not add_tokens:
             raise UsageError("the method tokens needs the new characters: --add-tokens")
     options = EnrolmentOptions(
         method=method,
+        method_options=sizes,
         add_tokens=add_tokens,
         folds=folds,
         budget=budget,

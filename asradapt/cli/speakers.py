@@ -143,7 +143,7 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"version     {record.version} (of {', '.join(map(str, versions))}), made {record.created}")
     say(f"recordings  {_recordings(record)}")
     if added := record.options.get("tokens"):
-        say(f"characters  {' '.join(added['characters'])} besides those of the source")  # type: ignore[index]
+        say(f"characters  {' '.join(str(added['characters']))} besides those of the source")
     if not record.transcribed:
         say("texts       not known: learned without transcripts")
     say(f"folds       {_folds(record)}")

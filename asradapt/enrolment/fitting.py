@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation import SpeakerBank
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import load_starts
 from asradapt.enrolment.people import Person
@@ -36,7 +36,7 @@ def fit_final(
     check: RetentionCheck,
     report: Callable[[float], None],
 ) -> list[tuple[dict[str, Tensor], Retention | None]]:
-    """Train everybody's chosen setting on all of their recordings, and try it on others; one job per method."""
+    """Train everybody's chosen setting on all of their recordings, and try it on others; alike ones in one job."""
     fitted: dict[str, tuple[dict[str, Tensor], Retention | None]] = {}
     planned = [_final_steps(person, choice, options) for person, choice in zip(people, choices, strict=True)]
     updates = 0
@@ -46,9 +46,9 @@ def fit_final(
         updates += count
         report(updates / sum(planned))
 
-    for method in dict.fromkeys(choice.setting.method for choice in choices):
-        chosen = [(p, c) for p, c in zip(people, choices, strict=True) if c.setting.method == method]
-        methods = create(method, options.method_options)
+    of_each = [choice.setting.methods(options.method_options) for choice in choices]
+    for methods in dict.fromkeys(of_each):
+        chosen = [(p, c) for p, c, own in zip(people, choices, of_each, strict=True) if own == methods]
         bank = SpeakerBank(model, methods, speakers=len(chosen), seed=options.seed)
         load_starts(bank, ((row, person.start.state) for row, (person, _) in enumerate(chosen)))
         tasks = [Task(person.examples, choice.setting.rate, person.seed) for person, choice in chosen]

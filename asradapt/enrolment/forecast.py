@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation import SpeakerBank
+from asradapt.adaptation.method import Method
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.options import EnrolmentOptions, Forecast
@@ -110,12 +111,13 @@ def make_forecast(curve: Curve, seconds: float, more: float = MORE_SECONDS) -> F
 def curves(
     model: SourceModel, accepted: Sequence[Accepted], options: EnrolmentOptions
 ) -> list[tuple[Accepted, Curve]]:
-    """Train the chosen settings once more on parts of the folds, one job per method, and fit the curves."""
+    """Train the chosen settings once more on parts of the folds, alike ones in one job, and fit the curves."""
     able = [one for one in accepted if one.enough]
     found = []
-    for method in dict.fromkeys(one.choice.setting.method for one in able):
-        chosen = [one for one in able if one.choice.setting.method == method]
-        less = _less_speech(model, chosen, method, options)
+    of_each = [one.choice.setting.methods(options.method_options) for one in able]
+    for methods in dict.fromkeys(of_each):
+        chosen = [one for one, own in zip(able, of_each, strict=True) if own == methods]
+        less = _less_speech(model, chosen, methods, options)
         found += [(one, fit(one, counts)) for one, counts in zip(chosen, less, strict=True)]
     return found
 
@@ -126,7 +128,7 @@ def fold_seconds(person: Person) -> float:
 
 
 def _less_speech(
-    model: SourceModel, chosen: Sequence[Accepted], method: str, options: EnrolmentOptions
+    model: SourceModel, chosen: Sequence[Accepted], methods: Sequence[Method], options: EnrolmentOptions
 ) -> list[list[ErrorCounts]]:
     """Held-out counts of each person's setting, trained on a part of each fold."""
     tasks: list[Task] = []
@@ -141,7 +143,7 @@ def _less_speech(
             passes = one.choice.share * portions(sum(e.seconds for e in part), len(part), options)
             steps.append(max(min(one.choice.steps, options.least_steps), round(passes)))
             strengths.append(one.choice.strength)
-    bank = SpeakerBank(model, create(method, options.method_options), speakers=len(tasks), seed=options.seed)
+    bank = SpeakerBank(model, methods, speakers=len(tasks), seed=options.seed)
     train(Trainer(model, bank, tasks, options.training), steps)
     bank.requires_grad(False)
     return _held_out(model, bank.scaled(torch.tensor(strengths)), pairs, chosen, options)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from asradapt.adaptation import create
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.compare import Comparison, compare
@@ -83,14 +82,16 @@ def make_record(
 ) -> SpeakerRecord:
     """What is remembered about one enrolment."""
     person, choice, verdict = judged.person, judged.choice, judged.verdict
-    methods = create(choice.setting.method, options.method_options) if choice and judged.accepted else ()
-    tried = {} if choice is None else asdict(choice.setting) | {"steps": choice.steps, "strength": choice.strength}
+    methods = choice.setting.methods(options.method_options) if choice else ()
+    own = {method.name: method.options() for method in methods}
+    tried = asdict(replace(choice.setting, options=own)) if choice else {}
+    tried |= {"steps": choice.steps, "strength": choice.strength} if choice else {}
     words: dict[str, object] = dict(verdict.words.as_dict()) if verdict else {"low": None, "high": None}
     return SpeakerRecord(
         speaker=person.name,
         decision="adapted" if judged.accepted else "source",
         method=choice.setting.method if choice and judged.accepted else IDENTITY,
-        options={method.name: method.options() for method in methods},
+        options=own if judged.accepted else {},
         source=source_of(model),
         utterances=len(person.examples),
         seconds=round(person.seconds, 3),

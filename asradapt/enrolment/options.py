@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from torch import Tensor
 
+from asradapt.adaptation.method import Method, create
 from asradapt.enrolment.augmentation import Augmentation
 from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.screening import LeftOut
@@ -25,10 +26,21 @@ class Setting:
     Attributes:
         method: Name of a method or combination.
         rate: Factor on the methods' own learning rates.
+        options: Options by method name; what an enrolment is given by its user comes before them.
     """
 
     method: str
     rate: float = 1.0
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict, hash=False)
+
+    def methods(self, given: Mapping[str, Mapping[str, object]]) -> tuple[Method, ...]:
+        """The methods with their options; settings with the same ones train together.
+
+        Args:
+            given: Options by method name that the user wants, of whatever methods.
+        """
+        names = self.method.split("+")
+        return create(self.method, {name: {**self.options.get(name, {}), **given.get(name, {})} for name in names})
 
 
 @dataclass(frozen=True)
@@ -63,10 +75,10 @@ class EnrolmentOptions:
     add_tokens: str = ""
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
-    strengths: tuple[float, ...] = (1.0, 0.7, 0.4)
+    strengths: tuple[float, ...] = (1.0, 0.7, 0.5, 0.35)
     passes: int = 24
     least_steps: int = 100
-    checkpoints: int = 10
+    checkpoints: int = 8
     patience: int = 2
     least_utterances: int = 4
     confidence: float = 0.9

@@ -18,6 +18,8 @@ from asradapt.pcm import to_samples
 from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore, another_source
 from asradapt.wording import counted
 
+Options = Mapping[str, Mapping[str, object]]  # by method name
+
 
 @dataclass(frozen=True, eq=False)
 class Past:
@@ -143,7 +145,7 @@ def standing_bank(model: SourceModel, current: Adaptation) -> SpeakerBank:
     Raises:
         AsradaptError: If method, options and tensors do not fit together.
     """
-    methods = create(current.record.method, current.record.options)  # type: ignore[arg-type]
+    methods = create(current.record.method, current.record.options)
     bank = SpeakerBank(model, methods)
     bank.load(0, current.tensors)
     return bank
@@ -189,7 +191,7 @@ def _differs(text: str | None, example: Example) -> bool:
     return normalize(text or "") != example.text
 
 
-def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping[str, object]) -> Start:
+def begin(past: Past, examples: Sequence[Example], method: str, options: Options) -> Start:
     """With what training begins: the current version where nothing of what is held out was learned before.
 
     Args:
@@ -212,7 +214,8 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
     wanted = record.method if method == "auto" else method
     if method == "auto" and "tokens" in options and "tokens" not in record.method.split("+"):
         return Start(said=f"trained from the source: version {record.version} writes no new characters")
-    if (wanted, _options(wanted, options)) != (record.method, record.options):
+    own = record.options if method == "auto" else {}  # auto goes on with what is there
+    if (wanted, _options(wanted, options, own)) != (record.method, record.options):
         return Start(
             said=f"trained from the source: version {record.version} is {record.method} with other options"
         )
@@ -228,9 +231,10 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Mapping
     )
 
 
-def _options(method: str, options: Mapping[str, object]) -> dict[str, object]:
-    chosen = {name: options[name] for name in method.split("+") if name in options}
-    return {one.name: one.options() for one in create(method, chosen)}  # type: ignore[arg-type]
+def _options(method: str, given: Options, own: Options) -> dict[str, dict[str, object]]:
+    """All options of a method: those that the user gives before its own, and its defaults."""
+    chosen = {name: {**own.get(name, {}), **given.get(name, {})} for name in method.split("+")}
+    return {one.name: one.options() for one in create(method, chosen)}
 
 
 def load_starts(bank: SpeakerBank, rows: Iterable[tuple[int, Mapping[str, Tensor]]]) -> None:

@@ -15,12 +15,11 @@ from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore
 from asradapt.types import Failure, Utterance
 
-# What `auto` tries, by seconds of speech: little data, few parameters; and methods are compared by the
-# folds only where there is enough speech to tell them apart. The measurements: docs/adaptation.md
+# What `auto` tries, by seconds of speech: little data, few parameters. The measurements: docs/adaptation.md
 AUTO_SETTINGS: tuple[tuple[float, tuple[Setting, ...]], ...] = (
     (0.0, (Setting("affine"),)),
     (20.0, (Setting("lowrank"),)),
-    (120.0, (Setting("lowrank"), Setting("affine+lowrank"))),
+    (60.0, (Setting("lowrank", options={"lowrank": {"rank": 32}}),)),
 )
 
 
@@ -66,7 +65,8 @@ def make_person(
     seed = speaker_seed(options.seed, name)
     folds = split_folds([example.text for example in examples], options.folds, seed)
     if options.method == "auto" and start.version and past.current:
-        settings: tuple[Setting, ...] = (Setting(past.current.record.method),)
+        record = past.current.record
+        settings: tuple[Setting, ...] = (Setting(record.method, options=record.options),)
     elif options.method == "auto":
         settings = auto_settings(sum(example.seconds for example in examples))
     else:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
-from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation import SpeakerBank
+from asradapt.adaptation.method import Method
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.options import EnrolmentOptions, Setting
@@ -80,7 +80,6 @@ class Trial:
     marks: tuple[int, ...]
     best: Choice | None = None
     seen: list[Choice] = field(default_factory=list)
-    snapshot: dict[str, Tensor] = field(default_factory=dict)
     misses: int = 0
     done: bool = False
 
@@ -106,12 +105,14 @@ class Trial:
         )
 
 
-def plan(people: Sequence[Person], method: str, options: EnrolmentOptions) -> tuple[list[Trial], list[Task]]:
-    """Rows and tasks of everybody who tries `method`."""
+def plan(
+    people: Sequence[Person], methods: Sequence[Method], options: EnrolmentOptions
+) -> tuple[list[Trial], list[Task]]:
+    """Rows and tasks of everybody who tries these methods."""
     trials: list[Trial] = []
     tasks: list[Task] = []
     for person in people:
-        for setting in (s for s in person.settings if s.method == method):
+        for setting in (s for s in person.settings if s.methods(options.method_options) == methods):
             start = len(tasks)
             for fold in person.folds:
                 kept = tuple(e for i, e in enumerate(person.examples) if i not in set(fold))
@@ -123,52 +124,40 @@ def plan(people: Sequence[Person], method: str, options: EnrolmentOptions) -> tu
     return trials, tasks
 
 
-def look(trainer: Trainer, trials: Sequence[Trial], steps: int, patience: int) -> None:
-    """Judge trials on their held-out utterances; keep what is best, end what has stopped improving."""
-    pairs = [pair for trial in trials for pair in trial.pairs()]
-    result = trainer.result
-    scores = evaluate_pairs(trainer.model, result, pairs, trainer.options)
-    for trial in trials:
-        choice = trial.choice(scores, steps, 1.0)
-        trial.seen.append(choice)
-        if trial.best is None or choice.loss < trial.best.loss:
-            trial.best, trial.misses = choice, 0
-            rows = slice(trial.rows.start, trial.rows.stop)
-            trial.snapshot = {k: v[rows].clone() for k, v in result.tensors.items()}
-        else:
-            trial.misses += 1
-        trial.done = trial.misses >= patience or steps >= trial.marks[-1]
+def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: EnrolmentOptions) -> None:
+    """Judge trials on their held-out utterances, at every strength; end what has stopped improving.
 
-
-def weaken(trainer: Trainer, trials: Sequence[Trial], strengths: Sequence[float]) -> None:
-    """Try the best checkpoint of every trial at lower strengths; no training is needed for that."""
-    with torch.no_grad():
-        for trial in trials:
-            for name, value in trial.snapshot.items():
-                trainer.bank.tensors[name][trial.rows.start : trial.rows.stop] = value
+    Far along the path the full adaptation has learnt its recordings by heart, but the way from it to the source
+    leads past models that are better than all met earlier on the path (Wortsman et al. 2022, arXiv 2109.01903).
+    """
     pairs = [pair for trial in trials for pair in trial.pairs()]
-    for strength in (s for s in strengths if s != 1.0):
-        bank = trainer.bank.scaled(torch.full((trainer.bank.speakers,), strength))
+    before = [trial.best for trial in trials]
+    for strength in options.strengths:
+        bank = trainer.result
+        if strength != 1.0:
+            bank = bank.scaled(torch.full((bank.speakers,), strength))
         scores = evaluate_pairs(trainer.model, bank, pairs, trainer.options)
         for trial in trials:
-            assert trial.best is not None
-            choice = trial.choice(scores, trial.best.steps, strength)
+            choice = trial.choice(scores, steps, strength)
             trial.seen.append(choice)
-            if choice.loss < trial.best.loss:
+            if trial.best is None or choice.loss < trial.best.loss:
                 trial.best = choice
+    for trial, earlier in zip(trials, before, strict=True):
+        trial.misses = trial.misses + 1 if trial.best is earlier else 0
+        trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]
 
 
 def run_method(
     model: SourceModel,
     people: Sequence[Person],
-    method: str,
+    methods: Sequence[Method],
     options: EnrolmentOptions,
     clock: Clock,
     report: Report,
 ) -> list[Trial]:
-    """All trials of one method, trained together; each ends by itself, and all of them when time is over."""
-    trials, tasks = plan(people, method, options)
-    bank = SpeakerBank(model, create(method, options.method_options), speakers=len(tasks), seed=options.seed)
+    """All trials of the same methods, trained together; each ends by itself, and all of them when time is over."""
+    trials, tasks = plan(people, methods, options)
+    bank = SpeakerBank(model, methods, speakers=len(tasks), seed=options.seed)
     load_starts(bank, ((row, trial.person.start.state) for trial in trials for row in trial.rows))
     trainer = Trainer(model, bank, tasks, options.training)
     planned = sum(trial.marks[-1] * len(trial.rows) for trial in trials)
@@ -180,13 +169,11 @@ def run_method(
         over = clock.over
         due = running if over else [trial for trial in running if number + 1 in trial.marks]
         if due:
-            look(trainer, due, number + 1, options.patience)
+            look(trainer, due, number + 1, options)
         if over:
             break
         left = sum((trial.marks[-1] - number - 1) * len(trial.rows) for trial in trials if not trial.done)
         report(1 - left / planned)
-    bank.requires_grad(False)
-    weaken(trainer, trials, options.strengths)
     return trials
 
 
@@ -202,7 +189,7 @@ def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
 def select(person: Person, seen: Sequence[Choice], preferred: Preference = prefer) -> Selected:
     """The preferred candidate; and each fold judged by a choice that has not seen it (nested selection).
 
-    When to stop, and the checkpoint that lower strengths are tried at, was seen from all folds together.
+    When to stop was seen from all folds together.
     """
     counts: dict[int, ErrorCounts] = {}
     everything = range(len(person.examples))
@@ -218,13 +205,14 @@ def cross_validate(
 ) -> list[Selected]:
     """The best setting, number of updates and strength of every person, in the order of `people`."""
     people = affordable(people, options, clock)
-    methods = list(dict.fromkeys(setting.method for person in people for setting in person.settings))
+    settings = (setting for person in people for setting in person.settings)
+    together = list(dict.fromkeys(setting.methods(options.method_options) for setting in settings))
     seen: dict[str, list[Choice]] = {person.name: [] for person in people}
-    for index, method in enumerate(methods):
+    for index, methods in enumerate(together):
 
         def part(share: float, before: int = index) -> None:
-            report((before + share) / len(methods))
+            report((before + share) / len(together))
 
-        for trial in run_method(model, people, method, options, clock, part):
+        for trial in run_method(model, people, methods, options, clock, part):
             seen[trial.person.name] += trial.seen
     return [select(person, seen[person.name]) for person in people]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation import SpeakerBank
 from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.memory import Passes, add_gradients
 from asradapt.enrolment.objective import Pair, adapted
@@ -165,8 +165,8 @@ class _Job:
             self._tasks += one.tasks()
         rows = len(self._tasks)
         self._done = [0] * rows  # updates of each row
-        method = learners[0].person.settings[0].method
-        self._bank = SpeakerBank(model, create(method, options.method_options), speakers=rows, seed=options.seed)
+        methods = learners[0].person.settings[0].methods(options.method_options)
+        self._bank = SpeakerBank(model, methods, speakers=rows, seed=options.seed)
         rates = row_rates(self._bank, self._tasks)
         self._bank.requires_grad()
         training = options.training

@@ -91,7 +91,7 @@ def own_options(options: EnrolmentOptions, suited: Suited) -> EnrolmentOptions:
 def _created(record: SpeakerRecord) -> tuple[Method, ...]:
     """The methods of a record."""
     try:
-        return create(record.method, record.options)  # type: ignore[arg-type]
+        return create(record.method, record.options)
     except ValueError as error:  # a value that the method does not take
         raise UsageError(f"method {record.method!r}: {error}") from error
 

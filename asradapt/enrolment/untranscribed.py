@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 
 from torch import Tensor
 
-from asradapt.adaptation import create
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
@@ -167,7 +166,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     retention = None
     if choice and judged.accepted:
         state = next(s for c, s in zip(learner.seen, learner.states, strict=True) if c is choice)
-        methods = create(choice.setting.method, work.options.method_options)
+        methods = choice.setting.methods(work.options.method_options)
         (retention,) = work.check.measure(methods, [state])
     record = make_record(work.model, judged, retention, work.options)
     sure = [text.confidence for text in learner.heard if text.confidence is not None]  # where words were heard

@@ -39,7 +39,7 @@ class SpeakerRecord:
     speaker: str
     decision: str
     method: str
-    options: dict[str, object]
+    options: dict[str, dict[str, object]]
     source: dict[str, str]
     utterances: int
     seconds: float

@@ -139,6 +139,8 @@ def test_a_manifest_of_other_people_is_refused_by_name(asradapt, recordings, hom
         (("ann", "ann0.wav", "--speakers-at-once", "0"), "at least 1"),
         (("ann", "ann0.wav", "--method", "affine+affine"), "twice"),
         (("ann", "ann0.wav", "--method", "encoder+affine"), "cannot be combined"),
+        (("ann", "ann0.wav", "--method", "affine", "--rank", "8"), "not part of it"),
+        (("ann", "ann0.wav", "--rank", "0"), "--rank"),
         (("ann", "ann0.wav", "--seed", "-1"), "-1 is not from 0"),
         (("ann", "ann0.wav", "--seed", "one"), "--seed"),
         (("ann", "ann0.wav", "--device", "abacus"), "available: cpu"),
@@ -161,6 +163,13 @@ def test_every_method_enrols(asradapt, recordings, method):
     assert done.code == 0
     (entry,) = done.json["speakers"]
     assert entry["method"] == (method if entry["decision"] == "adapted" else "identity")
+
+
+def test_the_rank_is_what_was_asked_for(asradapt, recordings, home):
+    inputs = ("ann", "--manifest", recordings / "manifest.jsonl", *FROM_MANIFEST)
+    assert asradapt("enroll", *inputs, "--method", "lowrank", "--rank", 3).code == 0
+    assert SpeakerStore(home).record("ann").gate["tried"]["options"] == {"lowrank": {"rank": 3}}
+    assert asradapt("enroll", *inputs, "--rank", 3).code == 0  # auto takes another method for so little speech
 
 
 def test_an_unknown_method_lists_the_known_ones(asradapt, recordings, home):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from asradapt.adaptation import create
 from asradapt.enrolment import EnrolmentOptions, Setting, enroll
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.folds import split_folds
@@ -46,7 +47,8 @@ def test_the_cost_of_a_setting_decides(ann: Person) -> None:
 
 def test_when_time_is_over_everybody_is_judged_once_and_leaves(tone_model, ann: Person) -> None:
     late = Clock(1.0, began=time.monotonic() - 10)
-    (trial,) = run_method(tone_model, [ann], "input", replace(OPTIONS, strengths=(1.0,)), late, lambda share: None)
+    options = replace(OPTIONS, strengths=(1.0,))
+    (trial,) = run_method(tone_model, [ann], create("input"), options, late, lambda share: None)
     assert [choice.steps for choice in trial.seen] == [1]
     assert trial.best is not None
 

@@ -12,10 +12,12 @@ import torch
 from samples import store_speaker
 from test_enroll import INPUT, files_of
 
-from asradapt.enrolment import enroll
+from asradapt.adaptation import create
+from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.compare import judge_pair
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.past import Past, begin, learned_from, standing_bank
+from asradapt.enrolment.people import make_person
 from asradapt.enrolment.screening import screen
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.scoring import score, total
@@ -133,12 +135,16 @@ def test_what_was_learned_without_transcripts_is_no_start(tone_model, store, rou
     assert "earlier" not in result.speakers[0].record.split
 
 
-def test_another_size_of_the_method_is_no_start_under_auto_either(tone_model, rounds):
+def test_auto_goes_on_with_the_size_that_is_there_unless_another_is_wanted(tone_model, rounds):
     record = SimpleNamespace(version=1, method="lowrank", options={"lowrank": {"rank": 2}}, split={"texts": []})
     current = SimpleNamespace(record=record, tensors={})
     data = prepare_examples(tone_model, rounds[0]).usable
-    assert "lowrank with other options" in begin(Past(current), data, "auto", {}).said
+    assert begin(Past(current), data, "auto", {}).version == 1
     assert begin(Past(current), data, "auto", {"lowrank": {"rank": 2}, "head": {}}).version == 1
+    assert "lowrank with other options" in begin(Past(current), data, "auto", {"lowrank": {"rank": 3}}).said
+    assert "lowrank with other options" in begin(Past(current), data, "lowrank", {}).said
+    person = make_person("ann", data, EnrolmentOptions(), Past(current))
+    assert [one.methods({}) for one in person.settings] == [create("lowrank", record.options)]
     record.method, record.options = "encoder", {"encoder": {}}
     assert "auto does not try" in begin(Past(current), data, "auto", {}).said
 

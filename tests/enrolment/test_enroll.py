@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation.affine import Affine
+from asradapt.adaptation.lowrank import LowRank
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment import EnrolmentOptions, enroll
@@ -263,9 +265,11 @@ def test_methods_that_take_one_speaker_a_batch_can_be_enrolled_too(tone_model, p
 
 
 def test_auto_tries_more_where_there_is_more_speech(tone_model, people):
-    seconds = (0.0, 5.0, 19.9, 20.0, 119.0, 120.0, 3600.0)
-    tried = [[setting.method for setting in auto_settings(length)] for length in seconds]
-    assert tried == [["affine"]] * 3 + [["lowrank"]] * 2 + [["lowrank", "affine+lowrank"]] * 2
+    seconds = (0.0, 5.0, 19.9, 20.0, 59.0, 60.0, 3600.0)
+    tried = [setting.methods({}) for length in seconds for setting in auto_settings(length)]
+    assert tried == [(Affine(),)] * 3 + [(LowRank(4),)] * 2 + [(LowRank(32),)] * 2
+    (setting,) = auto_settings(60.0)
+    assert setting.methods({"lowrank": {"rank": 3}}) == (LowRank(3),)  # what the user wants comes first
     (one,) = enroll(
         tone_model, {"anna": people["anna"]}, options=EnrolmentOptions(passes=1, least_steps=2)
     ).speakers

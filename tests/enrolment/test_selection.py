@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from asradapt.adaptation import create
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.folds import split_folds
 from asradapt.enrolment.options import EnrolmentOptions, Setting
@@ -48,7 +49,7 @@ def nothing(share: float) -> None:
 
 
 def test_no_row_is_judged_on_what_it_was_trained_on(people):
-    trials, tasks = plan(people, "input", OPTIONS)
+    trials, tasks = plan(people, create("input"), OPTIONS)
     assert [(trial.person.name, trial.setting.rate) for trial in trials] == [
         ("ann", 10),
         ("bob", 0.01),
@@ -72,14 +73,14 @@ def test_readings_of_a_sentence_are_never_on_both_sides(examples):
     utterances = examples(6, texts=texts)
     folds = split_folds([e.text for e in utterances], 3, 0)
     person = Person("ann", utterances, tuple(map(tuple, folds)), 0, (Setting("input"),))
-    (trial,), tasks = plan([person], "input", OPTIONS)
+    (trial,), tasks = plan([person], create("input"), OPTIONS)
     for row, example in trial.pairs():
         assert example.text not in {other.text for other in tasks[row].train}
 
 
 def test_settings_that_stop_improving_leave_the_job(tone_model, people, updates):
     ann = replace(people[0], settings=(Setting("lowrank"),))  # changes nothing in the tone model
-    (trial,) = run_method(tone_model, [ann], "lowrank", replace(OPTIONS, patience=2), Clock(), nothing)
+    (trial,) = run_method(tone_model, [ann], create("lowrank"), replace(OPTIONS, patience=2), Clock(), nothing)
     assert trial.marks == (2, 4, 9, 20)
     assert trial.best is not None
     assert trial.best.steps == 2
@@ -90,7 +91,7 @@ def test_settings_that_stop_improving_leave_the_job(tone_model, people, updates)
 def test_a_trial_that_left_is_not_trained_on_while_others_go_on(tone_model, people, updates):
     hopeless, good = Setting("input", 1e-9), Setting("input", 5.0)
     crowd = [replace(person, settings=(hopeless, good)) for person in people]
-    trials = run_method(tone_model, crowd, "input", replace(OPTIONS, patience=1), Clock(), nothing)
+    trials = run_method(tone_model, crowd, create("input"), replace(OPTIONS, patience=1), Clock(), nothing)
     assert [trial.best.steps == 20 for trial in trials] == [False, True, False, True]
     assert updates[0] == list(range(12))
     assert updates[-1] == [3, 4, 5, 9, 10, 11]
@@ -187,8 +188,8 @@ def test_choosing_among_many_that_differ_by_chance_does_not_flatter(someone):
 
 def test_a_trial_remembers_all_candidates(tone_model, people):
     options = replace(OPTIONS, strengths=(1.0, 0.5, 0.2), patience=9)
-    (trial,) = run_method(tone_model, [people[1]], "input", replace(options), Clock(), nothing)[1:]
-    assert [(choice.steps, choice.strength) for choice in trial.seen[:4]] == [(mark, 1.0) for mark in trial.marks]
-    assert [choice.strength for choice in trial.seen[4:]] == [0.5, 0.2]
+    (trial,) = run_method(tone_model, [people[1]], create("input"), options, Clock(), nothing)[1:]
+    every = [(mark, strength) for mark in trial.marks for strength in options.strengths]
+    assert [(choice.steps, choice.strength) for choice in trial.seen] == every
     assert trial.best in trial.seen
     assert trial.best.loss == min(choice.loss for choice in trial.seen)
