@@ -46,17 +46,14 @@ class Method(ABC):
         summary: One line for `asradapt methods`.
         kinds: The kinds of sites that it takes.
         one_speaker: Whether only one speaker at a time can be attached.
+        rate: Learning rate that enrolment starts from.
     """
 
     name: ClassVar[str] = ""
     summary: ClassVar[str] = ""
     kinds: ClassVar[frozenset[str]] = frozenset()
     one_speaker: ClassVar[bool] = False
-
-    @property
-    def rate(self) -> float:
-        """Learning rate that enrolment starts from."""
-        return 1e-2
+    rate: ClassVar[float] = 1e-2
 
     @property
     def added(self) -> tuple[str, ...]:

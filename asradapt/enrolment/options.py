@@ -75,9 +75,9 @@ class EnrolmentOptions:
     add_tokens: str = ""
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
-    strengths: tuple[float, ...] = (1.0, 0.7, 0.5, 0.35)
+    strengths: tuple[float, ...] = (1.0, 0.7, 0.5)
     passes: int = 24
-    least_steps: int = 100
+    least_steps: int = 80
     checkpoints: int = 8
     patience: int = 2
     least_utterances: int = 4

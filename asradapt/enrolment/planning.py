@@ -8,14 +8,16 @@ from dataclasses import replace
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.people import Person
+from asradapt.enrolment.training import update_seconds
 
 SOONEST = 1 / 12
 """The first look at held-out error, as a share of the most updates."""
 
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:
-    """Number of updates that one pass over this much audio takes; agrees with `training.minibatch`."""
-    return max(1, min(utterances, round(seconds / options.training.step_seconds)))
+    """Number of updates that one pass over this much audio takes; agrees with what `Trainer` takes."""
+    one = update_seconds(seconds, options.training.step_seconds)
+    return max(1, min(utterances, round(seconds / one)))
 
 
 def plan_marks(steps_a_pass: int, options: EnrolmentOptions) -> tuple[int, ...]:

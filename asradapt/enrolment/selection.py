@@ -5,6 +5,7 @@ Letters: S rows of the bank, one for every person, setting and fold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -79,6 +80,7 @@ class Trial:
     portions: int
     marks: tuple[int, ...]
     best: Choice | None = None
+    least: dict[float, float] = field(default_factory=dict)  # held-out loss by strength
     seen: list[Choice] = field(default_factory=list)
     misses: int = 0
     done: bool = False
@@ -125,13 +127,13 @@ def plan(
 
 
 def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: EnrolmentOptions) -> None:
-    """Judge trials on their held-out utterances, at every strength; end what has stopped improving.
+    """Judge trials on their held-out utterances, at every strength; end what improves at none of them any more.
 
     Far along the path the full adaptation has learnt its recordings by heart, but the way from it to the source
     leads past models that are better than all met earlier on the path (Wortsman et al. 2022, arXiv 2109.01903).
     """
     pairs = [pair for trial in trials for pair in trial.pairs()]
-    before = [trial.best for trial in trials]
+    before = [dict(trial.least) for trial in trials]
     for strength in options.strengths:
         bank = trainer.result
         if strength != 1.0:
@@ -140,10 +142,11 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
         for trial in trials:
             choice = trial.choice(scores, steps, strength)
             trial.seen.append(choice)
+            trial.least[strength] = min(choice.loss, trial.least.get(strength, math.inf))
             if trial.best is None or choice.loss < trial.best.loss:
                 trial.best = choice
     for trial, earlier in zip(trials, before, strict=True):
-        trial.misses = trial.misses + 1 if trial.best is earlier else 0
+        trial.misses = trial.misses + 1 if trial.least == earlier else 0
         trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]
 
 

@@ -50,7 +50,8 @@ class TrainingOptions:
     """How a job trains.
 
     Attributes:
-        step_seconds: Audio of one row in one update; a row with less takes all of it every time.
+        step_seconds: Audio of one row in one update; a row with less than twice as much takes half of it every
+            time, but no less than half of these seconds if it has them.
         batch_seconds: Audio in one pass, padding included; bounds the memory; 0 finds what suits. An update that
             takes more is made of several passes.
         recompute: Whether blocks of the encoder compute their activations a second time for the gradients, instead
@@ -106,6 +107,14 @@ def pair_batches(
         lengths = [round(computed_seconds(model, example.seconds) * 1000) for _, example in group]
         for indices in length_batches(lengths, budget=round(seconds * 1000)):
             yield [group[index] for index in indices]
+
+
+def update_seconds(total: float, most: float) -> float:
+    """Seconds of audio in one update of a row that has `total` seconds, `most` being those of a long one.
+
+    Twice as many updates of half the size cost no more, and with little speech it is updates that count.
+    """
+    return min(most, max(most / 2, total / 2))
 
 
 def minibatch(task: Task, step: int, seconds: float) -> list[Example]:
@@ -195,8 +204,7 @@ class Trainer:
 
     def step(self, number: int, active: Sequence[int]) -> None:
         """Update number `number` (from 0) of the rows `active`; the others stay as they are."""
-        seconds = self.options.step_seconds
-        work = {row: self._augmented(minibatch(self.tasks[row], number, seconds), row, number) for row in active}
+        work = {row: self._augmented(self._minibatch(row, number), row, number) for row in active}
         train_step(self.model, self.bank, work, self.options, self._passes)
         self._optimiser.step(torch.tensor(sorted(active), device=self.model.device))
 
@@ -210,6 +218,11 @@ class Trainer:
         with torch.no_grad():
             for name, tensor in self.result.tensors.items():
                 self.bank.tensors[name].copy_(tensor)
+
+    def _minibatch(self, row: int, number: int) -> list[Example]:
+        task = self.tasks[row]
+        total = sum(example.seconds for example in task.train)
+        return minibatch(task, number, update_seconds(total, self.options.step_seconds))
 
     def _augmented(self, examples: Sequence[Example], row: int, number: int) -> list[Example]:
         """The examples of one update, changed by a seed of the row's own: company changes nothing."""
