@@ -6,9 +6,10 @@
 Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1, anchor
 and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site names must
 match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is the share of
-recordings that are made of words of all of them; average=0 takes the end of the path. Folds as in enrolment.
-The table shows pooled character error, word error and CTC loss per token of the held-out utterances; the last cell
-is the last update at half strength. --fit FILE trains on everything instead, and keeps the mean of the tensors.
+recordings that are made of words of all of them; average=0 takes the end of the path; step is the most seconds
+of an update. Folds as in enrolment. The table shows pooled character error, word error and CTC loss per token of
+the held-out utterances, at each of the --strengths. --fit FILE trains on everything instead, and keeps the mean of
+the tensors.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ NUMBERS = {
     "prior": 0.0,
     "splices": -1.0,
     "average": 1.0,
+    "step": TrainingOptions.step_seconds,
 }
 
 
@@ -70,8 +72,8 @@ class Candidate:
         changes = Augmentation() if self.numbers["augment"] else NO_AUGMENTATION
         if self.numbers["splices"] >= 0:
             changes = replace(changes, splices=self.numbers["splices"])
-        decay, anchor, average = (self.numbers[name] for name in ("decay", "anchor", "average"))
-        return TrainingOptions(decay=decay, anchor=anchor, augmentation=changes, average=bool(average))
+        decay, anchor, average, step = (self.numbers[name] for name in ("decay", "anchor", "average", "step"))
+        return TrainingOptions(step, decay=decay, anchor=anchor, augmentation=changes, average=bool(average))
 
 
 def _limited(method: Method, pattern: str) -> Method:
@@ -138,11 +140,10 @@ def run(model: SourceModel, people: list[Person], candidate: Candidate, args: ar
     for number in range(args.steps):
         trainer.step(number, range(len(tasks)))
         if (number + 1) % args.look == 0:
-            cells.append(f"{number + 1}: {judge(trainer, trainer.result, pairs)}")
+            banks = [trainer.result.scaled(torch.full((len(tasks),), one)) for one in args.strengths]
+            cells.append(f"{number + 1}: {' / '.join(judge(trainer, one, pairs) for one in banks)}")
     trainer.settle()
     bank.requires_grad(False)
-    half = bank.scaled(torch.full((len(tasks),), 0.5))
-    cells.append(f"half: {judge(trainer, half, pairs)}")
     print(f"{candidate.text:40} {time.monotonic() - began:5.0f} s  " + " | ".join(cells), flush=True)
     return bank
 
@@ -181,6 +182,7 @@ def main() -> None:
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--look", type=int, default=4, help="judge at every n-th update")
+    parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
     parser.add_argument("--prior", type=Path)
     parser.add_argument("--fit", type=Path)
     args = parser.parse_args()

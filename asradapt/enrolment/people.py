@@ -15,11 +15,13 @@ from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore
 from asradapt.types import Failure, Utterance
 
+WIDE = {"lowrank": {"rank": 32}}
 # What `auto` tries, by seconds of speech: little data, few parameters. The measurements: docs/adaptation.md
 AUTO_SETTINGS: tuple[tuple[float, tuple[Setting, ...]], ...] = (
     (0.0, (Setting("affine"),)),
     (20.0, (Setting("lowrank"),)),
-    (60.0, (Setting("lowrank", options={"lowrank": {"rank": 32}}),)),
+    (60.0, (Setting("lowrank", options=WIDE),)),
+    (300.0, (Setting("lowrank", 0.7, options=WIDE),)),
 )
 
 

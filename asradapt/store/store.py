@@ -251,7 +251,8 @@ class SpeakerStore:
         record, data, phrases, recordings = read_archive(Path(path), name=name)
         if record.speaker in self and not force:
             raise StoreError(
-                f"speaker {record.speaker!r} exists; give another name, or force the import, which adds a version"
+                f"speaker {record.speaker!r} exists; give another name (--name), or force the import (--force), "
+                "which adds a version"
             )
         held = self.vocabulary(record.speaker) if phrases and record.speaker in self else ()
         checked([*held, *phrases])  # before anything is stored: too many refuse the whole
