@@ -3,7 +3,8 @@
     python tools/long_audio_report.py SPEECH [--minutes 60] [--model source_en] [--no-voice]
 
 Clips of the `test` parts are put one after another, with silences of 0.2 to 6 seconds between them and faint noise
-under all of it, into one file; its transcript is compared with those of the clips one by one.
+under all of it, into one file; its transcript is compared with those of the clips one by one, as they are and cut
+out of the file again, with its noise.
 """
 
 from __future__ import annotations
@@ -43,18 +44,30 @@ def clips(speech: Path, minutes: float) -> list[Utterance]:
     return found[: max(1, int((ends < 60 * minutes).sum()))]
 
 
-def write(utterances: list[Utterance], path: Path) -> float:
-    """One file of all clips with silences and noise; returns its seconds."""
+def write(utterances: list[Utterance], path: Path) -> list[tuple[int, int]]:
+    """One file of all clips with silences and noise; returns each clip's first sample and the one behind it."""
     rng = np.random.default_rng(1)
-    seconds = 0.0
+    spans = []
+    at = 0
     with soundfile.SoundFile(path, "w", RATE, 1) as out:
         for utterance in utterances:
             samples = load_audio(utterance.audio, RATE).samples
             silence = np.zeros(round(rng.uniform(0.2, 6.0) * RATE), dtype=np.float32)
             both = np.concatenate([samples, silence])
             out.write(both + NOISE * rng.standard_normal(len(both)).astype(np.float32))
-            seconds += len(both) / RATE
-    return seconds
+            spans.append((at, at + len(samples)))
+            at += len(both)
+    return spans
+
+
+def cut(path: Path, spans: list[tuple[int, int]]) -> list[Utterance]:
+    """The clips as they are in the file, beside it."""
+    found = []
+    for number, (start, end) in enumerate(spans):
+        samples, _ = soundfile.read(path, start=start, stop=end, dtype="float32")
+        found.append(Utterance(path.with_name(f"{number}.wav")))
+        soundfile.write(found[-1].audio, samples, RATE)
+    return found
 
 
 def texts(transcriber: Transcriber, utterances: list[Utterance]) -> tuple[list[Transcript], float]:
@@ -90,12 +103,14 @@ def main() -> None:
     print("| what | minutes | WER | S / D / I | real-time factor | peak memory |\n|---|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.wav"
-        seconds = write(utterances, path)
+        spans = write(utterances, path)
+        seconds = soundfile.info(path).duration
         found, spent = texts(transcriber, [Utterance(path)])
-    print(line("one recording", score(reference, found[0].text), seconds, spent), flush=True)
-    alone, spent = texts(transcriber, utterances)
-    whole = score(reference, " ".join(one.text for one in alone))
-    print(line(f"{len(alone)} clips", whole, sum(one.seconds for one in alone), spent), flush=True)
+        print(line("one recording", score(reference, found[0].text), seconds, spent), flush=True)
+        for name, clean in (("clips", utterances), ("clips with the noise of the recording", cut(path, spans))):
+            alone, spent = texts(transcriber, clean)
+            errors = score(reference, " ".join(one.text for one in alone))
+            print(line(f"{len(alone)} {name}", errors, sum(one.seconds for one in alone), spent), flush=True)
     times = [time for word in found[0].words for time in (word.start, word.end)]
     print(f"\nTimes rise: {times == sorted(times)}; last word ends at {times[-1]:.1f} s of {seconds:.1f} s.")
 
