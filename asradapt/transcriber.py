@@ -31,6 +31,7 @@ from asradapt.errors import (
 )
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
 from asradapt.pcm import digest
+from asradapt.phrases import Phrases
 from asradapt.pipeline import Ahead, reading_threads
 from asradapt.store import SpeakerRecord, SpeakerStore, Vocabularies, another_source, check_source, options_for
 from asradapt.test_time import adapted_logits
@@ -281,9 +282,11 @@ class Transcriber:
         known = digest(recording.samples)
         return Loaded(utterance, samples, recording.seconds, member, starts, phrases, known), recording.warnings
 
-    def phrases(self, speaker: str | None) -> tuple[str, ...]:
+    def phrases(self, speaker: str | None) -> Phrases:
         """What a speaker's vocabulary holds now; nothing for greedy decoding or who is not enrolled."""
-        return self._vocabularies.of(speaker) if self.decoder.options.beams else ()
+        found = self._vocabularies.of(speaker) if self.decoder.options.beams else Phrases()
+        strength = self.options.phrase_strength
+        return found if strength is None else Phrases(found, strength)
 
     def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""

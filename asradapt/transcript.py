@@ -30,6 +30,7 @@ class TranscriberOptions:
         detect_voice: Whether silences of longer recordings are left out.
         adapt_each: How every segment adapts the model to itself before it is decoded, from its speaker's
             adaptation if there is one; None does not.
+        phrase_strength: How strongly everybody's phrases are listened for; None for as is stored with them.
     """
 
     batch_seconds: float = 0.0
@@ -38,6 +39,7 @@ class TranscriberOptions:
     segment_seconds: float = 20.0
     detect_voice: bool = True
     adapt_each: EachOptions | None = None
+    phrase_strength: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from asradapt.cli.common import help_without_command, json_option, note, open_store, print_json, say, store_option
+from asradapt.cli.common import (
+    help_without_command,
+    json_option,
+    model_options,
+    note,
+    open_model,
+    open_store,
+    print_json,
+    progress,
+    report_problems,
+    say,
+    store_option,
+)
+from asradapt.cli.decoding_options import decoding_options, open_decoder
+from asradapt.cli.enrolled_on import model_for
+from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.errors import InputError, UsageError
+from asradapt.phrases import STRENGTH, STRONGEST, Phrases
 from asradapt.wording import first_of
 
 
@@ -50,9 +68,10 @@ def _given(phrases: Sequence[str], file: Path | None) -> list[str]:
     return found
 
 
-def _tell(speaker: str, phrases: Sequence[str], as_json: bool) -> int:
+def _tell(speaker: str, phrases: Phrases, as_json: bool) -> int:
     if as_json:
-        print_json({"speaker": speaker, "phrases": list(phrases)})
+        own = {} if phrases.strength is None else {"strength": phrases.strength}
+        print_json({"speaker": speaker, "phrases": list(phrases)} | own)
         return 0
     for phrase in phrases:
         say(phrase)
@@ -102,7 +121,7 @@ def remove(
         return _tell(speaker, store.set_vocabulary(speaker, []), as_json)
     unwanted = {normalize(phrase): phrase for phrase in _given(phrases, file)}
 
-    def without(stored: tuple[str, ...]) -> list[str]:
+    def without(stored: Phrases) -> list[str]:
         known = {normalize(phrase): phrase for phrase in stored}
         if strange := sorted(phrase for key, phrase in unwanted.items() if key not in known):
             listed = first_of(list(known.values())) or "none"
@@ -119,3 +138,87 @@ def remove(
 def list_(speaker: str, store_path: Path | None, as_json: bool) -> int:
     """Print the phrases of SPEAKER, one a line."""
     return _tell(speaker, open_store(store_path).vocabulary(speaker), as_json)
+
+
+@vocab.command()
+@click.argument("speaker")
+@click.argument("value", required=False, type=click.FloatRange(0.0, STRONGEST))
+@click.option("--usual", is_flag=True, help="Go back to what everybody has.")
+@store_option
+@json_option
+def strength(speaker: str, value: float | None, usual: bool, store_path: Path | None, as_json: bool) -> int:
+    """How strongly the phrases of SPEAKER are listened for: print it, or set it to VALUE.
+
+    Nats that a phrase gains for every letter: 0 does not listen for them, 0.5 is what everybody has, and from
+    1 on they are heard where nobody said them. `vocab tune` finds one by recordings.
+    """
+    if value is not None and usual:
+        raise UsageError("give VALUE or --usual, not both")
+    if value is not None and math.isnan(value):  # which passes every comparison with the ends of a range
+        raise UsageError("VALUE must be a number, got nan")
+    store = open_store(store_path)
+    kept = store.vocabulary(speaker)
+    if value is not None or usual:
+        kept = store.change_vocabulary(speaker, lambda stored: Phrases(stored, value))
+    if as_json:
+        return _tell(speaker, kept, as_json)
+    say(f"{STRENGTH if kept.strength is None else kept.strength:g}")
+    return 0
+
+
+@vocab.command()
+@click.argument("speaker")
+@recordings_options
+@store_option
+@decoding_options
+@model_options
+@json_option
+def tune(
+    speaker: str,
+    audio: tuple[str, ...],
+    manifest: Path | None,
+    where: tuple[str, ...],
+    store_path: Path | None,
+    model: str,
+    device: str,
+    as_json: bool,
+    **decoding: Any,
+) -> int:
+    """Find how strongly the phrases of SPEAKER should be listened for, and store it.
+
+    AUDIO is files and folders with a .txt of the same name beside each file; or give a manifest. Recordings that
+    SPEAKER was not enrolled with tell most. The strength with the fewest wrong words is taken if that is hardly
+    chance (10% at most), else what everybody has.
+    """
+    from asradapt.phrase_tuning import tune_strength
+
+    store = open_store(store_path)
+    store.vocabulary(speaker)  # who is not enrolled is told before any work
+    read = read_recordings(audio, manifest, where, speaker=speaker, need_text=True)
+    source = open_model(model_for(speaker, store, model), device)
+    decoder = open_decoder(source, **decoding)
+    with progress() as bar:
+        found = tune_strength(
+            source, store, speaker, read.utterances, decoder, lambda share: bar("listening", share)
+        )
+    store.change_vocabulary(speaker, lambda stored: Phrases(stored, found.strength))
+    failed = [*read.failed, *found.failed]
+    warnings = list(read.warnings)
+    if found.learned:
+        warnings.append(
+            f"{speaker} was enrolled with {found.learned} of these sentences, which are heard well anyhow; others "
+            "tell more"
+        )
+    if as_json:
+        tried = [one.as_dict() for one in found.tried]
+        told = {"failed": [one.as_dict() for one in failed], "warnings": warnings}
+        print_json({"speaker": speaker, "strength": found.strength, "tried": tried} | told)
+    else:
+        for one in found.tried:
+            mark = "  <- stored" if one.strength == found.strength else ""
+            say(
+                f"strength {one.strength:4.2f}: word error rate {one.errors.wer:6.1%}, phrases heard {one.heard} "
+                f"of {one.said}, where nobody said them {one.invented}{mark}"
+            )
+    report_problems(warnings, failed)
+    return 1 if failed else 0

@@ -21,6 +21,7 @@ from asradapt.decoding.words import Calibration, Heard, Timing, Word, words_of
 from asradapt.errors import UsageError
 from asradapt.language import LanguageModel, Lexicon, make_lexicon
 from asradapt.language.lexicon import is_mark
+from asradapt.phrases import strength_of
 
 if TYPE_CHECKING:
     from asradapt.models.base import SourceModel
@@ -152,8 +153,15 @@ class Decoder:
             self.language, self.lexicon = self.language.to(device), self.lexicon.to(device)
         if self.lexicon is not None:  # kept as wide as it was ever needed: tables may be wider than the logits
             self.lexicon = self.lexicon.widened(len(self.tokens) + len(added[0]))
-        hotwords = make_hotwords([(*row, *self.options.phrases) for row in phrases], self.tokens, added)
         weights = self.options.weights
+        spoken = [(*row, *self.options.phrases) for row in phrases]
+        factors = [_factor(strength_of(row), weights.phrase) for row in phrases]
+        hotwords = make_hotwords(spoken, self.tokens, added, factors)
         if self.language is None:  # what is given for words makes up for what the language model takes
             weights = Weights(language=0.0, word=0.0, phrase=weights.phrase, listed=weights.listed)
         return Fusion(boundary, weights, self.language, self.lexicon, hotwords.to(device) if hotwords else None)
+
+
+def _factor(strength: float | None, usual: float) -> float:
+    """How much more phrases of their own strength are worth than the usual one."""
+    return 1.0 if strength is None or not usual else strength / usual

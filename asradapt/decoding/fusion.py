@@ -16,6 +16,7 @@ from torch import Tensor
 from asradapt.decoding.hotwords import DEAD, Hotwords
 from asradapt.language.base import NONE, LanguageModel
 from asradapt.language.lexicon import ROOT, Lexicon
+from asradapt.phrases import STRENGTH
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class Weights:
     Attributes:
         language: Weight of the language model against the acoustic model.
         word: Nats for every word.
-        phrase: Nats for every token of a listed phrase.
+        phrase: Nats for every token of a listed phrase; a speaker's own strength comes before it.
         listed: Natural log probability that a word of a listed phrase has at least.
     """
 
     language: float = 0.8
     word: float = 0.75
-    phrase: float = 0.5
+    phrase: float = STRENGTH
     listed: float = -9.0
 
 

@@ -30,10 +30,11 @@ class Hotwords:
     Attributes:
         roots: (B,) where the tree of each row begins; 0 for rows without phrases.
         children: (N, V) the node behind each token, or 0.
-        gain: (N, V) tokens of phrases that turn out to be finished by each token.
-        rest: (N,) tokens of phrases that turn out to be finished if the text ends at this beginning of a word.
+        gain: (N, V) tokens of phrases that turn out to be finished by each token, times the row's factor.
+        rest: (N,) the same if the text ends at this beginning of a word.
         ends: (N,) whether a phrase ends here, be it one that began inside another.
-        depth: (N,) tokens since the root, or since the last shorter phrase whose end is settled on the way.
+        depth: (N,) tokens since the root, or since the last shorter phrase whose end is settled on the way; times
+            the row's factor.
     """
 
     roots: Tensor
@@ -53,7 +54,10 @@ class Hotwords:
 
 
 def make_hotwords(
-    phrases: Sequence[Sequence[str]], tokens: Sequence[str], added: Sequence[Sequence[str]] | None = None
+    phrases: Sequence[Sequence[str]],
+    tokens: Sequence[str],
+    added: Sequence[Sequence[str]] | None = None,
+    factors: Sequence[float] | None = None,
 ) -> Hotwords | None:
     """The trees of the phrases of every row; None if no row has any.
 
@@ -64,20 +68,21 @@ def make_hotwords(
         phrases: For each row its phrases, words between spaces. Rows with the same phrases share a tree.
         tokens: The tokens of the model, the blank first.
         added: For each row the tokens behind them, `""` for what the row cannot write; V counts them too.
+        factors: For each row how much more its phrases are worth than those of others.
     """
     if not any(phrases):
         return None
     spaces = [(*tokens, *row) for row in added or [()] * len(phrases)]
     boundary, width = token_numbers(tokens)[" "], len(spaces[0])
     trees = _Trees(width, boundary)
-    known: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
+    known: dict[tuple[tuple[str, ...], tuple[str, ...], float], int] = {}
     roots = []
-    for row, own in zip(phrases, spaces, strict=True):
-        key = tuple(sorted(row)), own
+    for row, own, factor in zip(phrases, spaces, factors or [1.0] * len(phrases), strict=True):
+        key = tuple(sorted(row)), own, factor
         if not row:
             known[key] = DEAD
         elif key not in known:
-            known[key] = trees.grow([_spelled(phrase, own, boundary) for phrase in key[0]])
+            known[key] = trees.grow([_spelled(phrase, own, boundary) for phrase in key[0]], factor)
         roots.append(known[key])
     return trees.hotwords(roots)
 
@@ -112,15 +117,20 @@ class _Trees:
         self._ends: list[bool] = []
         self._depth: list[int] = []
         self._rest: list[int] = []
+        self._factors: list[float] = []
+        self._factor = 1.0  # of the tree that grows
         self._node()  # the dead one
 
     def hotwords(self, roots: Sequence[int]) -> Hotwords:
         """The table with the root of every row."""
-        values = roots, self._table, self._gain, self._rest, self._ends, self._depth
-        return Hotwords(*(torch.tensor(value) for value in values))
+        factors = torch.tensor(self._factors)
+        gain, rest, depth = (torch.tensor(value) for value in (self._gain, self._rest, self._depth))
+        table, ends = torch.tensor(self._table), torch.tensor(self._ends)
+        return Hotwords(torch.tensor(roots), table, gain * factors[:, None], rest * factors, ends, depth * factors)
 
-    def grow(self, phrases: Sequence[Sequence[int]]) -> int:
-        """A tree of phrases as token numbers; returns its root."""
+    def grow(self, phrases: Sequence[Sequence[int]], factor: float) -> int:
+        """A tree of phrases as token numbers, worth `factor`; returns its root."""
+        self._factor = factor
         root = self._node()
         for numbers in phrases:
             self._insert(numbers, root)
@@ -134,6 +144,7 @@ class _Trees:
         self._ends.append(False)
         self._depth.append(0)
         self._rest.append(0)
+        self._factors.append(self._factor)
         return len(self._table) - 1
 
     def _insert(self, numbers: Sequence[int], root: int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asradapt.errors import InvalidSpeakerName, StoreError
+from asradapt.phrases import Phrases
 from asradapt.store import tensors
 from asradapt.store.archive_audio import MOST_MEMBERS, audio_limit, audio_problems, decode_audio
 from asradapt.store.files import replace_file, unique
@@ -53,7 +54,7 @@ def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path
     return path
 
 
-Contents = tuple[SpeakerRecord, bytes, tuple[str, ...], list[NewRecording] | None]
+Contents = tuple[SpeakerRecord, bytes, Phrases, list[NewRecording] | None]
 
 
 def read_archive(path: Path, *, name: str | None = None) -> Contents:
@@ -76,7 +77,7 @@ def read_archive(path: Path, *, name: str | None = None) -> Contents:
         record = SpeakerRecord.from_json(members[RECORD_FILE])
         record.require_method()
         tensors.decode(members[TENSORS_FILE], decision=record.decision, sha256=record.sha256)
-        phrases = decode(members[VOCABULARY_FILE]) if VOCABULARY_FILE in members else ()
+        phrases = decode(members[VOCABULARY_FILE]) if VOCABULARY_FILE in members else Phrases()
         recordings = decode_audio(members)
         speaker = validate_speaker(record.speaker if name is None else name)
     except StoreError as error:

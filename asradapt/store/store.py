@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from asradapt.errors import InvalidSpeakerName, StoreError, UnknownName
+from asradapt.phrases import Phrases
 from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
 from asradapt.store.files import replace_file, sweep, take_out, unique
@@ -119,7 +120,7 @@ class SpeakerStore:
         data = tensor_file.encode(tensors, decision=record.decision)
         return self._add(replace(record, speaker=name), data)
 
-    def vocabulary(self, speaker: str) -> tuple[str, ...]:
+    def vocabulary(self, speaker: str) -> Phrases:
         """The phrases that a speaker uses, in alphabetical order; they belong to all versions.
 
         Raises:
@@ -135,14 +136,13 @@ class SpeakerStore:
         with reading(path):
             return stamp_of(path)
 
-    def change_vocabulary(
-        self, speaker: str, change: Callable[[tuple[str, ...]], Iterable[str]]
-    ) -> tuple[str, ...]:
+    def change_vocabulary(self, speaker: str, change: Callable[[Phrases], Iterable[str]]) -> Phrases:
         """Replaces the phrases of a speaker in one step that no other writer comes between.
 
         Args:
             speaker: The speaker.
-            change: From the phrases that are stored to those that are to be.
+            change: From the phrases that are stored to those that are to be; their strength stays unless it
+                gives `Phrases`, which have their own.
 
         Returns:
             The phrases as they are stored: each once, in alphabetical order.
@@ -154,7 +154,9 @@ class SpeakerStore:
         """
         folder = self._known(speaker)
         with self._alone(f"store the vocabulary of speaker {speaker!r}"):
-            kept = checked(change(read_vocabulary(folder.path / VOCABULARY_FILE)))
+            stored = read_vocabulary(folder.path / VOCABULARY_FILE)
+            changed = change(stored)
+            kept = checked(changed if isinstance(changed, Phrases) else Phrases(changed, stored.strength))
             folder.temporary.mkdir(parents=True, exist_ok=True)
             replace_file(folder.path / VOCABULARY_FILE, encode(kept), temporary=unique(folder.temporary))
         return kept
@@ -164,7 +166,7 @@ class SpeakerStore:
         folder = self._known(speaker, damaged=True)
         return Recordings(folder.path / RECORDINGS_FOLDER, folder.temporary, self._alone)
 
-    def set_vocabulary(self, speaker: str, phrases: Iterable[str]) -> tuple[str, ...]:
+    def set_vocabulary(self, speaker: str, phrases: Iterable[str]) -> Phrases:
         """Replaces the phrases of a speaker, whatever they were; otherwise as `change_vocabulary`."""
         return self.change_vocabulary(speaker, lambda stored: phrases)
 
@@ -260,7 +262,10 @@ class SpeakerStore:
             self.recordings(record.speaker).require_room(recordings)
         stored = self._add(record, data)
         if phrases:
-            self.change_vocabulary(stored.speaker, lambda known: [*known, *phrases])
+            self.change_vocabulary(
+                stored.speaker,
+                lambda known: [*known, *phrases] if known else phrases,
+            )
         if recordings is not None:
             self.recordings(stored.speaker).add(recordings)
         return stored

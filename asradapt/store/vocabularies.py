@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asradapt.phrases import Phrases
 from asradapt.store.store import SpeakerStore
 from asradapt.store.vocabulary import Stamp
 
@@ -17,16 +18,16 @@ class Vocabularies:
 
     def __init__(self, store: SpeakerStore | None) -> None:
         self._store = store
-        self._known: dict[str, tuple[Stamp | None, tuple[str, ...]]] = {}
+        self._known: dict[str, tuple[Stamp | None, Phrases]] = {}
 
-    def of(self, speaker: str | None) -> tuple[str, ...]:
+    def of(self, speaker: str | None) -> Phrases:
         """What a speaker's vocabulary holds; nothing for who is not enrolled.
 
         Raises:
             DamagedSpeaker: If its file is damaged.
         """
         if not speaker or self._store is None or speaker not in self._store:
-            return ()
+            return Phrases()
         stamp = self._store.vocabulary_stamp(speaker)  # before it is read, so that no change is missed
         known = self._known.get(speaker)
         if known is None or known[0] != stamp:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asradapt.errors import DamagedSpeaker, TextError
+from asradapt.phrases import STRONGEST, Phrases, strength_of
 from asradapt.wording import first_of
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -17,12 +18,16 @@ MOST_PHRASES = 1000
 MOST_LETTERS = 80
 
 
-def checked(phrases: Iterable[str]) -> tuple[str, ...]:
+def checked(phrases: Iterable[str]) -> Phrases:
     """Phrases as they are stored: single spaces, each once whatever its case, in alphabetical order.
 
     Raises:
-        TextError: With the first of the phrases that cannot be used, and how many more there are.
+        TextError: With the first of the phrases that cannot be used, and how many more there are; or with
+            a strength that is none.
     """
+    strength = strength_of(phrases)
+    if strength is not None and not 0 <= strength <= STRONGEST:  # nan is not in there either
+        raise TextError(f"phrases are listened for with a strength from 0 to {STRONGEST:g}, not {strength:g}")
     kept: dict[str, str] = {}
     problems = []
     for phrase in phrases:
@@ -35,7 +40,7 @@ def checked(phrases: Iterable[str]) -> tuple[str, ...]:
         raise TextError(f"phrases that cannot be used: {first_of(problems, '; ')}")
     if len(kept) > MOST_PHRASES:
         raise TextError(f"{len(kept)} phrases are too many; at most {MOST_PHRASES} are kept for a speaker")
-    return tuple(phrase for _, phrase in sorted(kept.items()))
+    return Phrases((phrase for _, phrase in sorted(kept.items())), strength)
 
 
 def _key(phrase: str) -> str:
@@ -57,11 +62,14 @@ def _problem(phrase: str) -> str:
 
 
 def encode(phrases: Iterable[str]) -> bytes:
-    """The contents of `vocabulary.json`."""
-    return (json.dumps({"format": FORMAT, "phrases": list(phrases)}, ensure_ascii=False, indent=1) + "\n").encode()
+    """The contents of `vocabulary.json`; versions that know no strength pass over it."""
+    content: dict[str, object] = {"format": FORMAT, "phrases": list(phrases)}
+    if (strength := strength_of(phrases)) is not None:
+        content["strength"] = strength
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def read_vocabulary(path: Path) -> tuple[str, ...]:
+def read_vocabulary(path: Path) -> Phrases:
     """The phrases of a file; none where there is no file.
 
     Raises:
@@ -70,7 +78,7 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:
-        return ()
+        return Phrases()
     except DamagedSpeaker as error:
         raise DamagedSpeaker(f"{path}: {error}; delete it and add the phrases again") from error
 
@@ -84,7 +92,7 @@ def stamp_of(path: Path) -> Stamp | None:
     return about.st_mtime_ns, about.st_size, about.st_ino  # every write makes a new file
 
 
-def decode(data: bytes) -> tuple[str, ...]:
+def decode(data: bytes) -> Phrases:
     """The phrases in the contents of `vocabulary.json`.
 
     Raises:
@@ -96,6 +104,7 @@ def decode(data: bytes) -> tuple[str, ...]:
             raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
         if not isinstance(content["phrases"], list):
             raise TypeError("its phrases are no list")
-        return checked(content["phrases"])
+        strength = content.get("strength")
+        return checked(Phrases(content["phrases"], None if strength is None else float(strength)))
     except (ValueError, KeyError, TypeError, TextError, RecursionError) as error:
         raise DamagedSpeaker(f"{VOCABULARY_FILE} cannot be used: {error}") from error

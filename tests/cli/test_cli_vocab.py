@@ -57,3 +57,37 @@ def test_a_vocabulary_changes_only_what_its_speaker_is_heard_to_say(asradapt, en
     assert after[4:] == before[4:]
     assert any(word in text.split() for text in after[:4])
     assert asradapt("transcribe", clips[0], "--speaker", "ann").code == 0
+
+
+def test_the_strength_is_printed_set_and_given_back(asradapt, enrolled):
+    asradapt("vocab", "add", "ann", "Zoe")
+    assert asradapt("vocab", "strength", "ann").out == "0.5\n"
+    assert asradapt("vocab", "strength", "ann", "0.25").out == "0.25\n"
+    assert asradapt("vocab", "add", "ann", "Riga", "--json").json == {
+        "speaker": "ann",
+        "phrases": ["Riga", "Zoe"],
+        "strength": 0.25,
+    }
+    assert asradapt("vocab", "strength", "bob").out == "0.5\n"
+    assert asradapt("vocab", "strength", "ann", "--usual").out == "0.5\n"
+    for arguments in (("6",), ("-1",), ("nan",), ("0.5", "--usual")):
+        assert asradapt("vocab", "strength", "ann", *arguments).code == 2
+
+
+def test_a_strength_is_found_by_recordings_and_stored(asradapt, enrolled, recordings):
+    rows = ("--manifest", recordings / "manifest.jsonl", "--where", "part=test", "--beam", 8)
+    refused = asradapt("vocab", "tune", "ann", *rows)
+    assert (refused.code, "ann has no phrases" in refused.err) == (1, True)
+    asradapt("vocab", "add", "ann", "nobodysaysthis")
+    refused = asradapt("vocab", "tune", "ann", *rows)
+    assert (refused.code, "says a phrase" in refused.err) == (1, True)
+    said = [(recordings / f"ann{number}.txt").read_text().split() for number in range(12, 16)]
+    asradapt("vocab", "add", "ann", *(max(words, key=len) for words in said))
+    greedy = asradapt("vocab", "tune", "ann", *rows[:-2])
+    assert (greedy.code, "beam search" in greedy.err) == (2, True)
+    done = asradapt("vocab", "tune", "ann", *rows, "--json")
+    assert done.code == 0
+    assert [one["strength"] for one in done.json["tried"]] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.5]
+    assert all(one["said"] == done.json["tried"][0]["said"] > 0 for one in done.json["tried"])
+    assert float(asradapt("vocab", "strength", "ann").out) == done.json["strength"]
+    assert "<- stored" in asradapt("vocab", "tune", "ann", *rows).out

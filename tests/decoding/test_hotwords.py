@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 
-from asradapt.decoding import Fusion, Weights, beam_search, make_hotwords
+from asradapt.decoding import Decoder, DecoderOptions, Fusion, Weights, beam_search, make_hotwords
+from asradapt.phrases import Phrases
 
 TOKENS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")
 
@@ -80,3 +81,34 @@ def test_the_search_prefers_a_phrase_that_begins_inside_another_one():
         fusion = Fusion(1, weights, hotwords=make_hotwords([phrases], TOKENS))
         ((best,),) = beam_search(logits, torch.tensor([16]), TOKENS, fusion)
         assert best.text == heard
+
+
+def test_every_row_has_its_own_strength_in_the_table():
+    lists = (["zoe miller", "riga"], ["riga"], ["riga"], [])
+    trees = make_hotwords(lists, TOKENS, factors=(1.0, 1.0, 2.5, 1.0))
+    plain = make_hotwords(lists, TOKENS)
+    assert trees is not None
+    assert plain is not None
+    assert plain.roots[1] == plain.roots[2]  # the same list, one tree
+    assert len(set(trees.roots.tolist())) == 4
+    table = make_hotwords([lists[2]], TOKENS)
+    assert table is not None
+    first, size = int(trees.roots[2]), len(table.gain) - 1
+    for name in ("gain", "rest", "depth"):
+        assert torch.equal(getattr(trees, name)[first : first + size], 2.5 * getattr(table, name)[1:])
+        assert torch.equal(getattr(trees, name)[:first], getattr(plain, name)[:first])
+
+
+def test_a_row_s_strength_decides_for_this_row_alone():
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(3, 30, len(TOKENS), generator=generator)
+    frames = torch.tensor([30, 30, 30])
+    decoder = Decoder(TOKENS, 0.04, None, DecoderOptions(beams=16))
+    (weak, usual, strong) = decoder(
+        logits[:1].expand(3, -1, -1), frames, [Phrases(["ab"], s) for s in (0, None, 5)]
+    )
+    assert "ab" in strong.text.split()
+    assert "ab" not in weak.text.split()
+    alone = [decoder(logits[:1], frames[:1], [Phrases(["ab"], s)])[0] for s in (0, None, 5)]
+    assert [one.text for one in alone] == [weak.text, usual.text, strong.text]
+    assert weak.text == decoder(logits[:1], frames[:1])[0].text

@@ -4,6 +4,7 @@ import pytest
 from samples import store_speaker
 
 from asradapt.errors import DamagedSpeaker, TextError, UnknownName
+from asradapt.phrases import Phrases
 from asradapt.store import SpeakerStore, Vocabularies
 from asradapt.store.vocabulary import VOCABULARY_FILE
 
@@ -109,3 +110,39 @@ def test_a_bounded_number_of_vocabularies_is_kept_in_memory(store, model, monkey
     for _ in range(2):
         assert [vocabularies.of(name) for name in names] == [store.vocabulary(name) for name in names]
     assert len(vocabularies._known) == 2
+
+
+def test_the_strength_stays_with_the_phrases_until_another_is_given(store):
+    store.set_vocabulary("ann", ["Riga"])
+    assert store.vocabulary("ann").strength is None
+    store.change_vocabulary("ann", lambda stored: Phrases(stored, 0.75))
+    store.change_vocabulary("ann", lambda stored: [*stored, "Oslo"])
+    again = SpeakerStore(store.root).vocabulary("ann")
+    assert (again, again.strength) == (("Oslo", "Riga"), 0.75)
+    assert store.change_vocabulary("ann", lambda stored: Phrases(stored)).strength is None
+    assert "strength" not in (store.root / "speakers" / "ann" / VOCABULARY_FILE).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("strength", [-0.1, 5.1, float("nan"), float("inf")])
+def test_a_strength_that_is_none_is_refused(store, strength):
+    with pytest.raises(TextError, match="from 0 to 5"):
+        store.change_vocabulary("ann", lambda stored: Phrases(["Riga"], strength))
+    assert store.vocabulary("ann") == ()
+
+
+@pytest.mark.parametrize("strength", ['"x"', "[1]", "NaN", "-1", "1e999"])
+def test_a_damaged_strength_is_told(store, strength):
+    path = store.root / "speakers" / "ann" / VOCABULARY_FILE
+    path.write_text(f'{{"format": 1, "phrases": ["Riga"], "strength": {strength}}}', encoding="utf-8")
+    with pytest.raises(DamagedSpeaker, match="cannot be used"):
+        store.vocabulary("ann")
+
+
+def test_the_strength_travels_with_the_speaker(store, tmp_path):
+    store.change_vocabulary("ann", lambda stored: Phrases(["Riga"], 0.25))
+    store.export("ann", tmp_path / "ann.zip")
+    store.import_(tmp_path / "ann.zip", "anna")
+    assert store.vocabulary("anna").strength == 0.25
+    store.change_vocabulary("anna", lambda stored: Phrases(stored, 1.0))
+    store.import_(tmp_path / "ann.zip", "anna", force=True)  # what is chosen here stays
+    assert store.vocabulary("anna").strength == 1.0
