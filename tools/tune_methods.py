@@ -3,13 +3,13 @@
     python tools/tune_methods.py --manifest M --where part=enroll --every 3 lowrank lowrank:0.3 \
         affine+lowrank,rank=8,augment=1 lowrank,augment=1,anchor=0.5
 
-Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1, anchor
-and decay are those of `TrainingOptions`, rank and convolution (0 or 1) those of `lowrank`, sites a regular expression that site names must
-match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is the share of
-recordings that are made of words of all of them; average=0 takes the end of the path; step is the most seconds
-of an update. Folds as in enrolment. The table shows pooled character error, word error and CTC loss per token of
-the held-out utterances, at each of the --strengths. --fit FILE trains on everything instead, and keeps the mean of
-the tensors.
+Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1,
+anchor and decay are those of `TrainingOptions`, rank and convolution (0 or 1) those of `lowrank`, sites a
+regular expression that site names must match, prior=1 starts at the mean of --prior instead of the identity;
+with augment=1, splices is the share of recordings that are made of words of all of them; average=0 takes the
+end of the path; step is the most seconds of an update. Folds as in enrolment. The table shows pooled
+character error, word error and CTC loss per token of the held-out utterances, at each of the --strengths.
+--fit FILE trains on everything instead, and keeps the mean of the tensors.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class TestModels(FrozenContract, LogitsContract):
         return 0 if isinstance(model, ConformerSource) else 2
 
     def test_every_kind_of_site_is_there(self, model):
-        # WavLM's attention never fires: fused in torch; where convolutions have linear layers, they are feed_forward
+        # WavLM's attention never fires: fused in torch; linear layers around convolutions are feed_forward elsewhere
         lacks = set() if isinstance(model, ConformerSource) else {"attention", "convolution"}
         assert set(SITE_KINDS) - {site.kind for site in model.sites} <= lacks
 
