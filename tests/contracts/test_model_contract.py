@@ -28,7 +28,7 @@ class TestModels(FrozenContract, LogitsContract):
         return 0 if isinstance(model, ConformerSource) else 2
 
     def test_every_kind_of_site_is_there(self, model):
-        # WavLM's attention never fires: fused in torch; linear layers around convolutions are feed_forward elsewhere
+        # WavLM's attention never fires: fused in torch; elsewhere layers around convolutions are feed_forward
         lacks = set() if isinstance(model, ConformerSource) else {"attention", "convolution"}
         assert set(SITE_KINDS) - {site.kind for site in model.sites} <= lacks
 
