@@ -4,12 +4,12 @@
         affine+lowrank,rank=8,augment=1 lowrank,augment=1,anchor=0.5
 
 Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1,
-anchor and decay are those of `TrainingOptions`, rank and convolution (0 or 1) those of `lowrank`, sites a
-regular expression that site names must match, prior=1 starts at the mean of --prior instead of the identity;
-with augment=1, splices is the share of recordings that are made of words of all of them; average=0 takes the
-end of the path; step is the most seconds of an update. Folds as in enrolment. The table shows pooled
-character error, word error and CTC loss per token of the held-out utterances, at each of the --strengths.
---fit FILE trains on everything instead, and keeps the mean of the tensors.
+anchor and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site
+names must match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is
+the share of recordings that are made of words of all of them; average=0 takes the end of the path; step is
+the most seconds of an update. Folds as in enrolment. The table shows pooled character error, word error and
+CTC loss per token of the held-out utterances, at each of the --strengths. --fit FILE trains on everything
+instead, and keeps the mean of the tensors.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ NUMBERS = {
     "anchor": 0.0,
     "decay": 0.05,
     "rank": 4.0,
-    "convolution": 0.0,
     "prior": 0.0,
     "splices": -1.0,
     "average": 1.0,
@@ -64,8 +63,7 @@ class Candidate:
 
     def methods(self) -> tuple[Method, ...]:
         """The methods, at the wanted sites only."""
-        sizes = {"rank": int(self.numbers["rank"]), "convolution": bool(self.numbers["convolution"])}
-        ranked = {"lowrank": sizes} if "lowrank" in self.method.split("+") else {}
+        ranked = {"lowrank": {"rank": int(self.numbers["rank"])}} if "lowrank" in self.method.split("+") else {}
         found = create(self.method, ranked)
         return tuple(_limited(method, self.sites) for method in found) if self.sites else found
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asradapt.adaptation.method import Method, TensorSpec, register
-from asradapt.models.base import Site, SourceModel
+from asradapt.models.base import Site
 
 
 @register
@@ -19,7 +19,6 @@ class LowRank(Method):
 
     Attributes:
         rank: Inner width.
-        convolution: Whether the linear layers around convolutions are changed too, where the model names them.
     """
 
     name = "lowrank"
@@ -28,16 +27,10 @@ class LowRank(Method):
     rate = 4.5e-3
 
     rank: int = 4
-    convolution: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.rank <= 512:  # a stored speaker may come from anywhere: no gigabytes by a number
             raise ValueError(f"rank must lie from 1 to 512, got {self.rank}")
-
-    def sites(self, model: SourceModel) -> list[Site]:
-        """The linear layers that it takes."""
-        kinds = self.kinds | {"convolution"} if self.convolution else self.kinds
-        return [site for site in model.sites if site.kind in kinds]
 
     def tensors(self, site: Site) -> dict[str, TensorSpec]:
         """`down` (D_in, rank), random, and `up` (rank, D), zero."""

@@ -16,13 +16,12 @@ from asradapt.store import SpeakerStore
 from asradapt.types import Failure, Utterance
 
 WIDE = {"lowrank": {"rank": 32}}
-WIDEST = {"lowrank": {"rank": 32, "convolution": True}}
 # What `auto` tries, by seconds of speech: little data, few parameters. The measurements: docs/adaptation.md
 AUTO_SETTINGS: tuple[tuple[float, tuple[Setting, ...]], ...] = (
     (0.0, (Setting("affine"),)),
     (20.0, (Setting("lowrank"),)),
     (60.0, (Setting("lowrank", options=WIDE),)),
-    (300.0, (Setting("lowrank", 0.7, options=WIDEST),)),
+    (300.0, (Setting("lowrank", 0.7, options=WIDE),)),
 )
 
 

@@ -39,7 +39,7 @@ class Site:
 
 GIVEN = "given"
 """The key of a model's card under which `load_model` notes what it was asked for: `model`, `language`, `task`."""
-SITE_KINDS = ("input", "norm", "feed_forward", "attention", "convolution", "block", "output")
+SITE_KINDS = ("input", "norm", "feed_forward", "attention", "block", "output")
 
 
 @runtime_checkable

@@ -251,7 +251,6 @@ class Conformer(nn.Module):
         """Where a speaker may change the network, from the input to the output."""
         width, wide = self.options.width, self.options.width * self.options.expansion
         found = [Site("features", "input", self.options.mels, self.options.mels)]
-        found.append(Site("subsampling.project", "convolution", width, width))
         for index in range(self.options.blocks):
             path = f"blocks.{index}"
             for half in ("first", "second"):
@@ -262,8 +261,6 @@ class Conformer(nn.Module):
             found.append(Site(f"{path}.attention.qkv", "attention", width, 3 * width))
             found.append(Site(f"{path}.attention.out", "attention", width, width))
             found.append(Site(f"{path}.convolution.norm", "norm", width, width))
-            found.append(Site(f"{path}.convolution.gate", "convolution", width, 2 * width))
-            found.append(Site(f"{path}.convolution.out", "convolution", width, width))
             found.append(Site(f"{path}.norm", "block", width, width))
         found.append(Site("output", "output", width, self.options.tokens))
         return tuple(found)
