@@ -53,13 +53,13 @@ class TunedStrength:
     """The strength to use, and what was tried.
 
     Attributes:
-        strength: The one with the fewest wrong words, if that is hardly chance; else what everybody has.
+        strength: The one with the fewest wrong words, if that is hardly chance; else None, what everybody has.
         tried: All strengths.
-        learned: How many of the recordings, or of their sentences, the speaker's version has learned from.
+        learned: How many of the sentences the speaker's version has learned from.
         failed: Recordings that could not be used.
     """
 
-    strength: float
+    strength: float | None
     tried: tuple[TriedStrength, ...]
     learned: int
     failed: tuple[Failure, ...]
@@ -96,7 +96,7 @@ def tune_strength(
 
     Raises:
         UsageError: If the decoder or the model has no use for phrases.
-        InputError: If the speaker has no phrases, or no recording says one of them.
+        InputError: If the speaker has no phrases, or no recording that could be heard says one of them.
     """
     if writes(model):
         raise UsageError(without_ctc(model, "listening for phrases"))
@@ -108,7 +108,8 @@ def tune_strength(
     usable = [replace(one, speaker=speaker) for one in utterances if one.text]
     if not any(sum(occurrences(normalize(one.text or ""), phrases).values()) for one in usable):
         raise InputError(f"none of these {len(usable)} recordings says a phrase of {speaker}'s vocabulary")
-    tried = []
+    learned = _learned(store, speaker, usable)
+    tried: list[TriedStrength] = []
     failed: tuple[Failure, ...] = ()
     for number, strength in enumerate(STRENGTHS):
         transcriber = Transcriber(model, store, TranscriberOptions(phrase_strength=strength), decoder)
@@ -117,15 +118,22 @@ def tune_strength(
         tried.append(_judged(strength, [one for one in found if isinstance(one, Transcript)], phrases))
         if progress:
             progress((number + 1) / len(STRENGTHS))
-    return TunedStrength(_best(tried), tuple(tried), _learned(store, speaker, usable), failed)
+    if not tried[0].said:
+        why = f", for example {failed[0].item}: {failed[0].reason}" if failed else ""
+        raise InputError(f"no recording that says a phrase of {speaker}'s vocabulary could be heard{why}")
+    return TunedStrength(best_strength(tried), tuple(tried), learned, failed)
 
 
-def _best(tried: Sequence[TriedStrength]) -> float:
-    """The strength with the fewest wrong words if it is better than the usual one by more than chance."""
+def best_strength(tried: Sequence[TriedStrength]) -> float | None:
+    """The strength with the fewest wrong words if it is better than the usual one by more than chance, else None.
+
+    The best of several is tested on the recordings that it was chosen by, so each may be chance in a part of the
+    cases only that all together may (Bonferroni).
+    """
     best = min(tried, key=lambda one: (one.errors.errors, abs(one.strength - STRENGTH)))
     usual = next(one for one in tried if one.strength == STRENGTH)
     change = [new - old for new, old in zip(best.wrong, usual.wrong, strict=True)]
-    return best.strength if sign_flip(change) <= CHANCE else STRENGTH
+    return best.strength if sign_flip(change) <= CHANCE / (len(tried) - 1) else None
 
 
 def _judged(strength: float, found: Sequence[Transcript], phrases: Sequence[str]) -> TriedStrength:
@@ -143,7 +151,8 @@ def _judged(strength: float, found: Sequence[Transcript], phrases: Sequence[str]
 
 
 def _learned(store: SpeakerStore, speaker: str, utterances: Sequence[Utterance]) -> int:
-    """How many sentences the version in use has learned from."""
-    _, texts, _ = learned_from(store.record(speaker))
+    """How many sentences the version in use has learned from; the source has learned from none."""
+    record = store.record(speaker)
+    texts = learned_from(record)[1] if record.decision == "adapted" else set()
     own = [normalize(one.text or "") for one in utterances]
     return sum(text in texts and len(text.split()) >= SENTENCE_WORDS for text in own)

@@ -11,10 +11,11 @@ STRONGEST = 5.0
 
 
 class Phrases(tuple[str, ...]):
-    """Phrases in alphabetical order.
+    """Phrases; two with the same ones are equal whatever their strength.
 
     Attributes:
-        strength: Nats that a phrase gains for every token; None for what the decoder takes for everybody.
+        strength: Nats that a phrase gains for every token; None for what the decoder takes for everybody. It goes
+            for all phrases that are listened for in this speaker's recordings; 0 leaves out the speaker's own.
     """
 
     strength: float | None
@@ -24,6 +25,10 @@ class Phrases(tuple[str, ...]):
         made = super().__new__(cls, phrases)
         made.strength = strength
         return made
+
+    def with_more(self, others: Phrases) -> Phrases:
+        """These and others; a strength that is here stays."""
+        return Phrases([*self, *others], others.strength if self.strength is None else self.strength)
 
 
 def strength_of(phrases: Iterable[str]) -> float | None:

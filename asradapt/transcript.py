@@ -30,7 +30,7 @@ class TranscriberOptions:
         detect_voice: Whether silences of longer recordings are left out.
         adapt_each: How every segment adapts the model to itself before it is decoded, from its speaker's
             adaptation if there is one; None does not.
-        phrase_strength: How strongly everybody's phrases are listened for; None for as is stored with them.
+        phrase_strength: How strongly every speaker's phrases are listened for; None for as is stored.
     """
 
     batch_seconds: float = 0.0

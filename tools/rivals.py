@@ -48,6 +48,7 @@ from asradapt.scoring import ErrorCounts, total
 from asradapt.types import Utterance
 
 State = Mapping[str, Tensor]
+Adapted = tuple[tuple[Method, ...], State]
 
 
 @register
@@ -121,7 +122,7 @@ def people_of(
 
 def fit(model: SourceModel, person: Person, choice: Choice, options: EnrolmentOptions) -> State:
     """The chosen rate trained on all recordings, for as many passes as were best on the folds."""
-    bank = SpeakerBank(model, create(choice.setting.method), speakers=1, seed=options.seed)
+    bank = SpeakerBank(model, choice.setting.methods(options.method_options), speakers=1, seed=options.seed)
     whole = choice.share == choice.steps
     passes = choice.share * (1 if whole else portions(person.seconds, len(person.examples), options))
     trainer = Trainer(model, bank, [Task(person.examples, choice.setting.rate, person.seed)], options.training)
@@ -132,7 +133,7 @@ def fit(model: SourceModel, person: Person, choice: Choice, options: EnrolmentOp
 
 def peer(
     model: SourceModel, name: str, spoken: Mapping[str, list[Utterance]], *, augment: bool
-) -> tuple[str, dict[str, State]]:
+) -> tuple[tuple[Method, ...], dict[str, State]]:
     """A peer's adaptation of everybody; a person without gain on the folds keeps its adaptation all the same."""
     plain = EnrolmentOptions(method=PEERS[name], rates=RATES, strengths=(1.0,), least_steps=60)
     training = replace(
@@ -144,18 +145,19 @@ def peer(
         (found,) = cross_validate(model, [person], options, Clock(), lambda _: None)
         print(f"  {person.name}: rate x{found.choice.setting.rate:g}, {found.choice.steps} updates", flush=True)
         states[person.name] = fit(model, person, found.choice, options)
-    return PEERS[name], states
+    return create(PEERS[name]), states
 
 
-def ours(model: SourceModel, method: str, spoken: Mapping[str, list[Utterance]]) -> dict[str, tuple[str, State]]:
+def ours(model: SourceModel, method: str, spoken: Mapping[str, list[Utterance]]) -> dict[str, Adapted]:
     """Everybody as the program enrols them; without those who keep the source."""
     done = enroll(model, spoken, options=EnrolmentOptions(method=method, forecast=False))
-    return {one.record.speaker: (one.record.method, one.state) for one in done.speakers if one.state}
+    made = {one.record.speaker: create(one.record.method, one.record.options) for one in done.speakers}
+    return {one.record.speaker: (made[one.record.speaker], one.state) for one in done.speakers if one.state}
 
 
 @torch.no_grad()
 def judge(
-    model: SourceModel, spoken: Mapping[str, list[Utterance]], adapted: Mapping[str, tuple[str, State]]
+    model: SourceModel, spoken: Mapping[str, list[Utterance]], adapted: Mapping[str, Adapted]
 ) -> dict[str, ErrorCounts]:
     """Error counts of everybody's test recordings, decoded greedily."""
     counts = {}
@@ -163,8 +165,8 @@ def judge(
         examples = prepare_examples(model, utterances).usable
         bank = None
         if name in adapted:
-            method, state = adapted[name]
-            bank = SpeakerBank(model, create(method))
+            methods, state = adapted[name]
+            bank = SpeakerBank(model, methods)
             bank.load(0, state)
         scores = evaluate_pairs(model, bank, [(0, one) for one in examples], EnrolmentOptions().training)
         counts[name] = total(list(scores[0].counts.values()))
@@ -195,8 +197,8 @@ def main() -> None:
         began = time.monotonic()
         kind, _, which = name.partition(":")
         if which:
-            method, states = peer(model, which, enrolled, augment=kind == "peers+")
-            adapted = {who: (method, state) for who, state in states.items()}
+            methods, states = peer(model, which, enrolled, augment=kind == "peers+")
+            adapted = {who: (methods, state) for who, state in states.items()}
         else:
             adapted = ours(model, name, enrolled)
         counts = judge(model, tested, adapted)

@@ -170,7 +170,7 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
 @click.option(
     "--rank",
     type=click.IntRange(1, 512),
-    help="Inner width of lowrank  [default: by the amount of speech with auto, else 4]",
+    help="Inner width of lowrank, where that is taken  [default: by the amount of speech with auto, else 4]",
 )
 @click.option(
     "--strict", is_flag=True, help="Enrol nobody unless every recording passes the checks; say which do not."
@@ -253,6 +253,8 @@ def enroll(
         "--fresh": fresh,
         "--add-tokens": add_tokens,
     }
+    if untranscribed and rank and "lowrank" not in method.split("+"):
+        raise UsageError("--rank is that of lowrank, which --untranscribed does not take unless --method names it")
     _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.adaptation import create

@@ -149,8 +149,8 @@ def list_(speaker: str, store_path: Path | None, as_json: bool) -> int:
 def strength(speaker: str, value: float | None, usual: bool, store_path: Path | None, as_json: bool) -> int:
     """How strongly the phrases of SPEAKER are listened for: print it, or set it to VALUE.
 
-    Nats that a phrase gains for every letter: 0 does not listen for them, 0.5 is what everybody has, and from
-    1 on they are heard where nobody said them. `vocab tune` finds one by recordings.
+    Nats that a phrase gains for every letter: 0 does not listen for them, 0.5 is what everybody has; the more,
+    the more often they are heard, also where nobody said them. `vocab tune` finds one by recordings.
     """
     if value is not None and usual:
         raise UsageError("give VALUE or --usual, not both")
@@ -188,7 +188,7 @@ def tune(
 
     AUDIO is files and folders with a .txt of the same name beside each file; or give a manifest. Recordings that
     SPEAKER was not enrolled with tell most. The strength with the fewest wrong words is taken if that is hardly
-    chance (10% at most), else what everybody has.
+    chance (10% at most for all strengths together), else what everybody has.
     """
     from asradapt.phrase_tuning import tune_strength
 
@@ -216,6 +216,7 @@ def tune(
     else:
         for one in found.tried:
             mark = "  <- stored" if one.strength == found.strength else ""
+            mark = "  <- what everybody has, kept" if (found.strength, one.strength) == (None, STRENGTH) else mark
             say(
                 f"strength {one.strength:4.2f}: word error rate {one.errors.wer:6.1%}, phrases heard {one.heard} "
                 f"of {one.said}, where nobody said them {one.invented}{mark}"

@@ -154,9 +154,10 @@ class Decoder:
         if self.lexicon is not None:  # kept as wide as it was ever needed: tables may be wider than the logits
             self.lexicon = self.lexicon.widened(len(self.tokens) + len(added[0]))
         weights = self.options.weights
-        spoken = [(*row, *self.options.phrases) for row in phrases]
-        factors = [_factor(strength_of(row), weights.phrase) for row in phrases]
-        hotwords = make_hotwords(spoken, self.tokens, added, factors)
+        heard_for = [() if strength_of(row) == 0 else row for row in phrases]
+        factors = [_factor(strength_of(row), weights.phrase) for row in heard_for]
+        everything = [(*row, *self.options.phrases) for row in heard_for]
+        hotwords = make_hotwords(everything, self.tokens, added, factors)
         if self.language is None:  # what is given for words makes up for what the language model takes
             weights = Weights(language=0.0, word=0.0, phrase=weights.phrase, listed=weights.listed)
         return Fusion(boundary, weights, self.language, self.lexicon, hotwords.to(device) if hotwords else None)

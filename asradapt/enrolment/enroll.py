@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from asradapt.adaptation import create
+from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.fitting import fit_final
 from asradapt.enrolment.forecast import Accepted, foretell
 from asradapt.enrolment.judging import Judged, explain, judge, make_record
 from asradapt.enrolment.label_space import characters_of, label_spaces, rare_characters
-from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions
+from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.outlook import refusals, with_outlook
-from asradapt.enrolment.people import Person, gather
+from asradapt.enrolment.people import AUTO_SETTINGS, Person, gather
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
 from asradapt.enrolment.storing import keep, with_audio
@@ -22,6 +22,10 @@ from asradapt.scoring import Interval, total
 from asradapt.store import SpeakerStore, validate_speaker
 from asradapt.types import Failure, Utterance
 
+BANK_BYTES = 2 * 2**30
+"""Memory that the banks of a job may take."""
+COPIES = 6
+"""Of a bank in training: itself, gradient, two moments of Adam, average, and that at a lower strength."""
 Progress = Callable[[str, float], None]  # what is being done, and the share of the whole that is done
 
 
@@ -57,10 +61,17 @@ def groups(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield names[start : start + size]
 
 
-def job_size(options: EnrolmentOptions) -> int:
-    """Most speakers in one job; one where a row holds a whole encoder."""
-    alone = options.method != "auto" and any(m.one_speaker for m in create(options.method, options.method_options))
-    return 1 if alone else options.speakers_at_once
+def job_size(model: SourceModel, options: EnrolmentOptions) -> int:
+    """Most speakers in one job: as many as their banks leave room for, one where a row holds a whole encoder."""
+    asked = options.method != "auto"
+    settings = [Setting(options.method)] if asked else [one for _, own in AUTO_SETTINGS for one in own]
+    most = 1
+    for methods in (setting.methods(options.method_options) for setting in settings):
+        if any(method.one_speaker for method in methods):
+            return 1
+        if all(method.sites(model) for method in methods):  # else it is told when somebody needs it
+            most = max(most, SpeakerBank(model, methods).bytes_a_speaker())
+    return max(1, min(options.speakers_at_once, BANK_BYTES // (most * options.folds * COPIES)))
 
 
 def run_job(
@@ -114,6 +125,8 @@ def enroll(
         StoreError: If nobody of a job could be stored; people stored before stay stored.
     """
     options = options or EnrolmentOptions()
+    if options.method != "auto":
+        create(options.method, options.method_options)  # what is wrong with them is told before any work
     names: dict[str, list[Utterance]] = {}
     for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
         names.setdefault(validate_speaker(name), []).extend(utterances)
@@ -126,7 +139,7 @@ def enroll(
         warnings += [told for own, wide in spaces for told in rare_characters(own, characters_of(wide))]
     if options.strict and (refused := [one for own, wide in spaces for one in refusals(model, own, wide)]):
         return Enrolment((), tuple(refused), ())
-    jobs = [(job, wide) for own, wide in spaces for job in groups(list(own), job_size(wide))]
+    jobs = [(job, wide) for own, wide in spaces for job in groups(list(own), job_size(model, wide))]
     for number, (job, wide) in enumerate(jobs):
 
         def tell(stage: str, share: float, earlier: int = number) -> None:

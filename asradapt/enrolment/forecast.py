@@ -32,7 +32,7 @@ from asradapt.scoring import ErrorCounts, total
 
 MORE_SECONDS = 180.0
 PART = 1 / 3
-"""Share of each fold's training speech in the additional run, which is a quarter more training at most."""
+"""Share of each fold's training speech in the additional run, which is two fifths more training at most."""
 LEAST_SECONDS, LEAST_UTTERANCES = 60.0, 12
 """With less speech nothing is foretold."""
 TYPICAL, SPREAD = 0.08, 0.08

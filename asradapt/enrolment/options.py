@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from torch import Tensor
 
-from asradapt.adaptation.method import Method, create
+from asradapt.adaptation.method import METHODS, Method, create
 from asradapt.enrolment.augmentation import Augmentation
 from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.screening import LeftOut
@@ -62,11 +62,11 @@ class EnrolmentOptions:
         least_utterances: Fewer usable utterances than this keep the source.
         confidence: 1 minus the probability of chance that the gate tolerates.
         speakers_at_once: Most speakers in one job; bounds the memory.
-        budget: About so many seconds of computing for each person; fewer settings and updates are tried where it
-            is short, so that the result depends on the machine. None for no limit.
+        budget: About so many seconds of computing for each person; fewer updates, and settings where there are
+            several, are tried where it is short, so that the result depends on the machine. None for no limit.
         seed: Seed of the folds, the order and the bootstrap.
         training: Sizes of batches and steps.
-        forecast: Foretell what more speech would bring, which is up to a quarter more training.
+        forecast: Foretell what more speech would bring, which is up to two fifths more training.
         strict: Enrol nobody unless every recording of everybody passes the checks.
     """
 
@@ -103,6 +103,8 @@ class EnrolmentOptions:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
         if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
             problems.append("passes, steps, checkpoints, patience and speakers at once must be at least 1")
+        unknown = self.method_options.keys() - METHODS.keys()
+        problems += [f"options for {name!r}, which is no method" for name in sorted(unknown)]
         if problems:
             raise UsageError("; ".join(problems))
 

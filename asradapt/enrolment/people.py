@@ -12,7 +12,7 @@ from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.past import Past, Start, begin, look_back, with_kept
 from asradapt.enrolment.screening import Screening, screen
 from asradapt.models.base import SourceModel
-from asradapt.store import SpeakerStore
+from asradapt.store import SpeakerRecord, SpeakerStore
 from asradapt.types import Failure, Utterance
 
 WIDE = {"lowrank": {"rank": 32}}
@@ -58,6 +58,13 @@ def auto_settings(seconds: float) -> tuple[Setting, ...]:
     return next(settings for least, settings in reversed(AUTO_SETTINGS) if seconds >= least)
 
 
+def _going_on(record: SpeakerRecord, examples: Sequence[Example]) -> Setting:
+    """The method of a version with its own options, at the rate that `auto` takes for this much speech."""
+    usual = auto_settings(sum(example.seconds for example in examples))
+    rate = next((one.rate for one in usual if one.method == record.method), 1.0)
+    return Setting(record.method, rate, record.options)
+
+
 def make_person(
     name: str, examples: Sequence[Example], options: EnrolmentOptions, past: Past | None = None
 ) -> Person:
@@ -67,8 +74,7 @@ def make_person(
     seed = speaker_seed(options.seed, name)
     folds = split_folds([example.text for example in examples], options.folds, seed)
     if options.method == "auto" and start.version and past.current:
-        record = past.current.record
-        settings: tuple[Setting, ...] = (Setting(record.method, options=record.options),)
+        settings: tuple[Setting, ...] = (_going_on(past.current.record, examples),)
     elif options.method == "auto":
         settings = auto_settings(sum(example.seconds for example in examples))
     else:

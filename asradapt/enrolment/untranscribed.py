@@ -249,7 +249,7 @@ def enroll_untranscribed(
     for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
         names.setdefault(validate_speaker(name), []).extend(utterances)
     done: list[Enrolled] = []
-    jobs = list(groups(_allowed(work, list(names)), job_size(work.options)))
+    jobs = list(groups(_allowed(work, list(names)), job_size(work.model, work.options)))
     for number, job in enumerate(jobs):
 
         def tell(stage: str, share: float, before: int = number) -> None:

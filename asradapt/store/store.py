@@ -228,7 +228,8 @@ class SpeakerStore:
             record = read_adaptation(folder).record
             tensors = (folder.version(record.version) / TENSORS_FILE).read_bytes()
             members = {RECORD_FILE: portable(record).to_json().encode(), TENSORS_FILE: tensors}
-            if phrases := read_vocabulary(folder.path / VOCABULARY_FILE):
+            phrases = read_vocabulary(folder.path / VOCABULARY_FILE)
+            if phrases or phrases.strength is not None:
                 members[VOCABULARY_FILE] = encode(phrases)
         if with_audio:  # outside: going back to another version mends no recording
             kept = self.recordings(speaker).files()
@@ -261,11 +262,8 @@ class SpeakerStore:
         if recordings and record.speaker in self:
             self.recordings(record.speaker).require_room(recordings)
         stored = self._add(record, data)
-        if phrases:
-            self.change_vocabulary(
-                stored.speaker,
-                lambda known: [*known, *phrases] if known else phrases,
-            )
+        if phrases or phrases.strength is not None:
+            self.change_vocabulary(stored.speaker, lambda known: known.with_more(phrases))
         if recordings is not None:
             self.recordings(stored.speaker).add(recordings)
         return stored

@@ -105,6 +105,8 @@ def decode(data: bytes) -> Phrases:
         if not isinstance(content["phrases"], list):
             raise TypeError("its phrases are no list")
         strength = content.get("strength")
+        if strength is not None and (isinstance(strength, bool) or not isinstance(strength, int | float)):
+            raise TypeError("its strength is no number")
         return checked(Phrases(content["phrases"], None if strength is None else float(strength)))
-    except (ValueError, KeyError, TypeError, TextError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, TextError, RecursionError) as error:
         raise DamagedSpeaker(f"{VOCABULARY_FILE} cannot be used: {error}") from error

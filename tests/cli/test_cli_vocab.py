@@ -89,5 +89,17 @@ def test_a_strength_is_found_by_recordings_and_stored(asradapt, enrolled, record
     assert done.code == 0
     assert [one["strength"] for one in done.json["tried"]] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.5]
     assert all(one["said"] == done.json["tried"][0]["said"] > 0 for one in done.json["tried"])
-    assert float(asradapt("vocab", "strength", "ann").out) == done.json["strength"]
-    assert "<- stored" in asradapt("vocab", "tune", "ann", *rows).out
+    assert asradapt("vocab", "strength", "ann").out == f"{done.json['strength'] or 0.5:g}\n"
+    assert "  <- " in asradapt("vocab", "tune", "ann", *rows).out
+
+
+def test_a_tuning_that_heard_nothing_changes_nothing(asradapt, enrolled, tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"no sound")
+    (tmp_path / "a.txt").write_text("riga is far", encoding="utf-8")
+    asradapt("vocab", "add", "ann", "riga")
+    asradapt("vocab", "strength", "ann", "1.25")
+    done = asradapt("vocab", "tune", "ann", tmp_path / "a.wav", "--beam", 4)
+    assert done.code == 1
+    assert "could be heard" in done.err
+    assert "a.wav" in done.err
+    assert asradapt("vocab", "strength", "ann").out == "1.25\n"

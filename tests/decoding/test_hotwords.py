@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from asradapt.decoding import Decoder, DecoderOptions, Fusion, Weights, beam_search, make_hotwords
+from asradapt.language import load_language
 from asradapt.phrases import Phrases
 
 TOKENS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")
@@ -112,3 +113,14 @@ def test_a_row_s_strength_decides_for_this_row_alone():
     alone = [decoder(logits[:1], frames[:1], [Phrases(["ab"], s)])[0] for s in (0, None, 5)]
     assert [one.text for one in alone] == [weak.text, usual.text, strong.text]
     assert weak.text == decoder(logits[:1], frames[:1])[0].text
+
+
+def test_strength_zero_is_as_if_nothing_were_listed_with_a_language_model_too():
+    generator = torch.Generator().manual_seed(5)
+    logits, frames = 2 * torch.randn(12, 24, len(TOKENS), generator=generator), torch.full((12,), 24)
+    decoder = Decoder(TOKENS, 0.04, load_language(), DecoderOptions(beams=8))
+    plain = decoder(logits, frames)
+    none = decoder(logits, frames, [Phrases(["zoe", "be", "qx"], 0.0)] * 12)
+    usual = decoder(logits, frames, [Phrases(["zoe", "be", "qx"])] * 12)
+    assert [one.text for one in none] == [one.text for one in plain]
+    assert [one.text for one in usual] != [one.text for one in plain]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from asradapt.decoding import greedy_decode
 from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.enroll import job_size
 from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.options import Setting
 from asradapt.enrolment.people import auto_settings
 from asradapt.enrolment.training import Trainer, TrainingOptions
 from asradapt.errors import InvalidSpeakerName, StoreError, UnknownMethod, UsageError
@@ -267,7 +269,7 @@ def test_methods_that_take_one_speaker_a_batch_can_be_enrolled_too(tone_model, p
 def test_auto_tries_more_where_there_is_more_speech(tone_model, people):
     seconds = (0.0, 5.0, 19.9, 20.0, 59.0, 60.0, 299.0, 300.0, 3600.0)
     tried = [setting.methods({}) for length in seconds for setting in auto_settings(length)]
-    assert tried == [(Affine(),)] * 3 + [(LowRank(4),)] * 2 + [(LowRank(32),)] * 5
+    assert tried == [(Affine(),)] * 3 + [(LowRank(4),)] * 2 + [(LowRank(32),)] * 4
     (setting,) = auto_settings(300.0)
     assert setting.methods({"lowrank": {"rank": 3}}) == (LowRank(3),)  # what the user wants comes first
     (one,) = enroll(
@@ -308,10 +310,35 @@ def test_options_out_of_range_are_all_told_at_once():
             EnrolmentOptions(strengths=strengths)
 
 
-def test_jobs_hold_one_person_where_a_row_is_a_whole_encoder():
-    assert job_size(EnrolmentOptions(speakers_at_once=5)) == 5
-    assert job_size(EnrolmentOptions(method="affine+lowrank", speakers_at_once=5)) == 5
-    assert job_size(EnrolmentOptions(method="encoder", speakers_at_once=5)) == 1
+def test_jobs_hold_one_person_where_a_row_is_a_whole_encoder(tone_model, monkeypatch):
+    assert job_size(tone_model, EnrolmentOptions(speakers_at_once=5)) == 5
+    assert job_size(tone_model, EnrolmentOptions(method="affine+lowrank", speakers_at_once=5)) == 5
+    assert job_size(tone_model, EnrolmentOptions(method="encoder", speakers_at_once=5)) == 1
+    one = SpeakerBank(tone_model, create("lowrank", {"lowrank": {"rank": 32}})).bytes_a_speaker()
+    monkeypatch.setattr(sys.modules["asradapt.enrolment.enroll"], "BANK_BYTES", 2 * one * 3 * 6)
+    assert job_size(tone_model, EnrolmentOptions(speakers_at_once=5)) == 2
+    assert job_size(tone_model, EnrolmentOptions(speakers_at_once=5, folds=9)) == 1
+    assert job_size(tone_model, EnrolmentOptions(method="lowrank", speakers_at_once=5)) == 5
+
+
+def test_a_short_and_a_long_person_with_other_ranks_are_each_as_alone(tone_model, people, monkeypatch):
+    small, wide = (Setting("lowrank", 1.0, {"lowrank": {"rank": rank}}) for rank in (1, 3))
+    monkeypatch.setattr("asradapt.enrolment.people.AUTO_SETTINGS", ((0.0, (small,)), (10.0, (wide,))))
+    options = replace(INPUT, method="auto", passes=1, least_steps=4)
+    seconds = {
+        name: sum(e.seconds for e in prepare_examples(tone_model, one).usable) for name, one in people.items()
+    }
+    together = enroll(tone_model, people, options=options).speakers
+    ranks = {one.record.speaker: one.record.gate["tried"]["options"]["lowrank"]["rank"] for one in together}
+    assert ranks == {name: 3 if length >= 10 else 1 for name, length in seconds.items()}
+    for one in together:
+        (alone,) = enroll(tone_model, {one.record.speaker: people[one.record.speaker]}, options=options).speakers
+        assert alone.record == one.record
+
+
+def test_options_of_no_method_are_refused():
+    with pytest.raises(UsageError, match="lowrnk"):
+        EnrolmentOptions(method_options={"lowrnk": {"rank": 3}})
 
 
 def block(store: SpeakerStore, speaker: str) -> None:

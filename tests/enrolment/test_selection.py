@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from asradapt.enrolment.folds import split_folds
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.selection import Choice, cross_validate, plan, prefer, run_method, select
-from asradapt.enrolment.training import Trainer, TrainingOptions
+from asradapt.enrolment.training import Trainer, TrainingOptions, evaluate_pairs
 from asradapt.scoring import ErrorCounts, total
 
 OPTIONS = EnrolmentOptions(passes=20, least_steps=20, checkpoints=4, strengths=(1.0,), training=TrainingOptions())
@@ -86,6 +87,25 @@ def test_settings_that_stop_improving_leave_the_job(tone_model, people, updates)
     assert trial.best.steps == 2
     assert len(updates) == 9  # the best at 2, and then two looks without improvement
     assert trial.done
+
+
+def test_a_setting_stays_while_it_improves_at_any_strength(tone_model, people, updates, monkeypatch):
+    calls = itertools.count()
+
+    def scripted(model, bank, pairs, options):
+        scores, call = evaluate_pairs(model, bank, pairs, options), next(calls)
+        full, number = call % 2 == 0, call // 2
+        for one in scores.values():  # ever worse at full strength, ever better at half, but never best
+            one.losses = dict.fromkeys(one.losses, 10.0 + number if full else 20.0 - number)
+        return scores
+
+    monkeypatch.setattr("asradapt.enrolment.selection.evaluate_pairs", scripted)
+    options = replace(OPTIONS, patience=1, strengths=(1.0, 0.5))
+    ann = replace(people[0], settings=(Setting("input"),))
+    (trial,) = run_method(tone_model, [ann], create("input"), options, Clock(), nothing)
+    assert len(updates) == trial.marks[-1]
+    assert trial.best is not None
+    assert (trial.best.steps, trial.best.strength) == (trial.marks[0], 1.0)
 
 
 def test_a_trial_that_left_is_not_trained_on_while_others_go_on(tone_model, people, updates):

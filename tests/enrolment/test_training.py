@@ -10,8 +10,11 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import greedy_decode
+from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.coarse import coarse
+from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.objective import ctc_losses, encode_pairs
+from asradapt.enrolment.planning import portions
 from asradapt.enrolment.training import (
     Task,
     Trainer,
@@ -19,6 +22,7 @@ from asradapt.enrolment.training import (
     evaluate_pairs,
     train,
     train_step,
+    update_seconds,
 )
 from asradapt.models.base import fingerprint
 from asradapt.scoring import score
@@ -242,3 +246,25 @@ def test_progress_counts_the_rows_that_still_train(tone_model, examples):
         active.append,
     )
     assert active == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("total", "most"), [(5.0, 15.0), (24.0, 15.0), (40.0, 20.0), (59.0, 29.5), (60.0, 30.0), (700.0, 30.0)]
+)
+def test_an_update_takes_half_of_a_little_speech(total, most):
+    assert update_seconds(total, 30.0) == most
+    options = EnrolmentOptions()
+    assert portions(total, 1000, options) == max(1, round(total / most))
+
+
+def test_the_updates_of_a_pass_are_those_that_are_planned(tone_model, speak):
+    examples = tuple(prepare_examples(tone_model, speak("ann", utterances=9)).usable)
+    total = sum(example.seconds for example in examples)
+    options = EnrolmentOptions(training=TrainingOptions(step_seconds=0.7 * total, bf16=False))
+    trainer = Trainer(
+        tone_model, SpeakerBank(tone_model, create("input")), [Task(examples, 1.0, 0)], options.training
+    )
+    count = portions(total, len(examples), options)
+    assert count == 2  # of half of it each, not of seven tenths
+    seen = [id(one) for number in range(count) for one in trainer._minibatch(0, number)]
+    assert sorted(seen) == sorted(map(id, examples))

@@ -101,7 +101,7 @@ def test_learning_from_some_recordings_makes_the_model_surer_of_others(tone_mode
         doubts.append(doubt(tone_model, bank, others))
     assert doubts == sorted(doubts, reverse=True)
     assert [choice.steps for choice in one.seen] == [2, 4, 6, 6, 6]
-    assert [choice.strength for choice in one.seen] == [1.0, 1.0, 1.0, 0.7, 0.4]
+    assert [choice.strength for choice in one.seen] == [1.0, 1.0, 1.0, *OPTIONS.strengths[1:]]
     assert fingerprint(tone_model.module) == before
 
 

@@ -130,7 +130,7 @@ def test_a_strength_that_is_none_is_refused(store, strength):
     assert store.vocabulary("ann") == ()
 
 
-@pytest.mark.parametrize("strength", ['"x"', "[1]", "NaN", "-1", "1e999"])
+@pytest.mark.parametrize("strength", ['"0.5"', "[1]", "true", "NaN", "-1", "1e999", "1" + "0" * 400])
 def test_a_damaged_strength_is_told(store, strength):
     path = store.root / "speakers" / "ann" / VOCABULARY_FILE
     path.write_text(f'{{"format": 1, "phrases": ["Riga"], "strength": {strength}}}', encoding="utf-8")
@@ -143,6 +143,10 @@ def test_the_strength_travels_with_the_speaker(store, tmp_path):
     store.export("ann", tmp_path / "ann.zip")
     store.import_(tmp_path / "ann.zip", "anna")
     assert store.vocabulary("anna").strength == 0.25
-    store.change_vocabulary("anna", lambda stored: Phrases(stored, 1.0))
+    store.change_vocabulary("anna", lambda stored: Phrases([], 1.0))
     store.import_(tmp_path / "ann.zip", "anna", force=True)  # what is chosen here stays
-    assert store.vocabulary("anna").strength == 1.0
+    assert (store.vocabulary("anna"), store.vocabulary("anna").strength) == (("Riga",), 1.0)
+    store.set_vocabulary("ann", [])
+    store.export("ann", tmp_path / "ann.zip", force=True)
+    store.import_(tmp_path / "ann.zip", "bert")
+    assert store.vocabulary("bert").strength == 0.25
