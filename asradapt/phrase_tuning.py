@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from asradapt.decoding import GREEDY, Decoder
+from asradapt.decoding.hotwords import without_accents
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.enrolment.past import learned_from
 from asradapt.errors import InputError, UsageError
@@ -53,24 +54,31 @@ class TunedStrength:
     """The strength to use, and what was tried.
 
     Attributes:
-        strength: The one with the fewest wrong words, if that is hardly chance; else None, what everybody has.
+        strength: The one with the fewest wrong words, if that is hardly chance, else None.
+        chance: In how many cases chance alone makes that one as much better than the usual strength.
         tried: All strengths.
         learned: How many of the sentences the speaker's version has learned from.
         failed: Recordings that could not be used.
     """
 
     strength: float | None
+    chance: float
     tried: tuple[TriedStrength, ...]
     learned: int
     failed: tuple[Failure, ...]
 
+    @property
+    def best(self) -> TriedStrength:
+        """The strength with the fewest wrong words; of equals the one nearest to the usual one."""
+        return fewest_errors(self.tried)
+
 
 def occurrences(text: str, phrases: Sequence[str]) -> dict[str, int]:
-    """How often every phrase stands in a text, both normalised, as whole words."""
-    words = text.split()
+    """How often every phrase stands in a text, as whole words; accents do not count, as some models write none."""
+    words = without_accents(normalize(text)).split()
     found = {}
     for phrase in phrases:
-        parts = phrase.split()
+        parts = without_accents(normalize(phrase)).split()
         places = range(len(words) - len(parts) + 1)
         found[phrase] = sum(words[at : at + len(parts)] == parts for at in places)
     return found
@@ -102,11 +110,11 @@ def tune_strength(
         raise UsageError(without_ctc(model, "listening for phrases"))
     if decoder.options.beams == GREEDY:
         raise UsageError("phrases are listened for by beam search alone: give --beam 32, or --lm")
-    phrases = [normalize(phrase) for phrase in store.vocabulary(speaker)]
+    phrases = store.vocabulary(speaker)
     if not phrases:
         raise InputError(f"{speaker} has no phrases; add some with `asradapt vocab add`")
     usable = [replace(one, speaker=speaker) for one in utterances if one.text]
-    if not any(sum(occurrences(normalize(one.text or ""), phrases).values()) for one in usable):
+    if not any(sum(occurrences(one.text or "", phrases).values()) for one in usable):
         raise InputError(f"none of these {len(usable)} recordings says a phrase of {speaker}'s vocabulary")
     learned = _learned(store, speaker, usable)
     tried: list[TriedStrength] = []
@@ -121,19 +129,25 @@ def tune_strength(
     if not tried[0].said:
         why = f", for example {failed[0].item}: {failed[0].reason}" if failed else ""
         raise InputError(f"no recording that says a phrase of {speaker}'s vocabulary could be heard{why}")
-    return TunedStrength(best_strength(tried), tuple(tried), learned, failed)
+    return TunedStrength(*best_strength(tried), tuple(tried), learned, failed)
 
 
-def best_strength(tried: Sequence[TriedStrength]) -> float | None:
-    """The strength with the fewest wrong words if it is better than the usual one by more than chance, else None.
+def fewest_errors(tried: Sequence[TriedStrength]) -> TriedStrength:
+    """The strength with the fewest wrong words; of equals the one nearest to the usual one."""
+    return min(tried, key=lambda one: (one.errors.errors, abs(one.strength - STRENGTH)))
+
+
+def best_strength(tried: Sequence[TriedStrength]) -> tuple[float | None, float]:
+    """The strength with the fewest wrong words, None if that may be chance; and how often chance does as well.
 
     The best of several is tested on the recordings that it was chosen by, so each may be chance in a part of the
     cases only that all together may (Bonferroni).
     """
-    best = min(tried, key=lambda one: (one.errors.errors, abs(one.strength - STRENGTH)))
+    best = fewest_errors(tried)
     usual = next(one for one in tried if one.strength == STRENGTH)
     change = [new - old for new, old in zip(best.wrong, usual.wrong, strict=True)]
-    return best.strength if sign_flip(change) <= CHANCE / (len(tried) - 1) else None
+    chance = sign_flip(change)
+    return (best.strength if chance <= CHANCE / (len(tried) - 1) else None), chance
 
 
 def _judged(strength: float, found: Sequence[Transcript], phrases: Sequence[str]) -> TriedStrength:
@@ -141,8 +155,7 @@ def _judged(strength: float, found: Sequence[Transcript], phrases: Sequence[str]
     for transcript in found:
         text = transcript.utterance.text or ""
         errors.append(score(text, transcript.text))
-        wanted = occurrences(normalize(text), phrases)
-        got = occurrences(normalize(transcript.text), phrases)
+        wanted, got = occurrences(text, phrases), occurrences(transcript.text, phrases)
         said += sum(wanted.values())
         heard += sum(min(wanted[one], got[one]) for one in phrases)
         invented += sum(max(0, got[one] - wanted[one]) for one in phrases)

@@ -21,14 +21,15 @@ def tried(**wrong: list[int]) -> list[TriedStrength]:
 def test_whole_words_are_counted_at_every_place():
     text = "zoe miller met zoe millers and zoe miller miller"
     assert occurrences(text, ["zoe miller", "miller", "riga"]) == {"zoe miller": 2, "miller": 3, "riga": 0}
+    assert occurrences("Zoë, Zoe!", ["Zoë"]) == {"Zoë": 2}
 
 
 def test_the_usual_strength_stays_unless_another_is_better_beyond_chance():
-    assert best_strength(tried()) is None
-    assert best_strength(tried(s75=[0] * 4 + [1] * 6)) is None  # four of four: 6% of chance, 2% are allowed
-    assert best_strength(tried(s75=[0] * 7 + [1] * 3)) == 0.75
-    assert best_strength(tried(s0=[0] * 8 + [1] * 2, s75=[0] * 7 + [1] * 3)) == 0.0
-    assert best_strength(tried(s75=[2] * 10)) is None
+    assert best_strength(tried()) == (None, 1.0)
+    assert best_strength(tried(s75=[0] * 4 + [1] * 6))[0] is None  # four of four: 6% of chance, 2% are allowed
+    assert best_strength(tried(s75=[0] * 7 + [1] * 3)) == (0.75, 2**-7)
+    assert best_strength(tried(s0=[0] * 8 + [1] * 2, s75=[0] * 7 + [1] * 3))[0] == 0.0
+    assert best_strength(tried(s75=[2] * 10))[0] is None
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,22 @@ def enroll(
             result = _hear(source, people, options, store, lm)
         else:
             result = _learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
+    warnings += _without_rank(result, rank)
     return _finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
+
+
+def _without_rank(result: Enrolment, rank: int | None) -> list[str]:
+    """Whom `auto` has enrolled by a method that has no rank, although one was asked for."""
+    tried = {
+        one.record.speaker: str(gate.get("method", ""))
+        for one in result.speakers
+        if isinstance(gate := one.record.gate["tried"], dict)
+    }
+    return [
+        f"{name}: --rank is not used: auto takes {method} for so little speech, or goes on with it"
+        for name, method in tried.items()
+        if rank and method and "lowrank" not in method.split("+")
+    ]
 
 
 def _require_fitting(untranscribed: bool, lm: str | None, with_texts: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,11 +23,15 @@ from asradapt.cli.common import (
     store_option,
 )
 from asradapt.cli.decoding_options import decoding_options, open_decoder
+from asradapt.cli.enroll import require_writable
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.errors import InputError, UsageError
 from asradapt.phrases import STRENGTH, STRONGEST, Phrases
 from asradapt.wording import first_of
+
+if TYPE_CHECKING:
+    from asradapt.phrase_tuning import TunedStrength
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...")
@@ -149,8 +153,8 @@ def list_(speaker: str, store_path: Path | None, as_json: bool) -> int:
 def strength(speaker: str, value: float | None, usual: bool, store_path: Path | None, as_json: bool) -> int:
     """How strongly the phrases of SPEAKER are listened for: print it, or set it to VALUE.
 
-    Nats that a phrase gains for every letter: 0 does not listen for them, 0.5 is what everybody has; the more,
-    the more often they are heard, also where nobody said them. `vocab tune` finds one by recordings.
+    Nats that a phrase gains for every letter, from 0 to 5: 0 does not listen for them, 0.5 is what everybody has;
+    the more, the more often they are heard, also where nobody said them. `vocab tune` finds one by recordings.
     """
     if value is not None and usual:
         raise UsageError("give VALUE or --usual, not both")
@@ -160,9 +164,11 @@ def strength(speaker: str, value: float | None, usual: bool, store_path: Path | 
     kept = store.vocabulary(speaker)
     if value is not None or usual:
         kept = store.change_vocabulary(speaker, lambda stored: Phrases(stored, value))
+    found = _strength(speaker, kept.strength)
     if as_json:
-        return _tell(speaker, kept, as_json)
-    say(f"{STRENGTH if kept.strength is None else kept.strength:g}")
+        print_json(found)
+    else:
+        say(f"{found['strength']:g}")
     return 0
 
 
@@ -187,39 +193,65 @@ def tune(
     """Find how strongly the phrases of SPEAKER should be listened for, and store it.
 
     AUDIO is files and folders with a .txt of the same name beside each file; or give a manifest. Recordings that
-    SPEAKER was not enrolled with tell most. The strength with the fewest wrong words is taken if that is hardly
-    chance (10% at most for all strengths together), else what everybody has.
+    SPEAKER was not enrolled with tell most. The strength with the fewest wrong words is stored if that is hardly
+    chance (10% at most for all strengths together); else the strength stays as it is.
     """
     from asradapt.phrase_tuning import tune_strength
 
     store = open_store(store_path)
-    store.vocabulary(speaker)  # who is not enrolled is told before any work
+    before = store.vocabulary(speaker)  # who is not enrolled is told before any work
     read = read_recordings(audio, manifest, where, speaker=speaker, need_text=True)
+    if read.failed and not read.utterances:
+        raise InputError(f"no recording can be used, for example {read.failed[0].item}: {read.failed[0].reason}")
+    require_writable(store)
     source = open_model(model_for(speaker, store, model), device)
     decoder = open_decoder(source, **decoding)
     with progress() as bar:
         found = tune_strength(
             source, store, speaker, read.utterances, decoder, lambda share: bar("listening", share)
         )
-    store.change_vocabulary(speaker, lambda stored: Phrases(stored, found.strength))
+    own = before.strength
+    if found.strength is not None:
+        own = found.strength
+        store.change_vocabulary(speaker, lambda stored: Phrases(stored, found.strength))
     failed = [*read.failed, *found.failed]
-    warnings = list(read.warnings)
-    if found.learned:
-        warnings.append(
-            f"{speaker} was enrolled with {found.learned} of these sentences, which are heard well anyhow; others "
-            "tell more"
-        )
+    warnings = [*read.warnings, *_learned(speaker, found.learned)]
     if as_json:
         tried = [one.as_dict() for one in found.tried]
         told = {"failed": [one.as_dict() for one in failed], "warnings": warnings}
-        print_json({"speaker": speaker, "strength": found.strength, "tried": tried} | told)
+        print_json(_strength(speaker, own) | {"stored": found.strength is not None, "tried": tried} | told)
     else:
-        for one in found.tried:
-            mark = "  <- stored" if one.strength == found.strength else ""
-            mark = "  <- what everybody has, kept" if (found.strength, one.strength) == (None, STRENGTH) else mark
-            say(
-                f"strength {one.strength:4.2f}: word error rate {one.errors.wer:6.1%}, phrases heard {one.heard} "
-                f"of {one.said}, where nobody said them {one.invented}{mark}"
-            )
+        _tell_tuning(found, own)
     report_problems(warnings, failed)
     return 1 if failed else 0
+
+
+def _strength(speaker: str, own: float | None) -> dict[str, object]:
+    """The strength in JSON: what is used, and whether it is this speaker's own."""
+    return {"speaker": speaker, "strength": STRENGTH if own is None else own, "own": own is not None}
+
+
+def _learned(speaker: str, count: int) -> list[str]:
+    """The warning that a version has learned from what it is tried on."""
+    said = f"{speaker} was enrolled with {count} of these sentences, which are heard well anyhow; others tell more"
+    return [said] if count else []
+
+
+def _tell_tuning(found: TunedStrength, own: float | None) -> None:
+    """What every strength brings, and what is stored and why."""
+    for one in found.tried:
+        say(
+            f"strength {one.strength:4.2f}: word error rate {one.errors.wer:6.1%}, phrases heard {one.heard} "
+            f"of {one.said}, where nobody said them {one.invented}"
+        )
+    now = STRENGTH if own is None else own
+    best, odds = found.best, f"chance alone does as well in {found.chance:.1%} of cases"
+    if found.strength is not None:
+        say(f"{now:g} is stored: {odds}")
+    elif best.strength == STRENGTH:
+        say(f"none has fewer wrong words than {STRENGTH:g}, which everybody has; the strength stays {now:g}")
+    else:
+        say(
+            f"{best.strength:g} has fewer wrong words than {STRENGTH:g}, which everybody has, but {odds}: more "
+            f"recordings would tell; the strength stays {now:g}"
+        )

@@ -90,14 +90,15 @@ def make_hotwords(
 def _spelled(phrase: str, tokens: Sequence[str], boundary: int) -> list[int]:
     """Token numbers of a phrase as it is scored, or else without its accents; none if it cannot be written."""
     said = normalize(phrase)
-    for form in (said, _without_accents(said)):
+    for form in (said, without_accents(said)):
         words = [[int(number) for number in row if number] for row in spell(form.split(), tokens)]
         if words and all(words):
             return [number for word in words for number in (boundary, *word)][1:]
     return []
 
 
-def _without_accents(text: str) -> str:
+def without_accents(text: str) -> str:
+    """A normalised text as a model writes it that knows no accents."""
     apart = unicodedata.normalize("NFKD", text)
     return normalize("".join(letter for letter in apart if unicodedata.category(letter) != "Mn"))
 

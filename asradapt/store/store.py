@@ -228,10 +228,10 @@ class SpeakerStore:
             record = read_adaptation(folder).record
             tensors = (folder.version(record.version) / TENSORS_FILE).read_bytes()
             members = {RECORD_FILE: portable(record).to_json().encode(), TENSORS_FILE: tensors}
-            phrases = read_vocabulary(folder.path / VOCABULARY_FILE)
-            if phrases or phrases.strength is not None:
-                members[VOCABULARY_FILE] = encode(phrases)
-        if with_audio:  # outside: going back to another version mends no recording
+        phrases = self.vocabulary(speaker)  # outside: going back to another version does not mend it
+        if phrases or phrases.strength is not None:
+            members[VOCABULARY_FILE] = encode(phrases)
+        if with_audio:  # nor recordings
             kept = self.recordings(speaker).files()
             members |= {f"{RECORDINGS_FOLDER}/{name}": data for name, data in kept.items()}
         return write_archive(Path(path), members, force=force)

@@ -70,6 +70,7 @@ def test_the_strength_is_printed_set_and_given_back(asradapt, enrolled):
     }
     assert asradapt("vocab", "strength", "bob").out == "0.5\n"
     assert asradapt("vocab", "strength", "ann", "--usual").out == "0.5\n"
+    assert asradapt("vocab", "strength", "ann", "--json").json == {"speaker": "ann", "strength": 0.5, "own": False}
     for arguments in (("6",), ("-1",), ("nan",), ("0.5", "--usual")):
         assert asradapt("vocab", "strength", "ann", *arguments).code == 2
 
@@ -89,8 +90,13 @@ def test_a_strength_is_found_by_recordings_and_stored(asradapt, enrolled, record
     assert done.code == 0
     assert [one["strength"] for one in done.json["tried"]] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.5]
     assert all(one["said"] == done.json["tried"][0]["said"] > 0 for one in done.json["tried"])
-    assert asradapt("vocab", "strength", "ann").out == f"{done.json['strength'] or 0.5:g}\n"
-    assert "  <- " in asradapt("vocab", "tune", "ann", *rows).out
+    assert asradapt("vocab", "strength", "ann").out == f"{done.json['strength']:g}\n"
+    assert done.json["own"] == done.json["stored"]
+    asradapt("vocab", "strength", "ann", "2")
+    told = asradapt("vocab", "tune", "ann", *rows).out.splitlines()
+    assert len(told) == 7
+    assert done.json["stored"] or "the strength stays 2" in told[-1]
+    assert asradapt("vocab", "strength", "ann", "--json").json == {"speaker": "ann", "strength": 2.0, "own": True}
 
 
 def test_a_tuning_that_heard_nothing_changes_nothing(asradapt, enrolled, tmp_path):
@@ -103,3 +109,9 @@ def test_a_tuning_that_heard_nothing_changes_nothing(asradapt, enrolled, tmp_pat
     assert "could be heard" in done.err
     assert "a.wav" in done.err
     assert asradapt("vocab", "strength", "ann").out == "1.25\n"
+
+
+def test_recordings_that_cannot_be_used_are_named(asradapt, enrolled, tmp_path):
+    asradapt("vocab", "add", "ann", "riga")
+    done = asradapt("vocab", "tune", "ann", tmp_path / "no.wav", "--beam", 4)
+    assert (done.code, "no.wav" in done.err) == (1, True)
