@@ -77,9 +77,9 @@ class EnrolmentOptions:
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.5)
     passes: int = 24
-    least_steps: int = 80
+    least_steps: int = 72
     checkpoints: int = 8
-    patience: int = 2
+    patience: int = 3
     least_utterances: int = 4
     confidence: float = 0.9
     speakers_at_once: int = 16
