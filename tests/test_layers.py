@@ -10,7 +10,7 @@ import asradapt
 
 ROOT = Path(asradapt.__file__).parent
 LAYERS = (
-    {"errors", "types", "wording"},
+    {"errors", "types", "wording", "phrases"},
     {
         "audio",
         "audio_checks",
@@ -42,6 +42,7 @@ LAYERS = (
         "curve",
         "checks",
         "next_prompts",
+        "phrase_tuning",
         "report",
         "formats",
         "subtitles",

@@ -86,6 +86,18 @@ COMMANDS = {
     "vocab add": (("ann", "Kaliningrad"), VOCABULARY),
     "vocab list": (("bob",), VOCABULARY),
     "vocab remove": (("bob", "Zoe"), VOCABULARY),
+    "vocab strength": (("bob", "0.75"), {"speaker": str, "strength": float, "own": bool}),
+    "vocab tune": (
+        ("bob", "--manifest", "mixed.jsonl", "--beam", "4"),
+        {
+            "speaker": str,
+            "strength": float,
+            "own": bool,
+            "stored": bool,
+            "tried": [{"strength": float, "errors": COUNTS, "said": int, "heard": int, "invented": int}],
+            "failed": FAILED,
+        },
+    ),
     "speakers list": ((), {"speakers": [BRIEF], "failed": FAILED}),
     "speakers show": (
         ("ann",),
@@ -180,7 +192,7 @@ def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest, o
     for path in (other_path, other_path.with_suffix(".json")):
         shutil.copy(path, tmp_path)
     asradapt("speakers", "export", "ann", "ann.zip")
-    asradapt("vocab", "add", "bob", "Kaliningrad", "Zoe")
+    asradapt("vocab", "add", "bob", "Kaliningrad", "Zoe", "one")
     rows = [
         {
             "audio_filepath": str(recordings / f"{name}{number}.wav"),
@@ -251,6 +263,8 @@ WRONG = {
     "vocab add": ("nobody", "Kaliningrad"),
     "vocab list": ("nobody",),
     "vocab remove": ("nobody", "Kaliningrad"),
+    "vocab strength": ("nobody", "1"),
+    "vocab tune": ("nobody", "no.wav"),
     "enroll": ("ann", "no.wav"),
     "transcribe": ("no.wav",),
     "evaluate": ("--manifest", "no.jsonl"),
