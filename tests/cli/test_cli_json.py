@@ -88,7 +88,7 @@ COMMANDS = {
     "vocab remove": (("bob", "Zoe"), VOCABULARY),
     "vocab strength": (("bob", "0.75"), {"speaker": str, "strength": float, "own": bool}),
     "vocab tune": (
-        ("bob", "--manifest", "mixed.jsonl", "--beam", "4"),
+        ("bob", "--manifest", "good.jsonl", "--beam", "4"),
         {
             "speaker": str,
             "strength": float,
