@@ -77,7 +77,7 @@ class EnrolmentOptions:
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.5)
     passes: int = 24
-    least_steps: int = 72
+    least_steps: int = 80
     checkpoints: int = 8
     patience: int = 3
     least_utterances: int = 4
