@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from asradapt.cli.problems import sentences
+from asradapt.errors import StoreError
 from asradapt.models.options import PRECISIONS
 from asradapt.types import Failure
 
@@ -261,3 +262,19 @@ def progress() -> Iterator[Bar]:
         yield bar
     finally:
         bar.close()
+
+
+def require_writable(store: SpeakerStore) -> None:
+    """Find out before the work, not after it, that the result cannot be stored.
+
+    Raises:
+        StoreError: If nothing can be written there.
+    """
+    from asradapt.store.files import staging
+
+    try:
+        with staging(store.root / ".tmp"):
+            pass
+    except OSError as error:
+        reason = f"{error.strerror or error}: {error.filename or store.root}"
+        raise StoreError(f"the store cannot be written ({reason}); choose another --store") from error

@@ -18,11 +18,13 @@ from asradapt.cli.common import (
     print_json,
     progress,
     report_problems,
+    require_writable,
     say,
     seed_option,
     store_option,
 )
-from asradapt.cli.enroll import keep_audio_option, require_writable, tell_one
+from asradapt.cli.enroll import keep_audio_option
+from asradapt.cli.enroll_output import tell_one
 from asradapt.cli.enrolled_on import model_for
 from asradapt.errors import UnwritableText
 from asradapt.types import Failure

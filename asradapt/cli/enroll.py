@@ -12,25 +12,22 @@ from asradapt.cli.common import (
     Duration,
     json_option,
     model_options,
-    note,
     open_model,
     open_store,
-    print_json,
     progress,
-    report_problems,
-    say,
+    require_writable,
     seed_option,
     store_option,
 )
+from asradapt.cli.enroll_output import finish, without_rank
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
-from asradapt.errors import InvalidSpeakerName, StoreError, UsageError
+from asradapt.errors import InvalidSpeakerName, UsageError
 from asradapt.types import Failure, Utterance
-from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.decoding import Decoder
-    from asradapt.enrolment import Enrolled, Enrolment, EnrolmentOptions
+    from asradapt.enrolment import Enrolment, EnrolmentOptions
     from asradapt.models.base import SourceModel
     from asradapt.store import SpeakerStore
 
@@ -83,22 +80,6 @@ def _gather(
     return ({validate_speaker(speaker): list(read.utterances)} if read.utterances else {}), failed, warnings
 
 
-def require_writable(store: SpeakerStore) -> None:
-    """Find out before the work, not after it, that the result cannot be stored.
-
-    Raises:
-        StoreError: If nothing can be written there.
-    """
-    from asradapt.store.files import staging
-
-    try:
-        with staging(store.root / ".tmp"):
-            pass
-    except OSError as error:
-        reason = f"{error.strerror or error}: {error.filename or store.root}"
-        raise StoreError(f"the store cannot be written ({reason}); choose another --store") from error
-
-
 def _teacher(source: SourceModel, lm: str | None) -> Decoder:
     """What hears the texts of an enrolment without transcripts: beam search with a language model.
 
@@ -113,46 +94,6 @@ def _teacher(source: SourceModel, lm: str | None) -> Decoder:
     if lm is None or writes(source):  # which it refuses
         return teacher_for(source)
     return Decoder(source.tokens, source.frame_seconds, load_language(lm), DecoderOptions())
-
-
-def _line(one: Enrolled) -> str:
-    record = one.record
-    label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
-    if one.stays:
-        label = f"version {one.stays} stays"
-    lines = [
-        f"{record.speaker}: {counted(record.utterances, 'recording')}, {record.seconds:.0f} s, "
-        f"{one.wall_seconds:.1f} s to enrol [{label}]",
-        one.explanation,
-    ]
-    lines += [str(one.forecast)] if one.forecast else []
-    lines += [f"for information: {one.retention}"] if one.retention else []
-    if one.left_out:
-        lines.append(f"left out of the training, {len(one.left_out)} to record again or to correct:")
-        lines += [f"  {left.audio}: {left.text!r}: {left.reason}" for left in one.left_out]
-    return "\n  ".join([*lines, *(f"note: {remark}" for remark in one.remarks)])
-
-
-def tell_one(one: Enrolled, store: SpeakerStore) -> None:
-    """Print the outcome for one person, and which of their recordings are kept where."""
-    say(_line(one))
-    if one.start:
-        say(f"  {one.start}")
-    if one.kept:
-        count, minutes = len(one.kept.recordings), one.kept.seconds / 60
-        say(
-            f"  audio is kept: {counted(count, 'recording')}, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
-            f"{store.recordings(one.record.speaker).path}; `asradapt speakers forget-audio` deletes them"
-        )
-
-
-def _print(result: Enrolment, store: SpeakerStore) -> None:
-    for one in result.speakers:
-        tell_one(one, store)
-    if len(result.speakers) > 1:
-        adapted = sum(one.record.decision == "adapted" for one in result.speakers)
-        kept = len(result.speakers) - adapted
-        say(f"{len(result.speakers)} speakers enrolled, {adapted} adapted, {kept} keep the source")
 
 
 @click.command()
@@ -283,22 +224,8 @@ def enroll(
             result = _hear(source, people, options, store, lm)
         else:
             result = _learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
-    warnings += _without_rank(result, rank)
-    return _finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
-
-
-def _without_rank(result: Enrolment, rank: int | None) -> list[str]:
-    """Whom `auto` has enrolled by a method that has no rank, although one was asked for."""
-    tried = {
-        one.record.speaker: str(gate.get("method", ""))
-        for one in result.speakers
-        if isinstance(gate := one.record.gate["tried"], dict)
-    }
-    return [
-        f"{name}: --rank is not used: auto takes {method} for so little speech, or goes on with it"
-        for name, method in tried.items()
-        if rank and method and "lowrank" not in method.split("+")
-    ]
+    warnings += without_rank(result, rank)
+    return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
 
 
 def _require_fitting(untranscribed: bool, lm: str | None, with_texts: Sequence[str]) -> None:
@@ -342,17 +269,3 @@ def _hear(
     require_writable(store)
     with progress() as bar:
         return enroll_untranscribed(source, people, decoder=teacher, options=options, store=store, progress=bar)
-
-
-def _finish(
-    result: Enrolment, failed: Sequence[Failure], warnings: Sequence[str], store: SpeakerStore, as_json: bool
-) -> int:
-    """Print the outcome; the exit code."""
-    if as_json:
-        entries = [one.as_dict() for one in result.speakers]
-        print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": list(warnings)})
-    else:
-        _print(result, store)
-    report_problems(warnings, failed)
-    note(f"stored in {store.root}" if result.speakers else "nobody was enrolled")
-    return 1 if failed else 0

@@ -19,11 +19,11 @@ from asradapt.cli.common import (
     print_json,
     progress,
     report_problems,
+    require_writable,
     say,
     store_option,
 )
 from asradapt.cli.decoding_options import decoding_options, open_decoder
-from asradapt.cli.enroll import require_writable
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.errors import InputError, UsageError

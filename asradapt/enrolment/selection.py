@@ -79,11 +79,15 @@ class Trial:
     rows: range
     portions: int
     marks: tuple[int, ...]
-    best: Choice | None = None
     least: dict[float, float] = field(default_factory=dict)  # held-out loss by strength
     seen: list[Choice] = field(default_factory=list)
     misses: int = 0
     done: bool = False
+
+    @property
+    def best(self) -> Choice | None:
+        """The candidate with the least held-out loss so far."""
+        return min(self.seen, key=lambda choice: choice.loss, default=None)
 
     def pairs(self) -> list[Pair]:
         """Every held-out utterance with the row that has not seen it."""
@@ -143,8 +147,6 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
             choice = trial.choice(scores, steps, strength)
             trial.seen.append(choice)
             trial.least[strength] = min(choice.loss, trial.least.get(strength, math.inf))
-            if trial.best is None or choice.loss < trial.best.loss:
-                trial.best = choice
     for trial, earlier in zip(trials, before, strict=True):
         trial.misses = trial.misses + 1 if trial.least == earlier else 0
         trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]

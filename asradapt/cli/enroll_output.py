@@ -1,0 +1,82 @@
+"""What `asradapt enroll` and its relatives print: everybody's outcome, warnings, and the JSON of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from asradapt.cli.common import note, print_json, report_problems, say
+from asradapt.types import Failure
+from asradapt.wording import counted
+
+if TYPE_CHECKING:
+    from asradapt.enrolment import Enrolled, Enrolment
+    from asradapt.store import SpeakerStore
+
+
+def _line(one: Enrolled) -> str:
+    record = one.record
+    label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
+    if one.stays:
+        label = f"version {one.stays} stays"
+    lines = [
+        f"{record.speaker}: {counted(record.utterances, 'recording')}, {record.seconds:.0f} s, "
+        f"{one.wall_seconds:.1f} s to enrol [{label}]",
+        one.explanation,
+    ]
+    lines += [str(one.forecast)] if one.forecast else []
+    lines += [f"for information: {one.retention}"] if one.retention else []
+    if one.left_out:
+        lines.append(f"left out of the training, {len(one.left_out)} to record again or to correct:")
+        lines += [f"  {left.audio}: {left.text!r}: {left.reason}" for left in one.left_out]
+    return "\n  ".join([*lines, *(f"note: {remark}" for remark in one.remarks)])
+
+
+def tell_one(one: Enrolled, store: SpeakerStore) -> None:
+    """Print the outcome for one person, and which of their recordings are kept where."""
+    say(_line(one))
+    if one.start:
+        say(f"  {one.start}")
+    if one.kept:
+        count, minutes = len(one.kept.recordings), one.kept.seconds / 60
+        say(
+            f"  audio is kept: {counted(count, 'recording')}, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
+            f"{store.recordings(one.record.speaker).path}; `asradapt speakers forget-audio` deletes them"
+        )
+
+
+def _print(result: Enrolment, store: SpeakerStore) -> None:
+    for one in result.speakers:
+        tell_one(one, store)
+    if len(result.speakers) > 1:
+        adapted = sum(one.record.decision == "adapted" for one in result.speakers)
+        kept = len(result.speakers) - adapted
+        say(f"{len(result.speakers)} speakers enrolled, {adapted} adapted, {kept} keep the source")
+
+
+def without_rank(result: Enrolment, rank: int | None) -> list[str]:
+    """Whom `auto` has enrolled by a method that has no rank, although one was asked for."""
+    tried = {
+        one.record.speaker: str(gate.get("method", ""))
+        for one in result.speakers
+        if isinstance(gate := one.record.gate["tried"], dict)
+    }
+    return [
+        f"{name}: --rank is not used: auto takes {method} for so little speech, or goes on with it"
+        for name, method in tried.items()
+        if rank and method and "lowrank" not in method.split("+")
+    ]
+
+
+def finish(
+    result: Enrolment, failed: Sequence[Failure], warnings: Sequence[str], store: SpeakerStore, as_json: bool
+) -> int:
+    """Print the outcome; the exit code."""
+    if as_json:
+        entries = [one.as_dict() for one in result.speakers]
+        print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": list(warnings)})
+    else:
+        _print(result, store)
+    report_problems(warnings, failed)
+    note(f"stored in {store.root}" if result.speakers else "nobody was enrolled")
+    return 1 if failed else 0
