@@ -20,7 +20,7 @@ from asradapt.types import Failure, Utterance
 
 STRENGTHS = (0.0, 0.25, STRENGTH, 0.75, 1.0, 1.5)
 CHANCE = 0.1
-"""Probability of chance, of all strengths together, up to which one of them is called better than the usual one."""
+"""Probability of chance, of all strengths together, up to which one of them is better than the usual one."""
 
 
 @dataclass(frozen=True)
