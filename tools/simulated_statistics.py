@@ -1,12 +1,13 @@
 """How often the intervals hold the truth and the tests cry wolf, in simulated experiments with a known truth.
 
-    python tools/simulated_statistics.py [--experiments 1000] [--seed 0] [--others | --gated]
+    python tools/simulated_statistics.py [--experiments 1000] [--seed 0] [--others | --gated | --touched]
 
 prints the tables of docs/measurement.md; false alarms are rare, so they are counted in four times as many
 experiments. In an experiment people with error rates of their own say utterances of 4 to 12 words (isolated words:
 of one); every word is misheard by chance; a second system changes everybody's rate by their own amount. What is
 simulated is known, so it can be counted how often an interval holds it. With --others the intervals that asradapt
-does not use, in 500 experiments; with --gated those over speakers where most people keep the source.
+does not use, in 500 experiments; with --gated those over speakers where most people keep the source, with --touched those over
+utterances where few of them change.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from asradapt.scoring import ErrorCounts, McNemar, Step, mapsswe, mcnemar, paired_bootstrap, sign_flip
+
+
+HEARD_ARIGHT = 0.8  # of the words that a system hears anew
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class World:
         difference: Standard deviation of the error rate between people.
         kept: Share of the people for whom the second system is the first, as where the gate keeps the source.
         uneven: Whether people say unequal amounts: from 2 to twice as many utterances less 2.
+        touched: If above 0, the share of the utterances of which the second system hears one word anew, four times
+            in five aright; else it is as the first, and `change` means nothing.
     """
 
     speakers: int
@@ -45,6 +51,7 @@ class World:
     difference: float = 0.1
     kept: float = 0.0
     uneven: bool = False
+    touched: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ def experiment(world: World, generator: np.random.Generator) -> Experiment:
             words = int(generator.integers(low, high + 1))
             wrong = [(generator.random(words) < rate).tolist() for rate in (first, first + change)]
             wrong[1] = wrong[0] if kept else wrong[1]
+            if world.touched:
+                wrong[1] = touched(wrong[0], world, generator)
             found.before.append(ErrorCounts(sum(wrong[0]), 0, 0, words, 0, words))
             found.after.append(ErrorCounts(sum(wrong[1]), 0, 0, words, 0, words))
             found.speakers.append(str(speaker))
@@ -77,8 +86,18 @@ def experiment(world: World, generator: np.random.Generator) -> Experiment:
     return found
 
 
+def touched(wrong: list[bool], world: World, generator: np.random.Generator) -> list[bool]:
+    """What a system hears that rarely hears a word of an utterance anew."""
+    if generator.random() >= world.touched:
+        return wrong
+    place = int(generator.integers(len(wrong)))
+    return [*wrong[:place], bool(generator.random() >= HEARD_ARIGHT), *wrong[place + 1 :]]
+
+
 def true_change(world: World) -> float:
     """The change of the error rate of everybody there could be; clipping moves the mean a little."""
+    if world.touched:
+        return world.touched * (1 - HEARD_ARIGHT - world.rate) / (sum(world.words) / 2)
     generator = np.random.default_rng(12345)
     changes = np.clip(generator.normal(world.change, world.spread, 2_000_000), -0.14, 0.14)
     return (1 - world.kept) * float(changes.mean())
@@ -198,6 +217,16 @@ GATED = (
     World(63, 10, spread=0.05, kept=0.1),
     World(63, 10, change=0.0, spread=0.05, kept=0.86),
 )
+TOUCHED = (
+    World(1, 20, difference=0.0, touched=0.3),
+    World(1, 40, difference=0.0, touched=0.1),
+    World(1, 40, difference=0.0, touched=0.2),
+    World(1, 100, difference=0.0, touched=0.04),
+    World(1, 100, difference=0.0, touched=0.1),
+    World(1, 300, difference=0.0, touched=0.02),
+    World(1, 300, difference=0.0, touched=0.1),
+    World(1, 600, difference=0.0, touched=0.05),
+)
 OTHERS = (World(4, 40, spread=0.05), World(10, 10, spread=0.05), World(20, 10), World(20, 10, spread=0.05))
 ALARMS = (
     ("interval over speakers", World(20, 10, change=0.0)),
@@ -239,16 +268,26 @@ def print_gated(experiments: int, seed: int) -> None:
         print(f"| {world.speakers} | {said} | {cells} |", flush=True)
 
 
+def print_touched(experiments: int, seed: int) -> None:
+    """Print how far intervals over utterances are right where few of them change."""
+    print("| utterances | one word heard anew in | given | of them hold |\n|--:|--:|--:|--:|")
+    for world in TOUCHED:
+        held, given = intervals(world, experiments, seed, over_speakers=False)
+        shares = f"{given / experiments:.1%} | {held / given:.1%}"
+        print(f"| {world.utterances} | {world.touched:.0%} | {shares} |", flush=True)
+
+
 def main() -> None:
-    """Print both tables in Markdown, or that of the others, or that of people who keep the source."""
+    """Print both tables in Markdown, or that of the others, or those of intervals where few change."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--experiments", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--others", action="store_true")
     parser.add_argument("--gated", action="store_true")
+    parser.add_argument("--touched", action="store_true")
     args = parser.parse_args()
-    if args.gated:
-        print_gated(args.experiments, args.seed)
+    if args.gated or args.touched:
+        (print_gated if args.gated else print_touched)(args.experiments, args.seed)
         return
     if args.others:
         print_others(args.seed)
