@@ -6,8 +6,8 @@ prints the tables of docs/measurement.md; false alarms are rare, so they are cou
 experiments. In an experiment people with error rates of their own say utterances of 4 to 12 words (isolated words:
 of one); every word is misheard by chance; a second system changes everybody's rate by their own amount. What is
 simulated is known, so it can be counted how often an interval holds it. With --others the intervals that asradapt
-does not use, in 500 experiments; with --gated those over speakers where most people keep the source, with --touched those over
-utterances where few of them change.
+does not use, in 500 experiments; with --gated those over speakers where most people keep the source, with
+--touched those over utterances where few of them change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from asradapt.scoring import ErrorCounts, McNemar, Step, mapsswe, mcnemar, paired_bootstrap, sign_flip
-
 
 HEARD_ARIGHT = 0.8  # of the words that a system hears anew
 

@@ -29,6 +29,7 @@ from asradapt.wording import counted
 if TYPE_CHECKING:
     from asradapt.comparison import Comparison
     from asradapt.curve import Curve
+    from asradapt.scoring import Interval
 
 
 def _numbers(context: click.Context, option: click.Parameter, text: str) -> tuple[float, ...]:
@@ -46,9 +47,15 @@ def _people(utterances: Sequence[Utterance], speaker: str | None) -> dict[str, l
     return people
 
 
+def _ends(change: Interval | None) -> str:
+    if change is None or change.low is None or change.high is None:
+        return "-"
+    return f"{change.low:+.1%} to {change.high:+.1%}"
+
+
 def _table(curve: Curve) -> None:
-    rows = [["minutes", "WER", "repeats", "adapted", "change", "forecast"]]
-    rows += [["0 (source)", f"{curve.source.wer:.1%}", "", "", "", ""]]
+    rows = [["minutes", "WER", "repeats", "adapted", "change", "95% interval", "forecast"]]
+    rows += [["0 (source)", f"{curve.source.wer:.1%}", "", "", "", "", ""]]
     rows += [
         [
             f"{point.minutes:g}",
@@ -56,13 +63,18 @@ def _table(curve: Curve) -> None:
             " ".join(f"{run.after.wer:.1%}" for run in point.runs),
             f"{point.adapted}/{len(point.runs) * len(curve.speakers)}",
             f"{point.mean - curve.source.wer:+.1%}",
+            _ends(point.change),
             "" if point.forecast is None else f"{point.forecast:.1%}",
         ]
         for point in curve.points
     ]
     for line in aligned(rows):
         say(line)
-    say(f"{counted(len(curve.speakers), 'speaker')}, {counted(curve.source.words, 'word')} of test recordings")
+    whom = "other people" if len(curve.speakers) > 1 else "other recordings"
+    measured = (
+        f"{counted(len(curve.speakers), 'speaker')}, {counted(curve.source.words, 'word')} of test recordings"
+    )
+    say(f"{measured}; intervals are for {whom}")
 
 
 def _compared(curve: Curve, model: str) -> Comparison:

@@ -16,7 +16,7 @@ from asradapt.enrolment.folds import speaker_seed
 from asradapt.errors import ManifestError
 from asradapt.evaluation import heard_before
 from asradapt.models.base import SourceModel
-from asradapt.scoring import normalize, score, total
+from asradapt.scoring import ErrorCounts, Interval, normalize, paired_bootstrap, score, total
 from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import Transcript, Window
@@ -78,7 +78,7 @@ def learning_curve(
             failed,
             lambda share: tell("measuring", 0.85 + 0.15 * share),
         )
-    points = _points(people, minutes, options.repeats, names, parts, adapted, heard, tests)
+    points = _points(people, minutes, options, names, parts, adapted, heard, tests)
     longest = {who: names[who, minutes[-1], 1] for who in people}
     tested = tuple(
         (one, heard[id(one), ""], heard[id(one), longest[who]])
@@ -186,7 +186,7 @@ def _hear(
 def _points(
     people: Sequence[str],
     minutes: Sequence[float],
-    repeats: int,
+    options: CurveOptions,
     names: Names,
     parts: People,
     adapted: set[str],
@@ -194,19 +194,36 @@ def _points(
     tests: People,
 ) -> tuple[Point, ...]:
     points: list[Point] = []
+    usable = [(who, one) for who in people for one in tests[who] if (id(one), "") in heard]
+    before = _counts(usable, dict.fromkeys(people, ""), heard)
     for length in minutes:
-        runs = []
-        for repeat in range(1, repeats + 1):
-            own = {who: names[who, length, repeat] for who in people}
-            counts = [
-                score(one.text or "", heard[id(one), name])
-                for who, name in own.items()
-                for one in tests[who]
-                if (id(one), name) in heard
-            ]
-            seconds = sum(one.duration or 0.0 for name in own.values() for one in parts[name])
-            runs.append(Run(repeat, seconds, sum(name in adapted for name in own.values()), total(counts)))
-        before = [(point.minutes, point.mean) for point in points]
-        told = forecast([x for x, _ in before], [y for _, y in before], length) if len(before) > 1 else None
-        points.append(Point(length, tuple(runs), told))
+        own = [{who: names[who, length, repeat + 1] for who in people} for repeat in range(options.repeats)]
+        counts = [_counts(usable, one, heard) for one in own]
+        runs = tuple(
+            Run(
+                number,
+                sum(one.duration or 0.0 for name in named.values() for one in parts[name]),
+                sum(name in adapted for name in named.values()),
+                total(found),
+            )
+            for number, (named, found) in enumerate(zip(own, counts, strict=True), 1)
+        )
+        earlier = [(point.minutes, point.mean) for point in points]
+        told = forecast([x for x, _ in earlier], [y for _, y in earlier], length) if len(earlier) > 1 else None
+        change = _change([who for who, _ in usable], before, counts, options.seed)
+        points.append(Point(length, runs, told, change))
     return tuple(points)
+
+
+def _counts(usable: Sequence[tuple[str, Utterance]], own: Mapping[str, str], heard: Heard) -> list[ErrorCounts]:
+    """The errors in every test recording by the point of its speaker."""
+    return [score(one.text or "", heard[id(one), own[who]]) for who, one in usable]
+
+
+def _change(
+    who: Sequence[str], before: Sequence[ErrorCounts], repeats: Sequence[Sequence[ErrorCounts]], seed: int
+) -> Interval:
+    """Mean of the repeats less the source; drawn are people, or the recordings of the only one."""
+    after = [total(found) for found in zip(*repeats, strict=True)]
+    same = [total([one] * len(repeats)) for one in before]
+    return paired_bootstrap(same, after, speakers=who if len(set(who)) > 1 else None, seed=seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.errors import UsageError
-from asradapt.scoring import ErrorCounts
+from asradapt.scoring import ErrorCounts, Interval
 from asradapt.types import Failure, Utterance
 
 
@@ -71,11 +71,14 @@ class Point:
         minutes: Minutes of enrolment.
         runs: Its repeats.
         forecast: The error rate that a power law through the points before it foretells; None for the first two.
+        change: Difference of the mean of the repeats from the source, with its 95% interval: for other people, or
+            for other recordings where there is one person.
     """
 
     minutes: float
     runs: tuple[Run, ...]
     forecast: float | None = None
+    change: Interval | None = None
 
     @property
     def mean(self) -> float:
@@ -103,6 +106,7 @@ class Point:
             "minutes": self.minutes,
             "wer": self.mean,
             "forecast": self.forecast,
+            "change": None if self.change is None else self.change.as_dict() | {"over": self.change.over},
             "runs": [run.as_dict() for run in self.runs],
         }
 

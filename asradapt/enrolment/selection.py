@@ -6,7 +6,7 @@ Letters: S rows of the bank, one for every person, setting and fold.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -48,10 +48,15 @@ class Choice:
     losses: tuple[float, ...]
     texts: tuple[str, ...] = ()
 
-    @property
-    def loss(self) -> float:
-        """Held-out CTC loss of everything."""
-        return sum(self.losses)
+    def cost(self, indices: Iterable[int] | None = None) -> float:
+        """Held-out loss in nats, and one more for every wrong character, of some utterances or of all.
+
+        With ten sentences the least number of errors is mostly luck; the loss weighs every character by how sure
+        the model is of it, and tells candidates apart long before the errors do. But it grows with sureness
+        where long training still lowers the errors, so it does not decide alone.
+        """
+        chosen = range(len(self.losses)) if indices is None else indices
+        return sum(self.losses[index] + self.counts[index].character_errors for index in chosen)
 
 
 Preference = Callable[[Sequence[Choice], Sequence[int]], Choice]  # the candidate to use, judged on some utterances
@@ -79,15 +84,15 @@ class Trial:
     rows: range
     portions: int
     marks: tuple[int, ...]
-    least: dict[float, float] = field(default_factory=dict)  # held-out loss by strength
+    least: dict[float, float] = field(default_factory=dict)  # held-out cost by strength
     seen: list[Choice] = field(default_factory=list)
     misses: int = 0
     done: bool = False
 
     @property
     def best(self) -> Choice | None:
-        """The candidate with the least held-out loss so far."""
-        return min(self.seen, key=lambda choice: choice.loss, default=None)
+        """The candidate with the least held-out cost so far."""
+        return min(self.seen, key=lambda choice: choice.cost(), default=None)
 
     def pairs(self) -> list[Pair]:
         """Every held-out utterance with the row that has not seen it."""
@@ -146,7 +151,7 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
         for trial in trials:
             choice = trial.choice(scores, steps, strength)
             trial.seen.append(choice)
-            trial.least[strength] = min(choice.loss, trial.least.get(strength, math.inf))
+            trial.least[strength] = min(choice.cost(), trial.least.get(strength, math.inf))
     for trial, earlier in zip(trials, before, strict=True):
         trial.misses = trial.misses + 1 if trial.least == earlier else 0
         trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]
@@ -183,12 +188,8 @@ def run_method(
 
 
 def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
-    """The candidate to use, judged on some utterances: the one with the least held-out CTC loss.
-
-    With ten sentences the least number of errors is mostly luck. The loss weighs every character by how
-    sure the model is of it, and tells candidates apart long before the errors do.
-    """
-    return min(seen, key=lambda choice: sum(choice.losses[index] for index in indices))
+    """The candidate to use, judged on some utterances: the one with the least held-out cost."""
+    return min(seen, key=lambda choice: choice.cost(indices))
 
 
 def select(person: Person, seen: Sequence[Choice], preferred: Preference = prefer) -> Selected:

@@ -117,12 +117,24 @@ def group_rows(found: dict[str, Any]) -> list[str]:
 
 def curve_rows(found: dict[str, Any]) -> list[str]:
     """The learning curve in Markdown."""
-    lines = ["\n| minutes | WER | repeats | forecast |", "|--:|--:|---|--:|"]
-    lines.append(f"| 0 | {found['source']['wer']:.1%} | | |")
+    lines = [
+        "\n| minutes | WER | repeats | adapted | 95% interval of the change | forecast |",
+        "|--:|--:|---|---|---|--:|",
+    ]
+    lines.append(f"| 0 | {found['source']['wer']:.1%} | | | | |")
     for point in found["points"]:
         repeats = ", ".join(f"{one['wer']:.1%}" for one in point["runs"])
         told = "" if point["forecast"] is None else f"{point['forecast']:.1%}"
-        lines.append(f"| {point['minutes']:g} | {point['wer']:.1%} | {repeats} | {told} |")
+        adapted = f"{sum(one['adapted'] for one in point['runs'])}/{len(point['runs']) * len(found['speakers'])}"
+        cells = [
+            f"{point['minutes']:g}",
+            f"{point['wer']:.1%}",
+            repeats,
+            adapted,
+            _interval(point["change"]),
+            told,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 

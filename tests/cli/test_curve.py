@@ -99,6 +99,15 @@ def test_more_minutes_help_this_speaker(curve):
     assert curve.points[-1].mean < curve.source.wer
 
 
+def test_the_change_of_a_point_is_the_mean_of_its_repeats_and_has_an_interval(curve):
+    for point in curve.points:
+        assert point.change.difference == pytest.approx(point.mean - curve.source.wer)
+        assert point.change.over == "utterances"  # one person
+    longest = curve.points[-1].change
+    assert longest.low < longest.difference < longest.high
+    assert curve.as_dict()["points"][-1]["change"]["low"] == longest.low
+
+
 def test_the_source_is_what_the_transcriber_hears(curve, tiny, people):
     own = people["test"]["ann"]
     texts = [i.text for i in Transcriber(tiny).transcribe(own) if isinstance(i, Transcript)]

@@ -139,8 +139,8 @@ def test_lower_strengths_are_kept_only_where_they_are_better(tone_model, people)
     for one, other in ((one.choice, other.choice) for one, other in zip(full, free, strict=True)):
         assert one.strength == 1.0
         assert other.strength > 0.01
-        assert other.loss <= one.loss
-        assert (other.strength == 1.0) == (other.loss == one.loss)
+        assert other.cost() <= one.cost()
+        assert (other.strength == 1.0) == (other.cost() == one.cost())
 
 
 def candidate(*losses: float, rate: float = 1.0, steps: int = 5, strength: float = 1.0) -> Choice:
@@ -171,13 +171,22 @@ def test_who_is_best_only_on_a_fold_gets_no_credit_for_it(someone):
     assert wrong(found.counts) == [5, 5, 5, 11, 11, 11]
 
 
-def test_the_least_loss_on_the_given_utterances_wins_whatever_the_errors():
+def test_the_least_cost_on_the_given_utterances_wins():
     even, uneven = candidate(6, 6, 6, 6, steps=9), candidate(9, 9, 1, 1, steps=3)
     assert prefer([even, uneven], range(4)) is uneven
     assert prefer([even, uneven], [0, 1]) is even
-    fewer_errors = replace(even, counts=tuple(replace(c, character_errors=0) for c in even.counts))
-    assert prefer([fewer_errors, uneven], range(4)) is uneven
     assert prefer([even, replace(even, strength=0.4)], range(4)) is even  # of equals the first
+
+
+def test_a_wrong_character_weighs_a_nat():
+    plain = candidate(6, 6, 6)
+    one_less = replace(plain.counts[0], character_errors=plain.counts[0].character_errors - 1)
+    surer = replace(plain, losses=(6, 5.2, 6))
+    better, equal = (replace(plain, counts=counts) for counts in ((one_less, *plain.counts[1:]), plain.counts))
+    assert prefer([plain, surer], range(3)) is surer
+    assert prefer([surer, better], range(3)) is better
+    assert prefer([replace(surer, losses=(6, 4.8, 6)), better, equal], range(3)).losses == (6, 4.8, 6)
+    assert prefer([surer, better], [1, 2]) is surer
 
 
 def test_folds_need_not_be_in_order(someone):
@@ -212,4 +221,4 @@ def test_a_trial_remembers_all_candidates(tone_model, people):
     every = [(mark, strength) for mark in trial.marks for strength in options.strengths]
     assert [(choice.steps, choice.strength) for choice in trial.seen] == every
     assert trial.best in trial.seen
-    assert trial.best.loss == min(choice.loss for choice in trial.seen)
+    assert trial.best.cost() == min(choice.cost() for choice in trial.seen)
