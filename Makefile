@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test test-slow lint format bench docs results clean
+.PHONY: setup demo test test-slow lint format bench docs results curve clean
 
 setup: $(STAMP)
 
@@ -38,12 +38,16 @@ bench: setup
 docs: setup
 	$(RUN)/python tools/make_cli_docs.py
 
-# The tables of docs/results.md; SPEECH is a folder laid out like speechocean762/manifest.jsonl and so on.
+# The tables of docs/results.md; SPEECH is a folder laid out like speechocean762/manifest.jsonl and so on; needs flite.
 WORK ?= .scratch/recipes
 results: setup
-	for corpus in speechocean762 philipp_lj fsdd; do \
-	    $(RUN)/python recipes/corpora/measure.py recipes/$$corpus/config.toml $(SPEECH) --work $(WORK) || exit 1; \
+	for corpus in speechocean762 philipp_lj fsdd simulated; do \
+	    $(RUN)/python recipes/corpora/measure.py recipes/$$corpus/config.toml $(SPEECH) --work $(WORK) --lm lm_en || exit 1; \
 	done
+
+# The learning curve of docs/results.md, which takes an hour or more.
+curve: setup
+	$(RUN)/python recipes/corpora/measure.py recipes/philipp_lj/config.toml $(SPEECH) --work $(WORK) --curve
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

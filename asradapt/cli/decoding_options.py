@@ -19,19 +19,28 @@ DEFAULT_BEAMS = 32
 
 
 def decoding_options(command: F) -> F:
-    """`--lm`, `--no-lm`, `--beam`, `--lm-weight`, `--word-score` and `--vocab`."""
+    """`--lm`, `--no-lm`, `--beam`, `--lm-weight`, `--word-score` and `--vocab`, of commands that give texts."""
+    return _options(command, "lm_en with the model source_en", "32 with a language model, else 0")
+
+
+def greedy_options(command: F) -> F:
+    """The same of commands that measure: greedily, unless they are told otherwise."""
+    searched = "none; lm_en with the model source_en where --beam or --vocab asks for a search"
+    return _options(command, searched, "32 with --lm, --no-lm or --vocab, else 0")
+
+
+def _options(command: F, language: str, beams: str) -> F:
     options = (
         click.option(
             "--lm",
             metavar="NAME|FILE",
-            help="Language model: lm_en, an ARPA file (also .gz) or a KenLM binary  [default: lm_en with the "
-            "model source_en]",
+            help=f"Language model: lm_en, an ARPA file (also .gz) or a KenLM binary  [default: {language}]",
         ),
         click.option("--no-lm", is_flag=True, help="Decode without a language model."),
         click.option(
             "--beam",
             type=click.IntRange(0, 1000),
-            help="Hypotheses of the beam search; 0 decodes greedily  [default: 32 with a language model, else 0]",
+            help=f"Hypotheses of the beam search; 0 decodes greedily  [default: {beams}]",
         ),
         click.option("--lm-weight", type=click.FloatRange(0, 10), help="Weight of the language model."),
         click.option("--word-score", type=click.FloatRange(-20, 20), help="What every word is worth, in nats."),

@@ -20,7 +20,7 @@ from asradapt.cli.common import (
     store_option,
     where_option,
 )
-from asradapt.cli.decoding_options import decoding_options
+from asradapt.cli.decoding_options import greedy_options
 from asradapt.cli.evaluate_work import Wanted, before_after
 from asradapt.cli.evaluate_work import systems as all_systems
 from asradapt.cli.inputs import read_recordings
@@ -97,7 +97,7 @@ def _check_export(folder: Path) -> None:
     type=click.Path(path_type=Path),
     help="Write texts as sclite's trn and ctm, and utterances.jsonl.",
 )
-@decoding_options
+@greedy_options
 @store_option
 @model_options
 @seed_option

@@ -1,10 +1,11 @@
 """Run a recipe: check the recordings, enrol everybody, measure, report; all by the project's own commands.
 
-    python recipes/corpora/measure.py recipes/fsdd/config.toml SPEECH --work WORK [--curve] [--model NAME]
+    python recipes/corpora/measure.py recipes/fsdd/config.toml SPEECH --work WORK [--lm lm_en] [--curve] [--model NAME]
 
 SPEECH is the folder that holds the corpus (`simulated` needs none). WORK/NAME keeps the manifest, the store of
-speakers, the JSON of every command and report.html. Prints a table in Markdown for docs/results.md; the same
-seed gives the same numbers.
+speakers, the JSON of every command and report.html. Prints tables in Markdown for docs/results.md and what they
+were made with; the same seed gives the same numbers. With --lm everything is measured once more by beam search
+with a language model.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from asradapt import __version__
 from asradapt.cli import run as command
 from asradapt.errors import AsradaptError
 from prepare import prepare
 from recipe import Recipe, Simulated, read_recipe
 
 HEAD = (
-    "| recipe | adapted | WER before → after | for other recordings | for other people | CER before → after | "
-    "better/equal/worse |\n|---|---|---|---|---|---|---|"
+    "| recipe | decoding | adapted | WER before → after | for other recordings | for other people | "
+    "CER before → after | better/equal/worse |\n|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -87,6 +89,7 @@ def row(recipe: Recipe, found: dict[str, Any]) -> str:
     adapted = sum(one["decision"] == "adapted" for one in found["speakers"])
     cells = [
         recipe.name,
+        found["decoding"],
         f"{adapted}/{len(found['speakers'])}",
         f"{before['wer']:.1%} → {after['wer']:.1%}",
         _interval(found["pooled"]["difference"]),
@@ -138,7 +141,15 @@ def curve_rows(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def measure(recipe: Recipe, data: Path, work: Path, *, curve: bool, model: str, seed: int) -> list[str]:
+def made_with(model: str, seed: int, work: Path) -> str:
+    """The line that says which program and model gave the numbers."""
+    source = run(["models", "show", model], work / "model.json")
+    return f"\nasradapt {__version__}, {source['model']} {source['fingerprint'][:12]}, seed {seed}."
+
+
+def measure(
+    recipe: Recipe, data: Path, work: Path, *, curve: bool, model: str, seed: int, lm: str = ""
+) -> list[str]:
     """Runs all steps of a recipe and returns the tables, a line each."""
     work = (work / recipe.name).resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -157,7 +168,10 @@ def measure(recipe: Recipe, data: Path, work: Path, *, curve: bool, model: str, 
     report = ["--report", str(work / "report.html")]
     test = [*common, *store, "--where", "part=test"]
     found = run(["evaluate", *test, *by, *report], work / "evaluate.json")
-    lines = [HEAD, row(recipe, found), *group_rows(found)]
+    lines = [HEAD, row(recipe, found)]
+    if lm:
+        lines.append(row(recipe, run(["evaluate", *test, "--lm", lm], work / "evaluate-lm.json")))
+    lines += group_rows(found)
     if curve and recipe.curve:
         points = [
             "--minutes",
@@ -168,7 +182,7 @@ def measure(recipe: Recipe, data: Path, work: Path, *, curve: bool, model: str, 
             str(work / "curve.html"),
         ]
         lines += curve_rows(run(["curve", *common, *points], work / "curve.json"))
-    return lines
+    return [*lines, made_with(model, seed, work)]
 
 
 def main() -> None:
@@ -177,13 +191,16 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("data", type=Path, nargs="?", default=Path())
     parser.add_argument("--work", type=Path, default=Path(".scratch/recipes"))
+    parser.add_argument("--lm", default="", help="measure with this language model too, such as lm_en")
     parser.add_argument("--curve", action="store_true", help="also the learning curve, which takes longest")
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     try:
         recipe = read_recipe(args.config)
-        lines = measure(recipe, args.data, args.work, curve=args.curve, model=args.model, seed=args.seed)
+        lines = measure(
+            recipe, args.data, args.work, curve=args.curve, model=args.model, seed=args.seed, lm=args.lm
+        )
     except AsradaptError as error:
         sys.exit(f"error: {error}")
     print("\n".join(lines))
