@@ -1,10 +1,11 @@
 """Measure a long recording against its clips: word error rate, memory, times.
 
-    python tools/long_audio_report.py SPEECH [--minutes 60] [--model source_en] [--no-voice]
+    python tools/long_audio_report.py SPEECH [--minutes 60] [--part test] [--model source_en] [--no-voice]
 
-Clips of the `test` parts are put one after another, with silences of 0.2 to 6 seconds between them and faint noise
-under all of it, into one file; its transcript is compared with those of the clips one by one, as they are and cut
-out of the file again, with its noise.
+Clips of one part of the corpora are put one after another, with silences of 0.2 to 6 seconds between them and
+faint noise under all of it, into one file; its transcript is compared with those of the clips one by one, as they
+are and cut out of the file again, with its noise. The words of the long recording are given to the clip in whose
+time they lie, so that the difference has an interval over clips.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +22,11 @@ import soundfile
 import torch
 
 from asradapt.audio import load_audio
-from asradapt.decoding import Decoder, DecoderOptions
+from asradapt.decoding import Decoder, DecoderOptions, Word
 from asradapt.language import load_language
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
-from asradapt.scoring import ErrorCounts, score
+from asradapt.scoring import ErrorCounts, paired_bootstrap, score
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
@@ -34,11 +36,11 @@ RATE = 16_000
 NOISE = 3e-4  # root mean square, about 40 dB below speech
 
 
-def clips(speech: Path, minutes: float) -> list[Utterance]:
-    """Test clips in an order that mixes the corpora, as many as fill the time with their silences."""
+def clips(speech: Path, minutes: float, part: str) -> list[Utterance]:
+    """Clips of a part in an order that mixes the corpora, as many as fill the time with their silences."""
     found = []
     for corpus in CORPORA:
-        found += read_manifest(speech / corpus / "manifest.jsonl", where=parse_where(("part=test",))).utterances
+        found += read_manifest(speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",))).utterances
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     ends = np.cumsum([(one.duration or 4.0) + 3.1 for one in found])
     return found[: max(1, int((ends < 60 * minutes).sum()))]
@@ -86,11 +88,33 @@ def line(name: str, errors: ErrorCounts, seconds: float, spent: float) -> str:
     )
 
 
+def by_clip(words: Sequence[Word], spans: list[tuple[int, int]]) -> list[str]:
+    """The text of every clip: each word goes to the clip in which its middle lies, or to the nearest."""
+    texts: list[list[str]] = [[] for _ in spans]
+    starts, ends = (np.array(edge) / RATE for edge in zip(*spans, strict=True))
+    for word in words:
+        middle = (word.start + word.end) / 2
+        texts[int(np.maximum(starts - middle, middle - ends).clip(min=0).argmin())].append(word.text)
+    return [" ".join(one) for one in texts]
+
+
+def compared(utterances: list[Utterance], spans: list[tuple[int, int]], long: Transcript, alone: list[str]) -> str:
+    """How much worse the long recording is than the same sound clip by clip, with its interval over clips."""
+    inside = by_clip(long.words, spans)
+    before, after = (
+        [score(u.text or "", t) for u, t in zip(utterances, found, strict=True)] for found in (alone, inside)
+    )
+    found = paired_bootstrap(before, after)
+    ends = "too few" if found.low is None or found.high is None else f"{found.low:+.1%} to {found.high:+.1%}"
+    return f"One recording against the clips with its noise: {found.difference:+.1%} ({ends} for other clips)."
+
+
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("speech", type=Path)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--part", default="test")
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--no-voice", action="store_true", help="cut at quiet places only")
     args = parser.parse_args()
@@ -98,7 +122,7 @@ def main() -> None:
     model = load_model(args.model, device="cpu")
     decoder = Decoder(model.tokens, model.frame_seconds, load_language(), DecoderOptions())
     transcriber = Transcriber(model, None, TranscriberOptions(detect_voice=not args.no_voice), decoder)
-    utterances = clips(args.speech, args.minutes)
+    utterances = clips(args.speech, args.minutes, args.part)
     reference = " ".join(one.text or "" for one in utterances)
     print("| what | minutes | WER | S / D / I | real-time factor | peak memory |\n|---|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
@@ -112,6 +136,7 @@ def main() -> None:
             errors = score(reference, " ".join(one.text for one in alone))
             print(line(f"{len(alone)} {name}", errors, sum(one.seconds for one in alone), spent), flush=True)
     times = [time for word in found[0].words for time in (word.start, word.end)]
+    print("\n" + compared(utterances, spans, found[0], [one.text for one in alone]))
     print(f"\nTimes rise: {times == sorted(times)}; last word ends at {times[-1]:.1f} s of {seconds:.1f} s.")
 
 
