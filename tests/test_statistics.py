@@ -62,7 +62,7 @@ def test_the_interval_over_utterances_is_students_for_equal_lengths():
     after = [words(5 + int(d)) for d in differences]
     found = paired_bootstrap(before, after, samples=20_000)
     error = differences.std(ddof=1) / math.sqrt(len(differences))
-    unseen = math.sqrt(2 * np.square(differences[differences != 0]).mean()) / len(differences)
+    unseen = math.sqrt(np.square(differences[differences != 0]).mean()) / len(differences)
     reach = 2.201 * math.hypot(error, unseen) / 10  # t with 11 degrees of freedom
     assert found.low == pytest.approx(differences.mean() / 10 - reach, rel=0.02)
     assert found.high == pytest.approx(differences.mean() / 10 + reach, rel=0.02, abs=0.002)

@@ -4,7 +4,7 @@ The interval is the difference plus and minus Student's t times the bootstrap's 
 the usual choice, are too narrow for few units (with four speakers 95% intervals hold the truth in 80% of
 cases); drawing utterances again inside the drawn speakers counts their variation twice and is too wide
 (99%). Where some speakers do not change at all, `partly` has the interval; where few utterances do, resamples
-of them show too little spread, and two changes more are added to it. `docs/measurement.md` has the simulations.
+of them show too little spread, and that of one change more is added to it. `docs/measurement.md` has the simulations.
 """
 
 from __future__ import annotations
@@ -135,15 +135,16 @@ def _ends(difference: float, drawn: _Rates, units: int, level: float, unseen: fl
 
 
 def _unseen(counts: _Counts, changed: _Flags) -> float | None:
-    """The standard error that two more changes of the usual size would bring; None where fewer than two changed.
+    """The standard error that one more change of the usual size would bring; None where fewer than two changed.
 
-    Changes that did not happen to be drawn are missing in every resample. As of two more discordant pairs
-    (Bonett and Price 2012), but without moving the estimate.
+    A change that did not happen to be recorded is missing in every resample. Bonett and Price 2012 add two
+    discordant pairs for the same reason; one, without moving the estimate, is enough where none are given for
+    fewer than two (`docs/measurement.md`).
     """
     sizes = (counts[:, 1] - counts[:, 0])[changed]
     if len(sizes) < 2:
         return None
-    return math.sqrt(2 * float(np.square(sizes).mean())) / max(1, int(counts[:, 2].sum()))
+    return math.sqrt(float(np.square(sizes).mean())) / max(1, int(counts[:, 2].sum()))
 
 
 def _ends_of_some(counts: _Counts, changed: _Flags, samples: int, seed: int, level: float) -> _Ends:
