@@ -218,6 +218,14 @@ def test_parts_used_together_have_every_recording_once_with_a_warning(asradapt, 
     assert sum(entry["utterances"] for entry in alone.json["speakers"]) == 1
 
 
+def test_a_recording_of_several_parts_is_transcribed_for_each(asradapt, recordings, manifest, tmp_path):
+    one = row(*clips(recordings, "ann", 0))
+    rows = manifest(one | {"part": "enroll"}, one | {"part": "test"}, one | {"part": "test"})
+    done = asradapt("transcribe", "--manifest", rows, "--output-dir", tmp_path / "out", "--json")
+    assert (done.code, len(done.json["results"]), len(list((tmp_path / "out").iterdir()))) == (0, 2, 1)
+    assert "1 repeated" in done.err
+
+
 def test_rows_without_a_usable_speaker_are_named_and_the_others_are_enrolled(asradapt, recordings, manifest, home):
     first, second, third = clips(recordings, "ann", 0, 1, 2)
     rows = [row(first), row(second, speaker="../up"), row(third, speaker=None)]
