@@ -157,7 +157,7 @@ def _require_file(path: Path) -> None:
 
 def _open(path: Path) -> soundfile.SoundFile:
     try:
-        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)  # names need not be UTF-8
+        file = _sound_file(path)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless `.raw`
         if getattr(error, "code", None) == 3:  # SF_ERR_MALFORMED_FILE
             raise AudioError(f"{path} is damaged or cut off: copy it again") from error
@@ -167,6 +167,17 @@ def _open(path: Path) -> soundfile.SoundFile:
         file.close()
         raise AudioError(f"{path} {problem}")
     return file
+
+
+def _sound_file(path: Path) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)  # names need not be UTF-8
+    except soundfile.LibsndfileError:
+        # libsndfile takes what a Mac leaves beside an MP3 for its header; of a descriptor it knows no name.
+        forks = path.with_name(f"._{path.name}"), path.parent / ".AppleDouble" / path.name
+        if not any(fork.exists() for fork in forks):
+            raise
+        return soundfile.SoundFile(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), closefd=True)
 
 
 def _header_problem(file: soundfile.SoundFile) -> str | None:

@@ -19,6 +19,9 @@ from asradapt.manifest_file import lines
 AUDIO, TEXT, SPEAKER, DURATION = "audio_filepath", "text", "speaker", "duration"
 """The columns that mean something; all others are only for filters."""
 
+PART = "part"
+"""What a row is for: only a filter, but rows that differ in it do not repeat each other."""
+
 COMMON_VOICE = {"path": AUDIO, "sentence": TEXT, "client_id": SPEAKER}
 """How Common Voice names the same columns."""
 

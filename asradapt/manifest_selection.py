@@ -10,7 +10,7 @@ from typing import IO
 
 from asradapt.errors import ManifestError
 from asradapt.fingerprints import Distinct
-from asradapt.manifest_rows import AUDIO, DURATION, SPEAKER, TEXT, Row, as_text, no_audio_column, read_rows
+from asradapt.manifest_rows import AUDIO, DURATION, PART, SPEAKER, TEXT, Row, as_text, no_audio_column, read_rows
 from asradapt.types import Failure, Utterance
 
 Where = Iterable[tuple[str, str]]
@@ -142,9 +142,22 @@ def speaker_name(value: object) -> str | None:
     return name or None
 
 
+def part_of(utterance: Utterance) -> str:
+    """What the row is for, as its column `part` says; empty where it does not say."""
+    return utterance.fields.get(PART, "").strip()
+
+
+def row_key(utterance: Utterance) -> tuple[Path, str | None, str | None, str]:
+    """What two rows have in common where one repeats the other.
+
+    A recording that is enrolled and tested is two rows: each part must see its own, and a check both.
+    """
+    return utterance.audio, utterance.text, utterance.speaker, part_of(utterance)
+
+
 def repeated_warning(count: int) -> tuple[str, ...]:
     """What is said of rows that came before."""
-    return (f"{count} repeated (same audio, text and speaker): each is used once",) if count else ()
+    return (f"{count} repeated (same audio, text, speaker and part): each is used once",) if count else ()
 
 
 def has_offset(utterance: Utterance) -> bool:

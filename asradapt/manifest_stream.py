@@ -9,7 +9,7 @@ from typing import IO
 
 from asradapt.fingerprints import Distinct, Fingerprints
 from asradapt.manifest_file import open_manifest_file
-from asradapt.manifest_selection import Selection, Where, has_offset, offset_warning, repeated_warning
+from asradapt.manifest_selection import Selection, Where, has_offset, offset_warning, repeated_warning, row_key
 from asradapt.types import Failure, Utterance
 
 
@@ -84,4 +84,5 @@ def stream_manifest(
 
 
 def _key(utterance: Utterance) -> str:
-    return repr((str(utterance.audio), utterance.text, utterance.speaker))
+    audio, *others = row_key(utterance)
+    return repr((str(audio), *others))

@@ -11,15 +11,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asradapt.audio import audio_files
 from asradapt.errors import AudioError, ManifestError, TextError, UsageError
 from asradapt.manifest_file import open_manifest_file
 from asradapt.manifest_rows import AUDIO, DURATION, SPEAKER, TEXT
-from asradapt.manifest_selection import Selection, has_offset, offset_warning, repeated_warning, speaker_name
+from asradapt.manifest_selection import (
+    Selection,
+    has_offset,
+    offset_warning,
+    part_of,
+    repeated_warning,
+    row_key,
+    speaker_name,
+)
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,23 @@ def read_manifest(path: str | Path, where: Iterable[tuple[str, str]] = ()) -> Ma
     once, warnings = _once(item for item in items if isinstance(item, Utterance))
     failed = tuple(item for item in items if isinstance(item, Failure))
     return Manifest(once, failed, warnings + offset_warning(sum(map(has_offset, once))))
+
+
+def pooled(manifest: Manifest) -> Manifest:
+    """The manifest with every recording once, for who uses all its parts together: the first row of each stays."""
+    first: dict[tuple[Path, str | None, str | None], Utterance] = {}
+    again: list[str] = []
+    for u in manifest.utterances:
+        kept = first.setdefault((u.audio, u.text, u.speaker), u)
+        if kept is not u:
+            again.append(f"{u.audio} ({part_of(kept) or 'no part'} and {part_of(u) or 'no part'})")
+    if not again:
+        return manifest
+    told = (
+        f"{counted(len(again), 'row')} again in another part, such as {again[0]}: each recording is used once; "
+        "what is learned from must not be measured, `asradapt check` names all"
+    )
+    return replace(manifest, utterances=tuple(first.values()), warnings=(*manifest.warnings, told))
 
 
 def parse_where(items: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -130,12 +156,13 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
 def _once(utterances: Iterable[Utterance]) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
     """The utterances without exact repetitions, and warnings about those and about differing texts."""
     utterances = list(utterances)
-    unique = {(u.audio, u.text, u.speaker): u for u in reversed(utterances)}  # the first one wins
-    once = tuple(u for u in utterances if unique.get((u.audio, u.text, u.speaker)) is u)
+    unique = {row_key(u): u for u in reversed(utterances)}  # the first one wins
+    once = tuple(u for u in utterances if unique[row_key(u)] is u)
     texts: dict[tuple[Path, str | None], list[str]] = {}
     for u in once:
-        if u.text is not None:
-            texts.setdefault((u.audio, u.speaker), []).append(u.text)
+        said = texts.setdefault((u.audio, u.speaker), [])
+        if u.text is not None and u.text not in said:  # it may come in several parts
+            said.append(u.text)
     warnings = list(repeated_warning(len(utterances) - len(once)))
     if differing := [(audio, said) for (audio, _), said in texts.items() if len(said) > 1]:
         audio, said = differing[0]

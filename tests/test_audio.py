@@ -392,6 +392,26 @@ class TestErrors:
             load_audio(tmp_path / "lost.wav")
 
 
+class TestWhatAMacLeaves:
+    @pytest.mark.parametrize("name", FORMATS)
+    @pytest.mark.parametrize("place", ["._{}", ".AppleDouble/{}"])
+    def test_a_file_beside_the_recording_does_not_hide_it(self, tmp_path, name, place):
+        path, options, _ = FORMATS[name]
+        audio = write(tmp_path / path, sine(), **options)
+        alone = load_audio(audio)
+        fork = tmp_path / place.format(path)
+        fork.parent.mkdir(exist_ok=True)
+        fork.write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X        " + bytes(4000))
+        beside = load_audio(audio)
+        assert np.array_equal(beside.samples, alone.samples)
+
+    def test_what_is_no_audio_is_still_refused(self, tmp_path):
+        (tmp_path / "a.mp3").write_bytes(b"hello " * 1000)
+        (tmp_path / "._a.mp3").write_bytes(b"Mac OS X")
+        with pytest.raises(AudioError, match=r"a\.mp3 is not audio"):
+            load_audio(tmp_path / "a.mp3")
+
+
 class TestAudioFiles:
     def test_folder_is_listed_recursively_and_sorted(self, tmp_path):
         names = ["b.wav", "a.FLAC", "sub/c.opus", "sub/deep/d.mp3", "sub/a.ogg"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import soundfile
 import torch
 
 from asradapt.checks import check_utterances, match_texts, text_match
+from asradapt.checks.parts import role
 from asradapt.recordings.duplicates import same_sounds
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import Transcript
@@ -105,6 +107,73 @@ def test_sentences_and_people_that_leak_into_what_is_measured(clip):
     assert found["text-in-enroll-and-test"] == ("'the same four words': 1 and 1 times",)
     assert found["speaker-in-training-and-test"] == ("bob (train and test)",)
     assert "text-in-train-and-test" not in found
+
+
+def test_one_recording_in_two_parts_is_found_whatever_it_holds(clip, tmp_path):
+    said, silent, missing = clip("a.wav"), clip("b.wav", gain=0.0), Utterance(tmp_path / "no.wav", "one two")
+    rows = [replace(u, fields={"part": part}) for part in ("enroll", "test") for u in (said, silent, missing)]
+    found = check_utterances(rows)
+    (finding,) = [one for one in found.findings if one.kind == "duplicate-across-parts"]
+    assert finding.severity == "error"
+    assert {item.split(" = ")[1].split("/")[-1] for item in finding.items} == {
+        f"{name}.wav (test)" for name in ("a", "b", "no")
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "meant"),
+    [
+        ("train", "train"),
+        ("Training", "train"),
+        ("train-clean-100", "train"),
+        ("enrolment", "enroll"),
+        ("adapt", "enroll"),
+        ("validation", "dev"),
+        ("valid_2", "dev"),
+        ("dev", "dev"),
+        ("eval", "test"),
+        ("test-other", "test"),
+        ("testing", "test"),
+        ("train-dev", None),
+        ("attest", None),
+        ("A", None),
+        ("", None),
+    ],
+)
+def test_parts_are_known_by_their_usual_names(part, meant):
+    assert role(part) == meant
+
+
+def test_people_and_sentences_leak_under_usual_names_too(clip):
+    found = kinds(
+        clip("a.wav", "the same four words", part="adapt"),
+        clip("b.wav", "the same four words", part="Testing"),
+        clip("c.wav", "the same four words", part="valid"),
+        clip("d.wav", "other words than those here", part="training", speaker="bob"),
+        clip("e.wav", "some words of another kind", part="eval", speaker="bob"),
+        clip("f.wav", "some words of another kind", part="test-clean", speaker="eve"),
+        clip("a2.wav", "these are one two three", seed=9, part="training", speaker="eve2"),
+        clip("b2.wav", "four five six seven eight", seed=9, part="train_2", speaker="eve2"),
+    )
+    assert found["speaker-in-training-and-test"] == ("bob (training and eval)",)
+    assert found["text-in-enroll-and-test"] == ("'the same four words': 1 and 1 times",)
+    assert found["text-in-enroll-and-dev"] == ("'the same four words': 1 and 1 times",)
+    assert "duplicate-across-parts" not in found  # both are for training
+    assert len(found["duplicate-audio"]) == 1
+    assert "unknown-part" not in found
+
+
+def test_parts_that_are_not_known_are_named(clip):
+    rows = [clip("a.wav", part="A"), clip("b.wav", part="test"), clip("c.wav"), clip("d.wav", part="A", seed=8)]
+    assert kinds(*rows)["unknown-part"] == ("no part (1 row)", "A (2 rows)")
+    assert "unknown-part" not in kinds(rows[2])
+
+
+def test_a_column_that_says_what_rows_are_for_under_another_name_is_told(clip):
+    rows = [clip("a.wav", split="train"), clip("b.wav", split="test", subset="")]
+    assert kinds(*rows)["no-part"] == ("split",)
+    assert "no-part" not in kinds(*rows, clip("c.wav", part="test"))
+    assert "no-part" not in kinds(clip("d.wav"))
 
 
 def sure_of_itself(model):

@@ -18,6 +18,7 @@ MIXED = [
     {"audio_filepath": "b.wav", "text": "two", "part": "test"},
     {"audio_filepath": "c.wav", "text": "three", "speaker": "ann", "part": "train"},
     {"audio_filepath": "a.wav", "text": "one", "speaker": "ann", "part": "test"},
+    {"audio_filepath": "b.wav", "text": "two", "part": "enroll"},
     {"audio_filepath": 7, "part": "test"},
     {"audio_filepath": "d.wav", "speaker": "bob", "offset": 1.5, "part": "test"},
 ]
@@ -35,8 +36,9 @@ def test_it_is_what_reading_the_whole_manifest_gives(tmp_path, where):
     with stream_manifest(path, where, failed=failed.append) as stream:
         assert (tuple(stream), tuple(failed), stream.warnings) == (whole.utterances, whole.failed, whole.warnings)
         assert tuple(stream) == whole.utterances  # as often as wanted
-        assert (stream.count, stream.nameless, stream.speakers.first) == (len(whole.utterances), 1, ["ann", "bob"])
-    assert [failure.item for failure in failed] == ["m.jsonl:2", "m.jsonl:6"]
+        assert stream.count == len(whole.utterances) == (3 if where else 5)
+        assert (stream.nameless, stream.speakers.first) == (1 if where else 2, ["ann", "bob"])
+    assert [failure.item for failure in failed] == ["m.jsonl:2", "m.jsonl:7"]
 
 
 def test_an_iteration_may_end_early(tmp_path):
@@ -54,7 +56,7 @@ def test_an_iteration_may_end_early(tmp_path):
         ([], (), "no rows"),
         (["x", "y"], (), "no usable row; 2 are broken, the first is m.jsonl:1"),
         ([{"audio": "a.wav"}], (), "no column 'audio_filepath'; its columns: audio"),
-        (MIXED, (("part", "tset"),), "no row is left with part=tset; part is one of test, train"),
+        (MIXED, (("part", "tset"),), "no row is left with part=tset; part is one of enroll, test, train"),
         (MIXED, (("part", "train"), ("speaker", "bob")), "no row is left with speaker=bob; speaker is one of ann"),
     ],
 )
@@ -73,7 +75,7 @@ def test_a_pipe_can_be_gone_through_too(tmp_path):
     writer = threading.Thread(target=pipe.write_bytes, args=(content,))
     writer.start()
     with stream_manifest(pipe, failed=lambda _: None) as stream:
-        assert [utterance.audio.name for utterance in stream] == ["a.wav", "b.wav", "c.wav", "d.wav"]
+        assert [utterance.audio.name for utterance in stream] == ["a.wav", "b.wav", "c.wav", "b.wav", "d.wav"]
     writer.join()
 
 

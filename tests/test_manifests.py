@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 
 from asradapt.errors import ManifestError, UsageError
-from asradapt.manifests import Manifest, parse_where, read_manifest, utterances_from_audio, write_manifest
+from asradapt.manifests import Manifest, parse_where, pooled, read_manifest, utterances_from_audio, write_manifest
 from asradapt.types import Failure, Utterance
 
 
@@ -348,14 +349,39 @@ class TestUnusable:
 class TestRepetitions:
     def test_exact_repetitions_are_used_once(self, tmp_path):
         rows = [
-            row(speaker="ann", part="a"),
+            row(speaker="ann", age="6"),
             row("b.wav"),
-            row(speaker="ann", part="b"),
-            row("./a.wav", speaker="ann"),
+            row(speaker="ann", age="7"),
+            row("./a.wav", speaker="ann", part=" "),
         ]
         manifest = read_manifest(save(tmp_path, lines(*rows)))
-        assert [u.fields for u in manifest.utterances] == [{"part": "a"}, {}]
-        assert manifest.warnings == ("2 repeated (same audio, text and speaker): each is used once",)
+        assert [u.fields for u in manifest.utterances] == [{"age": "6"}, {}]
+        assert manifest.warnings == ("2 repeated (same audio, text, speaker and part): each is used once",)
+
+    def test_rows_of_other_parts_are_no_repetitions(self, tmp_path):
+        path = save(tmp_path, lines(*[row(part=part) for part in ("enroll", "test", "test", "enroll")]))
+        manifest = read_manifest(path)
+        assert [u.fields["part"] for u in manifest.utterances] == ["enroll", "test"]
+        assert manifest.warnings == ("2 repeated (same audio, text, speaker and part): each is used once",)
+        for part in ("enroll", "test"):
+            assert len(read_manifest(path, [("part", part)]).utterances) == 1
+
+    def test_parts_that_are_used_together_have_every_recording_once(self, tmp_path):
+        rows = [row(part="enroll"), row("b.wav", part="test"), row(part="test"), row(text="other", part="test")]
+        read = read_manifest(save(tmp_path, lines(*rows)))
+        assert len(read.utterances) == 4
+        used = pooled(read)
+        assert [(u.audio.name, u.text, u.fields["part"]) for u in used.utterances] == [
+            ("a.wav", "hello", "enroll"),
+            ("b.wav", "hello", "test"),
+            ("a.wav", "other", "test"),
+        ]
+        differing, again = used.warnings
+        assert "'hello' and 'other'" in differing
+        assert again.startswith("1 row again in another part, such as")
+        assert "a.wav (enroll and test): each recording is used once" in again
+        alone = replace(read, utterances=read.utterances[:2])
+        assert pooled(alone) is alone
 
     def test_other_speakers_and_audio_are_no_repetitions(self, tmp_path):
         manifest = read_manifest(save(tmp_path, lines(row(speaker="ann"), row(speaker="anna"), row("b.wav"))))

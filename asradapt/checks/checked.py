@@ -9,6 +9,7 @@ import numpy as np
 
 from asradapt.checks.looks import LOOKS
 from asradapt.checks.measured import Finding, Measured, measure
+from asradapt.checks.parts import part
 from asradapt.types import Utterance
 
 
@@ -40,7 +41,7 @@ class Checked:
             "seconds": [round(float(q), 2) for q in np.quantile(seconds, [0, 0.5, 1])] if seconds else [],
             "rates": _counted(str(row.rate) for row in good),
             "channels": _counted(str(row.channels) for row in good),
-            "parts": _counted(row.utterance.fields.get("part", "") or "(none)" for row in self.rows),
+            "parts": _counted(part(row) or "(none)" for row in self.rows),
         }
 
 
@@ -57,7 +58,7 @@ def check_utterances(
     """Reads every recording and looks for what would spoil training or measuring.
 
     Args:
-        utterances: The rows; the column `part` says what each is for.
+        utterances: The rows; the column `part` says what each is for (`parts.NAMES`).
         progress: Called with the share of the rows that was read.
     """
     rows = []

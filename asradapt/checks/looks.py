@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from asradapt.audio import load_audio
 from asradapt.checks.measured import RATE, Finding, Measured
+from asradapt.checks.parts import by, leaks, part, role, unknown_parts
 from asradapt.enrolment.examples import LONGEST_SECONDS
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.recordings.duplicates import Samples, same_sounds
@@ -22,7 +23,6 @@ CHARACTERS_A_SECOND = (2.0, 30.0)
 """Outside, text and audio hardly belong together: slow reading has 8, fast speech 20."""
 QUIET_RMS = 0.003
 """Root mean square below which a recording is quiet (-50 dBFS)."""
-TRAINING, HELD_OUT = frozenset({"train"}), frozenset({"test", "validation", "dev", "enroll"})
 
 
 def _name(path: Path) -> str:
@@ -117,21 +117,15 @@ def _odd(text: str) -> list[str]:
 
 
 def _duplicates(rows: Sequence[Measured]) -> Iterator[Finding]:
-    heard = [row for row in rows if row.seconds is not None and row.rms > 0]
-
-    @lru_cache(maxsize=16)
-    def load(place: int) -> Samples:
-        return load_audio(heard[place].utterance.audio, RATE).samples
-
-    found = same_sounds([row.seconds or 0.0 for row in heard], [row.spectrum for row in heard], load)
-    groups = [[heard[place] for place in group] for group in found]
-    crossing = [found for found in groups if len({_part(row) for row in found}) > 1]
+    groups = _same_recordings(rows)
+    crossing = [group for group in groups if len({role(part(row)) or part(row) for row in group}) > 1]
     yield Finding(
         "duplicate-across-parts",
         "error",
         "the same sound in several parts: what is measured was trained on",
         tuple(
-            " = ".join(f"{_name(row.utterance.audio)} ({_part(row) or 'no part'})" for row in f) for f in crossing
+            " = ".join(f"{_name(row.utterance.audio)} ({part(row) or 'no part'})" for row in group)
+            for group in crossing
         ),
     )
     yield Finding(
@@ -139,56 +133,25 @@ def _duplicates(rows: Sequence[Measured]) -> Iterator[Finding]:
         "warning",
         "the same sound under several names: keep one, and check whose text and speaker is right",
         tuple(
-            " = ".join(_name(row.utterance.audio) for row in found) for found in groups if found not in crossing
+            " = ".join(_name(row.utterance.audio) for row in group) for group in groups if group not in crossing
         ),
     )
 
 
-def _part(row: Measured) -> str:
-    return row.utterance.fields.get("part", "")
+def _same_recordings(rows: Sequence[Measured]) -> list[list[Measured]]:
+    """Rows that name one file, whatever it holds, or files that hold one sound."""
+    files = list(by(rows, lambda row: str(row.utterance.audio)).values())
+    heard = [own for own in files if own[0].seconds is not None and own[0].rms > 0]
 
+    @lru_cache(maxsize=16)
+    def load(place: int) -> Samples:
+        return load_audio(heard[place][0].utterance.audio, RATE).samples
 
-def _leaks(rows: Sequence[Measured]) -> Iterator[Finding]:
-    parts = _by(rows, lambda row: _part(row))
-    people = {part: {row.utterance.speaker for row in own if row.utterance.speaker} for part, own in parts.items()}
-    yield Finding(
-        "speaker-in-training-and-test",
-        "error",
-        "these people are in the training part and in one that is measured: new people would do worse",
-        tuple(
-            f"{name} ({train} and {held})"
-            for train in sorted(TRAINING & people.keys())
-            for held in sorted(HELD_OUT & people.keys())
-            for name in sorted(people[train] & people[held])
-        ),
-    )
-    texts = {part: _sentences(own) for part, own in parts.items()}
-    for learned in ("enroll", "train"):
-        if learned in texts and "test" in texts:
-            both = sorted(texts[learned].keys() & texts["test"].keys())
-            yield Finding(
-                f"text-in-{learned}-and-test",
-                "error" if learned == "enroll" else "warning",
-                f"sentences of {SENTENCE_WORDS} words or more in both {learned} and test: the error of what was "
-                f"{'adapted' if learned == 'enroll' else 'trained'} on them is flattered, measure on others",
-                tuple(f"{text!r}: {texts[learned][text]} and {texts['test'][text]} times" for text in both),
-            )
-
-
-def _by(rows: Sequence[Measured], key: Callable[[Measured], str]) -> dict[str, list[Measured]]:
-    found: dict[str, list[Measured]] = {}
-    for row in rows:
-        found.setdefault(key(row), []).append(row)
-    return found
-
-
-def _sentences(rows: Sequence[Measured]) -> Mapping[str, int]:
-    found: dict[str, int] = {}
-    for row in rows:
-        text = normalize(row.utterance.text or "")
-        if len(text.split()) >= SENTENCE_WORDS:
-            found[text] = found.get(text, 0) + 1
-    return found
+    measured = [own[0] for own in heard]
+    found = same_sounds([row.seconds or 0.0 for row in measured], [row.spectrum for row in measured], load)
+    groups = [[row for place in group for row in heard[place]] for group in found]
+    grouped = {id(row) for group in groups for row in group}
+    return groups + [own for own in files if len(own) > 1 and id(own[0]) not in grouped]
 
 
 LOOKS: tuple[Callable[[Sequence[Measured]], Iterator[Finding]], ...] = (
@@ -197,5 +160,6 @@ LOOKS: tuple[Callable[[Sequence[Measured]], Iterator[Finding]], ...] = (
     _durations,
     _texts,
     _duplicates,
-    _leaks,
+    unknown_parts,
+    leaks,
 )

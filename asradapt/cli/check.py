@@ -59,7 +59,7 @@ def _mismatch(matches: list[Match]) -> Finding:
     )
 
 
-def _print(checked: Checked, findings: list[Finding]) -> None:
+def _print(checked: Checked, findings: list[Finding], *, spotless: bool) -> None:
     summary = checked.summary()
     rows, people = (counted(int(str(summary[f"{noun}s"])), noun) for noun in ("row", "speaker"))
     say(f"{rows}, {people}, {summary['minutes']} minutes")
@@ -72,7 +72,7 @@ def _print(checked: Checked, findings: list[Finding]) -> None:
             say(f"  {item}")
         if len(finding.items) > SHOWN:
             say(f"  and {len(finding.items) - SHOWN} more (--json lists all)")
-    if not findings:
+    if spotless and not findings:
         say("nothing to complain about")
 
 
@@ -94,9 +94,10 @@ def check(
 ) -> int:
     """Check the recordings and texts of a manifest.
 
-    Levels, durations, sample rates, texts, the same sound twice (by content), sentences that are both enrolled
-    and tested, people both in training and test. Exit code 1 where something would falsify a measurement or
-    cannot be used.
+    Levels, durations, sample rates, texts, the same sound twice (by content), the same recording in several
+    parts, sentences that are both enrolled and tested, people both in training and test. What a row is for says
+    its column part: train, enroll, dev or test, also by other usual names (training, validation, eval). Exit
+    code 1 where something would falsify a measurement or cannot be used.
     """
     from asradapt.checks import check_utterances
     from asradapt.manifests import parse_where, read_manifest
@@ -122,6 +123,6 @@ def check(
             }
         )
     else:
-        _print(checked, findings)
+        _print(checked, findings, spotless=not warnings and not read.failed)
     report_problems(warnings, read.failed)
     return 1 if checked.errors or read.failed else 0

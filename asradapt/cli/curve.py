@@ -140,7 +140,7 @@ def curve(
     from asradapt.adaptation import create
     from asradapt.curve import CurveOptions, learning_curve
     from asradapt.enrolment import EnrolmentOptions
-    from asradapt.manifests import parse_where, read_manifest
+    from asradapt.manifests import parse_where, pooled, read_manifest
 
     if method != "auto":
         create(method)  # a wrong name is told before any work
@@ -151,7 +151,7 @@ def curve(
 
         check_report(report)
     reads = [
-        read_manifest(manifest, where=parse_where(where))
+        pooled(read_manifest(manifest, where=parse_where(where)))
         for where in (enroll_where or ("part=enroll",), test_where or ("part=test",))
     ]
     recordings, tests = (_people(read.utterances, speaker) for read in reads)

@@ -35,7 +35,7 @@ def read_recordings(
     speaker: str | None,
     need_text: bool,
 ) -> Manifest:
-    """The recordings that are given: all of them, or those of one speaker.
+    """The recordings that are given, each once: all of them, or those of one speaker.
 
     Args:
         audio: Files and folders.
@@ -49,7 +49,7 @@ def read_recordings(
         InvalidSpeakerName: If nobody can have this name.
         ManifestError: If the manifest cannot be read, or holds other people only.
     """
-    from asradapt.manifests import parse_where, read_manifest, utterances_from_audio
+    from asradapt.manifests import parse_where, pooled, read_manifest, utterances_from_audio
     from asradapt.store import validate_speaker
 
     if speaker is not None:
@@ -60,7 +60,7 @@ def read_recordings(
     if not manifest:
         return utterances_from_audio(audio, speaker, need_text=need_text)
     filters = parse_where(where)
-    read = read_manifest(manifest, where=filters)
+    read = pooled(read_manifest(manifest, where=filters))
     if speaker is None:
         return read
     own, told = rows_of(speaker, read.utterances, chosen=any(key in WHO for key, _ in filters))

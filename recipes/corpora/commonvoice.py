@@ -10,8 +10,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from asradapt.errors import ManifestError
-from rows import Corpus, layout, require
+from rows import Corpus, layout, read_table, require
 
 COLUMNS = ("client_id", "path", "sentence")
 LEAST_CLIPS = 20
@@ -20,27 +19,25 @@ NAME_LENGTH = 16
 """So many characters of a client's hash are the speaker's name."""
 
 
+def _file_name(path: str) -> str:
+    """The first releases (2019) name their clips without the ending."""
+    return path if not path or "." in path else f"{path}.mp3"
+
+
 @layout("commonvoice")
 def parse(root: Path) -> Corpus:
     """The validated clips of clients with at least `LEAST_CLIPS` of them."""
     corpus, table = Corpus(), root / "validated.tsv"
     if not table.is_file():
         return require(corpus, root, "validated.tsv with clips")
-    with table.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ManifestError(
-                f"{table} lacks the columns {', '.join(missing)}: give Common Voice's validated.tsv"
-            )
-        rows = list(reader)
+    rows = read_table(table, COLUMNS, delimiter="\t", quoting=csv.QUOTE_NONE)
     clips = Counter(row["client_id"] for row in rows)
     for row in rows:
         if clips[row["client_id"]] < LEAST_CLIPS:
             corpus.skipped[f"clients with fewer than {LEAST_CLIPS} clips"] += 1
             continue
         corpus.add(
-            root / "clips" / row["path"],
+            root / "clips" / _file_name(row["path"]),
             row["sentence"],
             row["client_id"][:NAME_LENGTH],
             age=row.get("age") or "",

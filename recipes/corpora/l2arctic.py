@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rows import Corpus, layout, read_text, require
+from rows import Corpus, layout, read_text, require, visible
 
 SPEAKERS = {
     "arabic": "ABA:m SKA:f YBAA:m ZHAA:f",
@@ -31,11 +31,11 @@ KNOWN = {
 def parse(root: Path) -> Corpus:
     """The read sentences; the spontaneous `suitcase_corpus` is left out."""
     corpus = Corpus()
-    for folder in sorted(path.parent for path in root.rglob("wav") if path.is_dir()):
+    for folder in sorted(path.parent for path in visible(root, "wav") if path.is_dir()):
         if folder.name == "suitcase_corpus":
             continue
         accent, gender = KNOWN.get(folder.name, ("", ""))
-        for audio in sorted((folder / "wav").glob("*.wav")):
+        for audio in visible(folder / "wav", "*.wav"):
             text = read_text(folder / "transcript" / f"{audio.stem}.txt")
             corpus.add(audio, text, folder.name, accent=accent, gender=gender, prompt=audio.stem)
     return require(corpus, root, "folders SPEAKER/wav with SPEAKER/transcript")

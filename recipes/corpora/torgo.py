@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rows import Corpus, layout, read_text, require
+from rows import Corpus, layout, read_text, require, visible
 
 MICROPHONES = ("wav_headMic", "wav_arrayMic")
-"""The head microphone where a session has it."""
+"""The head microphone where a session has recordings of it."""
 
 
 def clean(prompt: str | None) -> str | None:
     """What was to be said; None for pictures to be described, actions in brackets, and `xxx`.
 
-    `tear [as in tear up that paper]` is read as `tear`.
+    `tear [as in tear up that paper]` is read as `tear`. A few prompts hold the arrow keys of who typed them
+    (escape codes): what they meant to say cannot be told.
     """
-    if prompt is None or re.search(r"\.(jpg|jpeg|png)\b", prompt, re.IGNORECASE) or "xxx" in prompt.lower():
+    picture = prompt and re.search(r"\.(jpe?g|png|gif|bmp)\b", prompt, re.IGNORECASE)
+    if prompt is None or picture or "xxx" in prompt.lower() or "\x1b" in prompt:
         return None
     return re.sub(r"\[[^\]]*\]?", " ", prompt).strip() or None
 
@@ -29,14 +31,14 @@ def clean(prompt: str | None) -> str | None:
 def parse(root: Path) -> Corpus:
     """Prompts that are words or sentences; one microphone a session."""
     corpus = Corpus()
-    for session in sorted(path for path in root.rglob("Session*") if path.is_dir()):
+    for session in (path for path in visible(root, "Session*") if path.is_dir()):
         speaker = session.parent.name
-        folder = next((session / name for name in MICROPHONES if (session / name).is_dir()), None)
+        folder = next((session / name for name in MICROPHONES if visible(session / name, "*.wav")), None)
         if folder is None or not re.fullmatch(r"[FM]C?\d\d", speaker):
             corpus.skipped["no microphone or unknown speaker"] += 1
             continue
         group = "control" if "C" in speaker else "dysarthria"
-        for audio in sorted(folder.glob("*.wav")):
+        for audio in visible(folder, "*.wav"):
             text = clean(read_text(session / "prompts" / f"{audio.stem}.txt"))
             corpus.add(
                 audio, text, speaker, gender=speaker[0].lower(), group=group, session=session.name, mic=folder.name

@@ -205,6 +205,27 @@ def test_repeated_rows_are_used_once_with_a_warning(asradapt, recordings, manife
     assert sum(entry.get("utterances", 1) for entry in used) == 2
 
 
+@pytest.mark.parametrize("command", [("enroll", "ann"), ("evaluate",)], ids=lambda command: command[0])
+def test_parts_used_together_have_every_recording_once_with_a_warning(asradapt, recordings, manifest, command):
+    one, two = (row(path, text="one two") for path in clips(recordings, "ann", 0, 1))
+    rows = [one | {"part": "enroll"}, two | {"part": "enroll"}, one | {"part": "test"}]
+    done = asradapt(*command, "--manifest", manifest(*rows), "--json")
+    assert done.code == 0
+    assert any("1 row again in another part" in warning for warning in done.json["warnings"])
+    assert sum(entry["utterances"] for entry in done.json["speakers"]) == 2
+    alone = asradapt(*command, "--manifest", manifest(*rows), "--where", "part=test", "--json")
+    assert not any("in another part" in warning for warning in alone.json["warnings"])
+    assert sum(entry["utterances"] for entry in alone.json["speakers"]) == 1
+
+
+def test_a_recording_of_several_parts_is_transcribed_for_each(asradapt, recordings, manifest, tmp_path):
+    one = row(*clips(recordings, "ann", 0))
+    rows = manifest(one | {"part": "enroll"}, one | {"part": "test"}, one | {"part": "test"})
+    done = asradapt("transcribe", "--manifest", rows, "--output-dir", tmp_path / "out", "--json")
+    assert (done.code, len(done.json["results"]), len(list((tmp_path / "out").iterdir()))) == (0, 2, 1)
+    assert "1 repeated" in done.err
+
+
 def test_rows_without_a_usable_speaker_are_named_and_the_others_are_enrolled(asradapt, recordings, manifest, home):
     first, second, third = clips(recordings, "ann", 0, 1, 2)
     rows = [row(first), row(second, speaker="../up"), row(third, speaker=None)]

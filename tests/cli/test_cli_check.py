@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import torch
 from samples import write_rows
 
@@ -25,6 +26,23 @@ def test_what_falsifies_a_measurement_is_an_error(asradapt, recordings, tmp_path
     assert done.code == 1
     assert "error: duplicate-across-parts, 1:" in done.out
     assert "ann0.wav (enroll)" in done.out
+
+
+@pytest.mark.parametrize("learned", ["enroll", "train", "Training"])
+def test_the_same_row_in_two_parts_is_an_error(asradapt, recordings, tmp_path, learned):
+    row = {"audio_filepath": str(recordings / "ann0.wav"), "text": "one", "speaker": "ann"}
+    manifest = write_rows(tmp_path / "m.jsonl", [row | {"part": learned}, row | {"part": "test"}])
+    done = asradapt("check", manifest)
+    assert done.code == 1
+    assert "error: duplicate-across-parts, 1:" in done.out
+    assert f"ann0.wav ({learned}) = " in done.out
+
+
+def test_nothing_is_called_clean_that_has_repeated_rows(asradapt, recordings, tmp_path):
+    row = {"audio_filepath": str(recordings / "ann0.wav"), "text": "one", "speaker": "ann"}
+    done = asradapt("check", write_rows(tmp_path / "m.jsonl", [row, row]))
+    assert (done.code, "nothing to complain about" in done.out) == (0, False)
+    assert "1 repeated" in done.err
 
 
 def test_swapped_texts_are_found(asradapt, recordings, tmp_path, tiny_model):
