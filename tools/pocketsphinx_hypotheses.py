@@ -1,9 +1,10 @@
 """Transcribe a manifest with pocketsphinx and its own model, for `asradapt evaluate --systems source,FILE`.
 
-    python tools/pocketsphinx_hypotheses.py MANIFEST OUT.jsonl [--where part=test] [--most 200]
+    python tools/pocketsphinx_hypotheses.py MANIFEST OUT.jsonl [--where part=test] [--most 200] [--words zero,one]
 
 Runs in an environment of its own: `pip install pocketsphinx soundfile soxr numpy`. Each line of OUT.jsonl is
 `{"audio_filepath": ..., "text": ...}`; lines are written as they come, and a second run leaves out what is there.
+With --words a recording is one of these words, in the place of the language model.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--words", default="", help="a grammar of one of these words, separated by commas")
     parser.add_argument("--most", type=int, default=0, help="only so many rows, evenly spread; 0 for all")
     args = parser.parse_args()
     wanted = rows(args.manifest, args.where)
@@ -53,6 +55,10 @@ def main() -> None:
     lines = args.out.read_text(encoding="utf-8").splitlines() if args.out.exists() else []
     done = {json.loads(line)["audio_filepath"] for line in lines}
     decoder = Decoder(samprate=RATE, loglevel="FATAL")
+    if args.words:
+        choice = " | ".join(args.words.split(","))
+        decoder.add_jsgf_string("words", f"#JSGF V1.0; grammar words; public <word> = {choice};")
+        decoder.activate_search("words")
     with args.out.open("a", encoding="utf-8") as out:
         for row in (row for row in wanted if row["audio_filepath"] not in done):
             text = transcribe(decoder, args.manifest.parent / row["audio_filepath"])

@@ -4,7 +4,8 @@ The interval is the difference plus and minus Student's t times the bootstrap's 
 the usual choice, are too narrow for few units (with four speakers 95% intervals hold the truth in 80% of
 cases); drawing utterances again inside the drawn speakers counts their variation twice and is too wide
 (99%). Where some speakers do not change at all, `partly` has the interval; where few utterances do, resamples
-of them show too little spread, and that of one change more is added to it. `docs/measurement.md` has the simulations.
+of them show too little spread, and that of one change more is added to it. `docs/measurement.md` has the
+simulations.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Run a recipe: check the recordings, enrol everybody, measure, report; all by the project's own commands.
 
-    python recipes/corpora/measure.py recipes/fsdd/config.toml SPEECH --work WORK [--lm lm_en] [--curve] [--model NAME]
+    python recipes/corpora/measure.py recipes/fsdd/config.toml SPEECH --work WORK [--lm lm_en] [--curve]
 
 SPEECH is the folder that holds the corpus (`simulated` needs none). WORK/NAME keeps the manifest, the store of
 speakers, the JSON of every command and report.html. Prints tables in Markdown for docs/results.md and what they
