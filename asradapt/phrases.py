@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Self
+
+from asradapt.errors import InputError
 
 STRENGTH = 0.5
 """Nats that a listed phrase gains for every token, where nothing else is known: docs/decoding.md."""
@@ -34,3 +37,15 @@ class Phrases(tuple[str, ...]):
 def strength_of(phrases: Iterable[str]) -> float | None:
     """The strength that phrases have of their own."""
     return phrases.strength if isinstance(phrases, Phrases) else None
+
+
+def read_phrases(file: Path) -> list[str]:
+    """The phrases of a text file, one a line; a byte order mark, as some editors write one, is none of them.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"phrases cannot be read from {file}: {error}") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asradapt.cli.common import F
-from asradapt.errors import InputError, UsageError
+from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
     from asradapt.decoding import Decoder
@@ -124,9 +124,7 @@ def _phrases(file: Path | None) -> tuple[str, ...]:
     """The phrases of a file, checked."""
     if file is None:
         return ()
+    from asradapt.phrases import read_phrases
     from asradapt.store import checked_phrases
 
-    try:
-        return checked_phrases(line for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeError) as error:
-        raise InputError(f"phrases cannot be read from {file}: {error}") from error
+    return checked_phrases(read_phrases(file))

@@ -25,6 +25,7 @@ from asradapt.types import Failure
 from asradapt.wording import counted
 
 if TYPE_CHECKING:
+    from asradapt.phrases import Phrases
     from asradapt.store import SpeakerRecord
     from asradapt.store.kept import Kept
     from asradapt.store.recordings import Recordings
@@ -139,7 +140,7 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
         report_problems([problem] if problem else [], [])
         return 0
     say(f"speaker     {record.speaker}")
-    say(f"decision    {'adapted by ' + record.method if record.decision == 'adapted' else 'source kept'}")
+    say(f"decision    {_decision(record)}")
     say(f"version     {record.version} (of {', '.join(map(str, versions))}), made {record.created}")
     say(f"recordings  {_recordings(record)}")
     if added := record.options.get("tokens"):
@@ -149,9 +150,25 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"folds       {_folds(record)}")
     if isinstance(origin := record.split.get("migrated"), dict):
         say(f"moved       {_origin(origin)}")
+    if phrases := store.vocabulary(speaker):
+        say(f"phrases     {_phrases(phrases)}")
     say(f"audio       {problem or _audio(kept, shelf.path)}")
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")
     return 0
+
+
+def _decision(record: SpeakerRecord) -> str:
+    """What was decided, with the rank of a low-rank change."""
+    if record.decision != "adapted":
+        return "source kept"
+    rank = record.options.get("lowrank", {}).get("rank")
+    return f"adapted by {record.method}" + (f" of rank {rank}" if rank else "")
+
+
+def _phrases(phrases: Phrases) -> str:
+    """How many phrases there are, and how strongly they are listened for."""
+    strength = "" if phrases.strength is None else f", listened for with a strength of {phrases.strength:g}"
+    return counted(len(phrases), "phrase") + strength
 
 
 def _kept(shelf: Recordings) -> tuple[Kept, str]:

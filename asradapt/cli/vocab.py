@@ -27,7 +27,7 @@ from asradapt.cli.decoding_options import decoding_options, open_decoder
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.errors import InputError, UsageError
-from asradapt.phrases import STRENGTH, STRONGEST, Phrases
+from asradapt.phrases import STRENGTH, STRONGEST, Phrases, read_phrases
 from asradapt.wording import first_of
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ def _given(phrases: Sequence[str], file: Path | None) -> list[str]:
     """
     found = list(phrases)
     if file is not None:
-        try:
-            found += [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        except (OSError, UnicodeError) as error:
-            raise InputError(f"phrases cannot be read from {file}: {error}") from error
+        found += read_phrases(file)
     if not found:
         raise UsageError("give phrases, or a --file that holds some")
     return found
@@ -144,7 +141,7 @@ def list_(speaker: str, store_path: Path | None, as_json: bool) -> int:
     return _tell(speaker, open_store(store_path).vocabulary(speaker), as_json)
 
 
-@vocab.command()
+@vocab.command(context_settings={"ignore_unknown_options": True})  # a value below 0 is a wrong value, no option
 @click.argument("speaker")
 @click.argument("value", required=False, type=click.FloatRange(0.0, STRONGEST))
 @click.option("--usual", is_flag=True, help="Go back to what everybody has.")

@@ -18,7 +18,7 @@ def test_phrases_are_added_listed_and_removed(asradapt, enrolled):
 
 
 def test_phrases_come_from_a_file(asradapt, enrolled, tmp_path):
-    (tmp_path / "names.txt").write_text("Zoe\n\nKaliningrad\n", encoding="utf-8")
+    (tmp_path / "names.txt").write_text("\ufeffZoe\n\nKaliningrad\n", encoding="utf-8")  # as Notepad writes it
     assert asradapt("vocab", "add", "ann", "--file", tmp_path / "names.txt").out == "Kaliningrad\nZoe\n"
     done = asradapt("vocab", "add", "ann", "--file", tmp_path / "no.txt")
     assert done.code == 1
@@ -33,6 +33,7 @@ def test_what_is_wrong_is_told(asradapt, enrolled):
         (("add", "ann", "12"), 1, "write numbers as words"),
         (("remove", "ann", "Anna"), 1, "no phrase 'Anna'; known: Zoe"),
         (("remove", "ann", "Zoe", "--all"), 2, "not both"),
+        (("strength", "ann", "-1"), 2, "-1.0 is not in the range"),
     ):
         done = asradapt("vocab", *arguments)
         assert (done.code, reason in done.err) == (code, True), done.err
@@ -57,6 +58,14 @@ def test_a_vocabulary_changes_only_what_its_speaker_is_heard_to_say(asradapt, en
     assert after[4:] == before[4:]
     assert any(word in text.split() for text in after[:4])
     assert asradapt("transcribe", clips[0], "--speaker", "ann").code == 0
+
+
+def test_phrases_and_their_strength_are_shown(asradapt, enrolled):
+    assert "phrases" not in asradapt("speakers", "show", "ann").out
+    asradapt("vocab", "add", "ann", "Zoe", "Kaliningrad")
+    assert "phrases     2 phrases\n" in asradapt("speakers", "show", "ann").out
+    asradapt("vocab", "strength", "ann", "0.75")
+    assert "2 phrases, listened for with a strength of 0.75" in asradapt("speakers", "show", "ann").out
 
 
 def test_the_strength_is_printed_set_and_given_back(asradapt, enrolled):
