@@ -128,6 +128,20 @@ def test_hypotheses_are_matched_by_any_name_and_missing_ones_are_deletions(tmp_p
     assert found.systems == ("other",)
 
 
+def test_marks_are_left_out_alternatives_chosen_and_both_told(tmp_path):
+    rows = [Utterance(tmp_path / f"{n}.wav", "one two three") for n in "ab"]  # no audio is read
+    (tmp_path / "x.trn").write_text("<sil> one { too / two } three (a)\n[noise] one two (three) <sil> (b)\n")
+    write_rows(tmp_path / "y.jsonl", [{"id": n, "text": "one two [noise] (three) { four }"} for n in "ab"])
+    found = compare_systems(parse_systems(f"{tmp_path}/x.trn,{tmp_path}/y.jsonl"), rows)
+    assert found.total(0).errors == 0
+    assert found.total(1).insertions == 2  # braces and round brackets of running text stand around words
+    assert found.warnings == (
+        "x: 3 marks in its texts are no words and are left out: <sil>, [noise]",
+        "x: gives alternatives or words that may be left out 2 times; what fits best counts",
+        "y: 2 marks in its texts are no words and are left out: [noise]",
+    )
+
+
 def test_only_what_every_file_has_can_be_compared(tmp_path, utterances):
     for name, rows in (("x", utterances[:4]), ("y", utterances[2:])):
         write_rows(tmp_path / f"{name}.jsonl", [{"id": str(one.audio), "text": one.text} for one in rows])

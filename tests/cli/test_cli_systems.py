@@ -49,6 +49,25 @@ def test_the_tables_show_what_the_json_holds(evaluate, enrolled, other):
     assert "1 of 8 utterances have no hypothesis" in done.err
 
 
+def test_marks_of_other_recognisers_are_told(evaluate, recordings, tmp_path):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row["part"] == "test"]
+    lines = [f"{row['audio_filepath']} 1 0 1 <sil>" for row in rows]
+    lines += [
+        f"{row['audio_filepath']} 1 {n + 1} 1 {word}" for row in rows for n, word in enumerate(row["text"].split())
+    ]
+    (tmp_path / "x.ctm").write_text("\n".join(lines))
+    done = evaluate(*TEST, "--systems", tmp_path / "x.ctm")
+    content = evaluate(*TEST, "--systems", tmp_path / "x.ctm", "--json").json
+    assert content["systems"][0]["wer"] == 0
+    assert content["warnings"] == ["x: 8 marks in its texts are no words and are left out: <sil>"]
+    assert content["warnings"][0] in done.err
+    (tmp_path / "x.ctm").write_text("call A 0 1 one\ncall B 0 1 two\n")
+    refused = evaluate(*TEST, "--systems", tmp_path / "x.ctm")
+    assert refused.code == 1
+    assert "call has words of the channels A and B" in refused.err
+
+
 def test_confusions_are_told(evaluate, enrolled, tmp_path):
     (tmp_path / "d.dict").write_text("a  AH0\nb  B IY1\n")
     content = evaluate(*TEST, "--dictionary", tmp_path / "d.dict", "--json").json
