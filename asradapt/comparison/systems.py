@@ -12,10 +12,11 @@ from asradapt.comparison.files import heard_in_files
 from asradapt.comparison.scored import Comparison, Scored
 from asradapt.decoding import Decoder
 from asradapt.errors import AsradaptError, UsageError
-from asradapt.evaluation import digits_in, heard_before
+from asradapt.evaluation import heard_before
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize, score
 from asradapt.scoring.hypotheses import SUFFIXES
+from asradapt.scoring.remarks import digits_in, without_speaker
 from asradapt.store import SpeakerStore
 from asradapt.store.reading import Adaptation
 from asradapt.transcriber import Transcriber
@@ -149,6 +150,7 @@ def compare_systems(
         tell(1.0)
     scored = [_scored(one, [texts.get(index) for texts in heard]) for index, one in enumerate(usable)]
     kept = tuple(one for one in scored if one)
+    warnings += without_speaker([one.utterance.speaker for one in kept])
     names = tuple(system.name for system in systems)
     return Comparison(
         names, kept, model.name if model else "", tuple(dict.fromkeys(failed)), tuple(dict.fromkeys(warnings))

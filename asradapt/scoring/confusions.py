@@ -39,14 +39,17 @@ class Changes:
     Attributes:
         lost: Mistakes made less often than before, the greatest difference first.
         gained: Mistakes made more often than before, the greatest difference first.
+        more: How many further mistakes changed, by as much as those or less, and are not listed.
     """
 
     lost: tuple[Change, ...]
     gained: tuple[Change, ...]
+    more: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Both lists for `--json` outputs."""
-        return {"lost": [c.as_dict() for c in self.lost], "gained": [c.as_dict() for c in self.gained]}
+        lost, gained = ([c.as_dict() for c in side] for side in (self.lost, self.gained))
+        return {"lost": lost, "gained": gained, "more": self.more}
 
 
 def confusions(alignments: Iterable[Sequence[Step]]) -> Counter[Pair]:
@@ -58,8 +61,10 @@ def changes(before: Mapping[Pair, int], after: Mapping[Pair, int], *, most: int 
     """The mistakes whose frequency changed most, at most `most` of each direction."""
     all_ = [Change(*pair, before.get(pair, 0), after.get(pair, 0)) for pair in {*before, *after}]
     ordered = sorted(all_, key=lambda c: (-abs(c.after - c.before), c.said, c.heard))
-    lost = tuple(c for c in ordered if c.after < c.before)[:most]
-    return Changes(lost, tuple(c for c in ordered if c.after > c.before)[:most])
+    lost = [c for c in ordered if c.after < c.before]
+    gained = [c for c in ordered if c.after > c.before]
+    more = max(0, len(lost) - most) + max(0, len(gained) - most)
+    return Changes(tuple(lost[:most]), tuple(gained[:most]), more)
 
 
 def sound_alignments(

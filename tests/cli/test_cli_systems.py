@@ -44,7 +44,7 @@ def test_the_tables_show_what_the_json_holds(evaluate, enrolled, other):
         )
     (pair,) = content["pairs"]
     assert f"{pair['over_utterances']['low']:+.1%} to {pair['over_utterances']['high']:+.1%}" in done.out
-    assert f"gap of best and worst group: {content['groups'][0]['gap']['before']:.1%} before" in done.out
+    assert f"gap of best and worst group: {content['groups'][0]['gap']['before']:.1%} source, " in done.out
     assert "WER of speakers" in done.out
     assert "1 of 8 utterances have no hypothesis" in done.err
 
@@ -75,7 +75,7 @@ def test_confusions_are_told(evaluate, enrolled, tmp_path):
     change = sum(c["after"] - c["before"] for side in ("lost", "gained") for c in words[side])
     assert words["lost"]
     assert change < 0  # ann is better
-    assert set(content["confusions"]["sounds"]) == {"lost", "gained"}
+    assert set(content["confusions"]["sounds"]) == {"lost", "gained", "more"}
 
 
 def test_decoding_is_greedy_unless_asked_and_said(evaluate, enrolled, asradapt, recordings):
@@ -137,6 +137,7 @@ def test_export_for_sclite_and_back(evaluate, enrolled, tmp_path):
         (("--no-audio",), 2, "belongs to --report"),
         (("--common",), 2, "belongs to --systems"),
         (("--dictionary", "no.dict"), 1, "no.dict cannot be read"),
+        (("--dictionary", "no.dict", "--systems", "source"), 2, "--dictionary has no effect"),
     ],
 )
 def test_wrong_usage_says_what_to_do(evaluate, arguments, code, said):
