@@ -80,17 +80,18 @@ def people_summary(
 def confusions_summary(kind: str, found: Changes, systems: tuple[str, ...]) -> None:
     """The words or sounds whose confusion changed most from the first of the systems to the last."""
     say("")
-    for direction, side in (("less", found.lost), ("more", found.gained)):
-        listed = ", ".join(map(_confusion, side[:CONFUSIONS_SHOWN])) or "none"
-        left = len(side) - CONFUSIONS_SHOWN
-        more = f" and {left} more" if left > 0 else ""
-        say(f"{kind} confused {direction} often with {systems[-1]} than with {systems[0]}: {listed}{more}")
+    shown = found.telling(CONFUSIONS_SHOWN)
+    for direction, side in (("less", shown.lost), ("more", shown.gained)):
+        listed = ", ".join(map(_confusion, side)) or "none"
+        say(f"{kind} confused {direction} often with {systems[-1]} than with {systems[0]}: {listed}")
+    if shown.more:
+        say(f"{shown.more} more confusions of {kind} changed by one, or by no more than those shown")
 
 
 def _confusion(change: Change) -> str:
     counts = f"{change.before} -> {change.after}"
     if not change.heard:
-        return f"{change.said} left out {counts}"
+        return f"{change.said} not heard {counts}"
     return f"{change.heard} put in {counts}" if not change.said else f"{change.said} as {change.heard} {counts}"
 
 

@@ -10,7 +10,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asradapt.errors import UsageError
 from asradapt.scoring import Interval
@@ -106,10 +106,11 @@ def _lines(
     places = range(len(names))
     for place, b, a in zip(places, before, after, strict=True):
         axes.plot([b, a], [place, place], color=ORANGE if a > b else GREY, linewidth=1.5, zorder=1)
-    axes.scatter(
-        before, places, marker="o", facecolors="white", edgecolors=GREY, label=_plain(labels[0]), zorder=2
-    )
-    axes.scatter(after, places, marker="D", color=BLUE, label=_plain(labels[1]), zorder=3)
+    # Not clipped: marks at 0 are whole ones.
+    whole: dict[str, Any] = {"clip_on": False}
+    hollow = whole | {"facecolors": "white", "edgecolors": GREY}
+    axes.scatter(before, places, marker="o", label=_plain(labels[0]), zorder=2, **hollow)
+    axes.scatter(after, places, marker="D", color=BLUE, label=_plain(labels[1]), zorder=3, **whole)
     axes.set_yticks(list(places), [_plain(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
@@ -162,6 +163,8 @@ def groups_picture(key: str, names: Sequence[str], rates: Mapping[str, Sequence[
             capsize=3,
             linewidth=1.2,
             label=_plain(label),
+            clip_on=False,
+            zorder=3,
         )
     axes.set_yticks(range(len(names)), [_plain(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)

@@ -87,19 +87,11 @@ def build_sections(comparison: Comparison, options: ReportOptions) -> Sections:
         spread(comparison),
         changed,
         tuple(_group(fairness(comparison, key, seed=options.seed)) for key in options.by),
-        _telling(words_changed(comparison)) if several else None,
+        words_changed(comparison).telling() if several else None,
         sounds,
         unknown,
         _worst(comparison, options),
     )
-
-
-def _telling(found: Changes) -> Changes:
-    """Without the mistakes whose number changed by one, which are mostly chance, if there are others."""
-    lost, gained = (tuple(c for c in side if abs(c.after - c.before) > 1) for side in (found.lost, found.gained))
-    if not (lost or gained):
-        return found
-    return Changes(lost, gained, found.more + len(found.lost + found.gained) - len(lost + gained))
 
 
 def _verdict(comparison: Comparison, tests: Sequence[PairTest]) -> tuple[str, ...]:

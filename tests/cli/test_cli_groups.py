@@ -103,4 +103,5 @@ def test_a_dictionary_alone_prints_what_is_confused(evaluate, tmp_path):
     assert lines(done, "words confused more often with s1 than with s0: none")
     (sounds,) = lines(done, "sounds confused less often with s1 than with s0: ")
     assert "CH as S 6 -> 4" in sounds
+    assert lines(done, "3 more confusions of words changed by one")
     assert lines(done, "18 misheard words left out of the sounds")
