@@ -10,13 +10,12 @@ from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.enrolment.past import learned_from
 from asradapt.errors import UnknownName, UsageError
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, normalize, paired_bootstrap, score, total
+from asradapt.scoring.remarks import UNNAMED, digits_in, without_speaker
 from asradapt.store import SpeakerRecord
 from asradapt.transcriber import Progress, Transcriber
 from asradapt.transcript import Loaded, Window
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
-
-UNNAMED = "(unnamed)"
 
 
 @dataclass(frozen=True)
@@ -190,6 +189,7 @@ def evaluate(
         warnings += _heard_before(transcriber, entry)
     pairs = [pair for entry in entries.values() for pair in entry.pairs]
     warnings += digits_in([pair.utterance.text or "" for pair in pairs])
+    warnings += without_speaker([pair.utterance.speaker for pair in pairs])
     interval = paired_bootstrap([p.before for p in pairs], [p.after for p in pairs], seed=seed)
     return Evaluation(transcriber.model.name, tuple(entries.values()), interval, tuple(failed), _once(warnings))
 
@@ -225,17 +225,6 @@ def heard_before(record: SpeakerRecord, texts: Sequence[str], digests: Sequence[
         own = f"{read} of {counted(len(texts), 'text')}"
         said.append(f"{record.speaker}: {own} were also read for the enrolment, {flattered} sentences")
     return said
-
-
-def digits_in(texts: Sequence[str]) -> list[str]:
-    """A warning where texts to score against hold digits, which the normaliser leaves as they are."""
-    found = [text for text in texts if any(character.isdigit() for character in text)]
-    if not found:
-        return []
-    return [
-        f"{len(found)} of {len(texts)} texts have digits, such as {found[0]!r}: whoever hears words gets them all "
-        "wrong; write numbers as words, as they were said"
-    ]
 
 
 def _with_text(utterances: Iterable[Utterance], speaker: str | None, failed: list[Failure]) -> Iterable[Utterance]:

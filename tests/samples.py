@@ -1,4 +1,4 @@
-"""Stored speakers and manifests, for the tests of everything that reads them."""
+"""Stored speakers, manifests and scored utterances, for the tests of everything that reads them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY
+from asradapt.comparison import Comparison, Scored
 from asradapt.models.base import SourceModel
+from asradapt.scoring import score
 from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.types import Utterance
 
 
 def random_state(model: SourceModel, method: str, *, seed: int = 0) -> dict[str, Tensor]:
@@ -58,3 +61,13 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
     """Writes a manifest of JSON lines."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def made(*rows: tuple[object, ...], systems: tuple[str, ...] = ("one", "two")) -> Comparison:
+    """A comparison by hand: rows of (speaker, fields, said, heard by each)."""
+    scored = []
+    for number, (speaker, fields, said, *heard) in enumerate(rows):
+        utterance = Utterance(Path(f"u{number}.wav"), said, speaker, fields=fields)  # type: ignore[arg-type]
+        counts = tuple(score(str(said), str(text)) for text in heard)
+        scored.append(Scored(utterance, tuple(map(str, heard)), counts))
+    return Comparison(systems, tuple(scored))

@@ -7,24 +7,18 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from samples import store_speaker, write_rows
+from samples import made, store_speaker, write_rows
 
 from asradapt.comparison import (
-    Comparison,
-    Scored,
     compare_pairs,
     compare_systems,
-    fairness,
     from_evaluation,
     parse_systems,
-    spread,
-    who_changed,
 )
 from asradapt.comparison.matching import match, unmatched
 from asradapt.errors import StoreError, UnknownName, UsageError
 from asradapt.evaluation import evaluate
 from asradapt.scoring import align, changes, confusions, holm, normalize, score, sound_alignments
-from asradapt.scoring.groups import UNKNOWN, age_band, gap, gap_by_chance, group_of
 from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.types import Utterance
@@ -56,15 +50,6 @@ def utterances(tmp_path_factory, babble):
             soundfile.write(path, babble(0.5 + 0.2 * number, 2 * number + index).numpy(), 16_000)
             found.append(Utterance(path, text, speaker, fields={"age": str(6 + 30 * index)}))
     return found
-
-
-def made(*rows, systems=("one", "two")):
-    """A comparison by hand: rows of (speaker, fields, said, heard by each)."""
-    scored = []
-    for number, (speaker, fields, said, *heard) in enumerate(rows):
-        utterance = Utterance(f"u{number}.wav", said, speaker, fields=fields)  # type: ignore[arg-type]
-        scored.append(Scored(utterance, tuple(heard), tuple(score(said, text) for text in heard)))
-    return Comparison(systems, tuple(scored))
 
 
 # Systems
@@ -128,6 +113,20 @@ def test_hypotheses_are_matched_by_any_name_and_missing_ones_are_deletions(tmp_p
     assert found.systems == ("other",)
 
 
+def test_marks_are_left_out_alternatives_chosen_and_both_told(tmp_path):
+    rows = [Utterance(tmp_path / f"{n}.wav", "one two three") for n in "ab"]  # no audio is read
+    (tmp_path / "x.trn").write_text("<sil> one { too / two } three (a)\n[noise] one two (three) <sil> (b)\n")
+    write_rows(tmp_path / "y.jsonl", [{"id": n, "text": "one two [noise] (three) { four }"} for n in "ab"])
+    found = compare_systems(parse_systems(f"{tmp_path}/x.trn,{tmp_path}/y.jsonl"), rows)
+    assert found.total(0).errors == 0
+    assert found.total(1).insertions == 2  # braces and round brackets of running text stand around words
+    assert found.warnings == (
+        "x: 3 marks in its texts are no words and are left out: <sil>, [noise]",
+        "x: gives alternatives or words that may be left out 2 times; what fits best counts",
+        "y: 2 marks in its texts are no words and are left out: [noise]",
+    )
+
+
 def test_only_what_every_file_has_can_be_compared(tmp_path, utterances):
     for name, rows in (("x", utterances[:4]), ("y", utterances[2:])):
         write_rows(tmp_path / f"{name}.jsonl", [{"id": str(one.audio), "text": one.text} for one in rows])
@@ -189,108 +188,6 @@ def test_isolated_words_are_tested_by_mcnemar():
     assert test.as_dict()["mcnemar"]["exact"] == pytest.approx(2 / 2**8)
 
 
-# Groups
-
-
-@pytest.mark.parametrize(
-    ("age", "band"),
-    [
-        ("6", "0-7"),
-        ("8", "8-12"),
-        ("12.9", "8-12"),
-        ("70", "70+"),
-        ("thirties", "thirties"),
-        ("50-70", "50-70"),
-        ("999", UNKNOWN),
-        ("nan", UNKNOWN),
-    ],
-)
-def test_ages_come_in_bands(age, band):
-    assert age_band(age) == band
-
-
-def test_columns_are_crossed_and_missing_values_said():
-    assert group_of({"age": "30", "gender": "f"}, "gender+age") == "f, 30-49"
-    assert group_of({}, "gender") == UNKNOWN
-
-
-ROWS = [
-    ("ann", {"g": "f"}, "a b c d", "a b c d", "a b c d"),
-    ("amy", {"g": "f"}, "a b c d", "a b c x", "a b c d"),
-    ("bob", {"g": "m"}, "a b c d", "x x c d", "x b c d"),
-    ("ben", {"g": "m"}, "a b c d", "x x x d", "x x x x"),
-    ("cat", {}, "a b c d", "", ""),
-]
-
-
-def test_groups_are_pooled_and_the_unknown_do_not_make_the_gap():
-    found = fairness(made(*ROWS), "g")
-    assert [(g.name, g.speakers, g.counts[0].wer, g.counts[1].wer) for g in found.groups] == [
-        ("f", 2, 1 / 8, 0.0),
-        ("m", 2, 5 / 8, 5 / 8),
-        (UNKNOWN, 1, 1.0, 1.0),
-    ]
-    assert (found.gap_before, found.gap_after) == (0.5, 0.625)
-    assert found.groups[2].before.low is None
-    # Of the 6 ways to draw two of four people, 2 give this gap or a greater one, before as after.
-    assert found.chance_before == pytest.approx(1 / 3, abs=0.04)
-    json.dumps(found.as_dict(), allow_nan=False)
-
-
-def test_unknown_columns_are_named():
-    with pytest.raises(UsageError, match="no row has the column 'accent'; the columns are g, speaker"):
-        fairness(made(*ROWS), "accent+g")
-
-
-def test_ages_are_ordered_by_years():
-    rows = [(f"s{age}", {"age": str(age)}, "a", "a", "a") for age in (70, 9, 6, 30)]
-    assert [group.name for group in fairness(made(*rows), "age").groups] == ["0-7", "8-12", "30-49", "70+"]
-
-
-def test_the_gap_of_people_in_several_groups_has_no_chance():
-    counts = [score("a b", "a b"), score("a b", "x y")]
-    assert gap(counts, ["m", "n"]) == 1.0
-    assert gap_by_chance(counts, ["m", "n"], ["ann", "ann"]) is None
-    assert gap(counts, ["m", "m"]) == 0.0
-
-
-def test_real_gaps_are_seen_and_chance_is_not_called_a_gap():
-    generator = random.Random(0)
-
-    def chance(gap_size):
-        speakers = [f"s{n}" for n in range(40) for _ in range(5)]
-        groups = ["m" if int(s[1:]) % 2 else "f" for s in speakers]
-        rates = {s: min(0.9, max(0.05, generator.gauss(0.4, 0.1))) for s in speakers}
-        counts = [
-            score(
-                "a b c d e f",
-                " ".join("x" if generator.random() < rates[s] + gap_size * (g == "m") else w for w in "abcdef"),
-            )
-            for s, g in zip(speakers, groups, strict=True)
-        ]
-        return gap_by_chance(counts, groups, speakers, samples=200)
-
-    assert chance(0.3) < 0.02
-    assert sum(chance(0.0) <= 0.1 for _ in range(40)) <= 11  # 4 expected
-
-
-def test_who_got_worse_comes_first_with_the_chance_of_it():
-    rows = [("bad", {}, "a b c d", "a b c d", "a b c x")] * 10 + [
-        ("good", {}, "a b c d", "x b c d", "a b c d")
-    ] * 10
-    worse, better = who_changed(made(*rows))
-    assert (worse.speaker, worse.before.wer, worse.after.wer) == ("bad", 0.0, 0.25)
-    assert worse.worse == pytest.approx(2 / 2**10)  # ten of ten worse, for two people
-    assert better.worse == 1.0
-
-
-def test_the_spread_is_that_of_people():
-    found = spread(made(*ROWS))
-    assert list(found) == ["one", "two"]
-    assert (found["one"]["0%"], found["one"]["50%"], found["one"]["100%"]) == (0.0, 0.5, 1.0)
-    assert spread(Comparison(("one",), ())) == {"one": {}}
-
-
 # Confusions
 
 
@@ -319,11 +216,6 @@ def test_alignments_count_what_the_score_counts():
         assert kinds == [counts.substitutions, counts.deletions, counts.insertions]
         assert " ".join(s.said for s in steps if s.said) == normalize(said)
         assert " ".join(s.heard for s in steps if s.heard) == normalize(heard)
-
-
-def test_a_group_named_by_a_sign_that_is_no_number_is_shown():
-    rows = [(f"s{n}", {"place": "²12"[n % 3]}, "a b", "a x", "a b") for n in range(6)]
-    assert [group.name for group in fairness(made(*rows), "place").groups] == ["²", "1", "2"]
 
 
 def test_names_of_hypotheses_ambiguous_surplus_and_without_ending():

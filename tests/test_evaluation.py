@@ -10,9 +10,10 @@ from samples import store_speaker
 
 from asradapt.comparison import compare_systems, parse_systems
 from asradapt.errors import UnknownName
-from asradapt.evaluation import UNNAMED, evaluate
+from asradapt.evaluation import evaluate
 from asradapt.pcm import digest
 from asradapt.scoring import NORMALIZER, score, total
+from asradapt.scoring.remarks import UNNAMED
 from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions

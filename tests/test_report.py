@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
+from samples import made
 
-from asradapt.comparison import Comparison, Scored
+from asradapt.comparison import Comparison, Scored, fairness
 from asradapt.curve import Curve, Point, Run
 from asradapt.errors import InputError, UsageError
 from asradapt.report import ReportOptions, check_report, write_report
@@ -177,6 +178,39 @@ def test_many_people_one_system_and_no_errors_have_pages_too(tmp_path):
     single = page(Comparison(("one",), alone), tmp_path / "s.html", by=())
     assert single.all("img") == []
     assert "one mishears 12.5% of the words" in single.text
+
+
+def test_groups_tell_their_intervals_in_table_and_words(tmp_path):
+    heard = {"f": ("a b c d", "a b x x", "a x c d"), "m": ("x x c d", "a b x x", "a b c x")}
+    rows = [
+        (f"{group}{n}", {"g": group}, "a b c d", heard[group][n], heard[group][n - 1])
+        for group in "fm"
+        for n in range(3)
+    ]
+    both = made(*rows, systems=("old", "new"))
+    found = page(both, tmp_path / "two.html", by=("g",))
+    before = fairness(both, "g").groups[0].before
+    words = " ".join(found.text.split())
+    assert f"{before.low:.1%} to {before.high:.1%}" in words
+    assert "with old, " in words
+    assert f"f: 25% (interval {before.low:.0%} to {before.high:.0%}) with old, 25%" in found.all("img")[1]["alt"]
+    assert "f0 0% before, 25% after" in found.all("img")[0]["alt"]
+    one = made(*[row[:4] for row in rows], systems=("old",))
+    alone = page(one, tmp_path / "one.html", by=("g",))
+    assert len(alone.all("img")) == 1
+    assert "difference" not in alone.text[: alone.text.index("Method")]
+    assert "best and the worst group: 16.7%." in " ".join(alone.text.split())
+    assert "to" not in page(made(rows[0], rows[3]), tmp_path / "x.html", by=("g",)).all("img")[1]["alt"].split()
+
+
+def test_confusions_that_are_left_out_are_counted(tmp_path):
+    rows = [("ann", {}, "a b c d e", "x x x d e", "a x x d e")] * 3 + [("bob", {}, "p q", "y y", "p q")]
+    words = " ".join(page(made(*rows), tmp_path / "r.html", by=()).text.split())
+    assert "Left out: 2 more that changed by one, or by no more than those shown." in words
+    assert "Left out" not in page(made(*rows[:3]), tmp_path / "s.html", by=()).text
+    many = [("ann", {}, f"a{n}", "x", f"a{n}") for n in range(25)]
+    words = " ".join(page(made(*many), tmp_path / "t.html", by=()).text.split())
+    assert "Left out: 5 more" in words
 
 
 def test_a_curve_is_drawn(comparison, tmp_path):

@@ -46,9 +46,19 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
 
         check_report(wanted.report)
     if wanted.dictionary:
-        from asradapt.simulation.pronunciations import read_dictionary
+        _check_dictionary(wanted.dictionary, wanted)
 
-        read_dictionary(wanted.dictionary)
+
+def _check_dictionary(dictionary: Path, wanted: Wanted) -> None:
+    """Raises where there is no change of confusions to tell, or the dictionary cannot be read."""
+    from asradapt.comparison import parse_systems
+    from asradapt.simulation.pronunciations import read_dictionary
+
+    if wanted.systems is not None and len(parse_systems(wanted.systems)) < 2:
+        raise UsageError(
+            "--dictionary has no effect: it compares the confusions of two systems, --systems names one"
+        )
+    read_dictionary(dictionary)
 
 
 def _check_export(folder: Path) -> None:
@@ -89,7 +99,7 @@ def _check_export(folder: Path) -> None:
     "--dictionary",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Pronunciations in cmudict's format: report and --json tell confused sounds.",
+    help="Pronunciations in cmudict's format: the words and sounds confused less and more often are told.",
 )
 @click.option(
     "--export",

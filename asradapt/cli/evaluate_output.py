@@ -13,11 +13,9 @@ from asradapt.errors import InputError
 from asradapt.wording import counted
 
 if TYPE_CHECKING:
-    from asradapt.comparison import Comparison, Fairness, PairTest, Scored, SpeakerChange
+    from asradapt.comparison import Comparison, PairTest, Scored
     from asradapt.evaluation import Evaluation
     from asradapt.scoring import ErrorCounts, Interval
-
-WORSE_SHOWN = 10  # people who got worse that are listed
 
 
 def counts_cells(counts: ErrorCounts) -> str:
@@ -68,11 +66,13 @@ def systems_table(comparison: Comparison, normalizer: str) -> None:
         say(f"{name:{width}} | {counts_cells(comparison.total(index))}")
 
 
-def _p(value: float | None) -> str:
+def p_value(value: float | None) -> str:
+    """A p value in a cell; `-` where there is none."""
     return "-" if value is None else ("<0.001" if value < 0.001 else f"{value:.3f}")
 
 
-def _ends(found: Interval) -> str:
+def ends(found: Interval) -> str:
+    """The ends of an interval in a cell; `-` where there are none."""
     return "-" if found.low is None or found.high is None else f"{found.low:+.1%} to {found.high:+.1%}"
 
 
@@ -86,62 +86,17 @@ def pairs_table(tests: list[PairTest]) -> None:
         [
             f"{test.second} - {test.first}",
             f"{test.over_utterances.difference:+.1%}",
-            _ends(test.over_speakers),
-            _ends(test.over_utterances),
+            ends(test.over_speakers),
+            ends(test.over_utterances),
             "-" if test.words else str(test.segments.segments),
-            _p(test.p),
-            _p(test.corrected),
+            p_value(test.p),
+            p_value(test.corrected),
         ]
         for test in tests
     ]
     say("")
     for line in aligned(rows):
         say(line)
-
-
-def fairness_table(found: Fairness) -> None:
-    """The groups of one column, and their gap."""
-    rows = [[found.key, "speakers", "words", "WER before", "WER after", "difference", "95% interval"]]
-    rows += [
-        [
-            group.name,
-            str(group.speakers),
-            str(group.counts[0].words),
-            f"{group.counts[0].wer:.1%}",
-            f"{group.counts[1].wer:.1%}",
-            f"{group.difference.difference:+.1%}",
-            _ends(group.difference),
-        ]
-        for group in found.groups
-    ]
-    say("")
-    for line in aligned(rows):
-        say(line)
-    by_chance = "whether that is more than chance cannot be said: too few people, or people in several groups"
-    if found.chance_before is not None:
-        chances = f"{_p(found.chance_before)} and {_p(found.chance_after)}"
-        by_chance = f"chance alone makes as great a gap with probability {chances}"
-    say(f"gap of best and worst group: {found.gap_before:.1%} before, {found.gap_after:.1%} after ({by_chance})")
-
-
-def people_summary(spread: dict[str, dict[str, float]], changed: list[SpeakerChange]) -> None:
-    """Quantiles over people, and who got worse."""
-    say("")
-    for line in aligned(
-        [
-            ["WER of speakers", *next(iter(spread.values()))],
-            *([name, *(f"{value:.1%}" for value in values.values())] for name, values in spread.items()),
-        ]
-    ):
-        say(line)
-    worse = [one for one in changed if one.after.errors > one.before.errors]
-    for one in worse[:WORSE_SHOWN]:
-        say(
-            f"worse: {one.speaker} {one.before.wer:.1%} -> {one.after.wer:.1%}, chance alone in {_p(one.worse)} "
-            f"(after Holm for {len(changed)} people)"
-        )
-    if len(worse) > WORSE_SHOWN:
-        say(f"worse: and {len(worse) - WORSE_SHOWN} more")
 
 
 def export(comparison: Comparison, folder: Path) -> None:

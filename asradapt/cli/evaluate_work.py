@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli import evaluate_output as output
+from asradapt.cli import evaluate_groups, evaluate_output
 from asradapt.cli.common import MODEL_OPTIONS, command_line, note, open_model, open_store, progress
 from asradapt.cli.decoding_options import open_decoder
 from asradapt.cli.enrolled_on import model_for
@@ -115,12 +115,13 @@ def before_after(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     comparison = from_evaluation(result)
     over = comparison.difference(0, 1, over_speakers=True, seed=wanted.seed)
     content = result.as_dict() | {"difference_over_speakers": over.as_dict(), "decoding": wanted.decoded}
+    warnings = list(result.warnings)
     if result.speakers:
         if wanted.show:
-            output.evaluation_table(result)
-            output.evaluation_summary(result, over, f"{NORMALIZER}, decoding {wanted.decoded}")
-        content |= _more(comparison, wanted)
-    return Outcome(content, result.failed, result.warnings, not result.speakers)
+            evaluate_output.evaluation_table(result)
+            evaluate_output.evaluation_summary(result, over, f"{NORMALIZER}, decoding {wanted.decoded}")
+        warnings += _more(comparison, wanted, content)
+    return Outcome(content, result.failed, tuple(dict.fromkeys(warnings)), not result.speakers)
 
 
 def systems(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
@@ -131,15 +132,16 @@ def systems(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     comparison = _comparison(rows, wanted)
     ours = wanted.ours()
     content = comparison.as_dict() | {"decoding": wanted.decoded if ours else None}
+    warnings = list(comparison.warnings)
     if comparison.utterances:
         tests = compare_pairs(comparison, seed=wanted.seed)
         content["pairs"] = [test.as_dict() for test in tests]
         if wanted.show:
             decoded = f", decoding of {', '.join(ours)}: {wanted.decoded}" if ours else ""
-            output.systems_table(comparison, NORMALIZER + decoded)
-            output.pairs_table(tests)
-        content |= _more(comparison, wanted)
-    return Outcome(content, comparison.failed, comparison.warnings, not comparison.utterances)
+            evaluate_output.systems_table(comparison, NORMALIZER + decoded)
+            evaluate_output.pairs_table(tests)
+        warnings += _more(comparison, wanted, content)
+    return Outcome(content, comparison.failed, tuple(dict.fromkeys(warnings)), not comparison.utterances)
 
 
 def _evaluation(rows: Sequence[Utterance], wanted: Wanted) -> Evaluation:
@@ -177,43 +179,49 @@ def _comparison(rows: Sequence[Utterance], wanted: Wanted) -> Comparison:
         )
 
 
-def _more(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
-    """Confusions and groups, and the files that are asked for."""
-    content = _confusions(comparison, wanted.dictionary) | _groups(comparison, wanted)
+def _more(comparison: Comparison, wanted: Wanted, content: dict[str, Any]) -> list[str]:
+    """Adds confusions and groups, writes the files that are asked for, and returns further warnings."""
+    content |= _confusions(comparison, wanted)
+    warnings = _groups(comparison, wanted, content)
     if wanted.export:
-        output.export(comparison, wanted.export)
+        evaluate_output.export(comparison, wanted.export)
     if wanted.report:
         _report(comparison, wanted.report, wanted)
-    return content
+    return warnings
 
 
-def _confusions(comparison: Comparison, dictionary: Path | None) -> dict[str, Any]:
+def _confusions(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
+    """For `--json`; printed where a dictionary asks for them."""
     from asradapt.comparison import sounds_changed, words_changed
 
     if len(comparison.systems) < 2:
         return {}
-    found = {"words": words_changed(comparison).as_dict()}
-    if dictionary:
-        found["sounds"] = sounds_changed(comparison, dictionary)[0].as_dict()
-    return {"confusions": found}
+    found, unknown = {"words": words_changed(comparison)}, 0
+    if wanted.dictionary:
+        found["sounds"], unknown = sounds_changed(comparison, wanted.dictionary)
+    if wanted.dictionary and wanted.show:
+        for kind, changes in found.items():
+            evaluate_groups.confusions_summary(kind, changes, comparison.systems)
+        evaluate_groups.unknown_words(unknown)
+    return {"confusions": {kind: changes.as_dict() for kind, changes in found.items()}}
 
 
-def _groups(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
+def _groups(comparison: Comparison, wanted: Wanted, content: dict[str, Any]) -> list[str]:
+    """Adds groups and people, prints them, and returns warnings about them."""
     from asradapt.comparison import fairness, spread, who_changed
 
     if not wanted.by:
-        return {}
+        return []
     groups = [fairness(comparison, key, seed=wanted.seed) for key in wanted.by]
-    quantiles, changed = spread(comparison), who_changed(comparison, seed=wanted.seed)
+    quantiles = spread(comparison)
+    changed = who_changed(comparison, seed=wanted.seed) if len(comparison.systems) > 1 else []
     if wanted.show:
         for group in groups:
-            output.fairness_table(group)
-        output.people_summary(quantiles, changed)
-    return {
-        "groups": [group.as_dict() for group in groups],
-        "spread": quantiles,
-        "changes": [one.as_dict() for one in changed],
-    }
+            evaluate_groups.fairness_table(group)
+        evaluate_groups.people_summary(quantiles, changed, comparison.systems)
+    content["groups"] = [group.as_dict() for group in groups]
+    content["spread"], content["changes"] = quantiles, [one.as_dict() for one in changed]
+    return [warning for group in groups for warning in group.warnings]
 
 
 def _report(comparison: Comparison, path: Path, wanted: Wanted) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asradapt.comparison.scored import Comparison, Scored
+from asradapt.comparison.scored import Comparison, Scored, unless_too_wide
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval, holm, paired_bootstrap, rate_interval, sign_flip, total
 from asradapt.scoring.groups import UNKNOWN, gap, gap_by_chance, group_of
@@ -58,26 +58,34 @@ class Fairness:
     Attributes:
         key: The column, or several joined by `+`.
         groups: The groups, by name.
-        gap_before: WER of the worst minus the best group, first system; people of unknown group left out.
+        gap_before: WER of the worst minus the best group, first system; people of unknown group left out. None
+            where there are not two groups.
         gap_after: The same for the last system.
         chance_before: Probability that groups drawn by lot differ as much; None where that has no meaning.
         chance_after: The same for the last system.
+        systems: The first and the last system, or the only one, which is `before` and `after` then.
+        warnings: What somebody should look at.
     """
 
     key: str
     groups: tuple[Group, ...]
-    gap_before: float
-    gap_after: float
+    gap_before: float | None
+    gap_after: float | None
     chance_before: float | None
     chance_after: float | None
+    systems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """The groups for `--json` outputs."""
+        """The groups for `--json` outputs; nothing comes after where there is one system."""
+        alone = len(self.systems) == 1
+        nothing: dict[str, object] = {"after": None, "difference": None} if alone else {}
         return {
             "by": self.key,
-            "groups": [group.as_dict() for group in self.groups],
-            "gap": {"before": self.gap_before, "after": self.gap_after},
-            "chance": {"before": self.chance_before, "after": self.chance_after},
+            "systems": list(self.systems),
+            "groups": [group.as_dict() | nothing for group in self.groups],
+            "gap": {"before": self.gap_before, "after": None if alone else self.gap_after},
+            "chance": {"before": self.chance_before, "after": None if alone else self.chance_after},
         }
 
 
@@ -130,7 +138,24 @@ def fairness(comparison: Comparison, key: str, *, seed: int = 0) -> Fairness:
     counts = [[comparison.utterances[place].counts[which] for place in known_rows] for which in (0, -1)]
     gaps = [gap(one, known_labels) for one in counts]
     chances = [gap_by_chance(one, known_labels, speakers, seed=seed) for one in counts]
-    return Fairness(key, tuple(groups), gaps[0], gaps[1], chances[0], chances[1])
+    systems = (comparison.systems[0], comparison.systems[-1])[: len(comparison.systems)]
+    return Fairness(
+        key, tuple(groups), gaps[0], gaps[1], chances[0], chances[1], systems, _odd_ages(comparison, key)
+    )
+
+
+def _odd_ages(comparison: Comparison, key: str) -> tuple[str, ...]:
+    """A warning where ages are written that no group can be made of."""
+    if "age" not in (part.strip() for part in key.split("+")):
+        return ()
+    ages = [one.utterance.fields.get("age", "").strip() for one in comparison.utterances]
+    odd = [age for age in ages if age and group_of({"age": age}, "age") == UNKNOWN]
+    if not odd:
+        return ()
+    return (
+        f"{len(odd)} of {len(ages)} rows have an age that is neither years nor a known word, such as {odd[0]!r}: "
+        f"they are in the group {UNKNOWN}, which the gap leaves out",
+    )
 
 
 def require_columns(utterances: Sequence[Utterance], keys: Sequence[str]) -> None:
@@ -147,7 +172,7 @@ def require_columns(utterances: Sequence[Utterance], keys: Sequence[str]) -> Non
 
 
 def _fields(one: Scored) -> dict[str, str]:
-    return {"speaker": one.speaker, **one.utterance.fields}
+    return {"speaker": one.utterance.speaker or "", **one.utterance.fields}
 
 
 def _order(name: str) -> tuple[bool, float, str]:
@@ -158,15 +183,16 @@ def _order(name: str) -> tuple[bool, float, str]:
 
 def _group(name: str, own: list[Scored], seed: int) -> Group:
     speakers = [one.speaker for one in own]
+    people = len(set(speakers))
     before, after = [one.counts[0] for one in own], [one.counts[-1] for one in own]
     return Group(
         name,
-        len(set(speakers)),
+        people,
         len(own),
         (total(before), total(after)),
-        rate_interval(before, speakers=speakers, seed=seed),
-        rate_interval(after, speakers=speakers, seed=seed),
-        paired_bootstrap(before, after, speakers=speakers, seed=seed),
+        unless_too_wide(rate_interval(before, speakers=speakers, seed=seed), people),
+        unless_too_wide(rate_interval(after, speakers=speakers, seed=seed), people),
+        unless_too_wide(paired_bootstrap(before, after, speakers=speakers, seed=seed), people),
     )
 
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from asradapt.comparison.matching import match, only_common, silence_in, unmatched
+from asradapt.comparison.files import heard_in_files
 from asradapt.comparison.scored import Comparison, Scored
 from asradapt.decoding import Decoder
 from asradapt.errors import AsradaptError, UsageError
-from asradapt.evaluation import digits_in, heard_before
+from asradapt.evaluation import heard_before
 from asradapt.models.base import SourceModel
 from asradapt.scoring import normalize, score
-from asradapt.scoring.hypotheses import SUFFIXES, read_hypotheses
+from asradapt.scoring.hypotheses import SUFFIXES
+from asradapt.scoring.remarks import digits_in, without_speaker
 from asradapt.store import SpeakerStore
 from asradapt.store.reading import Adaptation
 from asradapt.transcriber import Transcriber
@@ -129,15 +130,9 @@ def compare_systems(
     """
     failed = [_no_text(one) for one in utterances if not normalize(one.text or "")]
     usable = [one for one in utterances if normalize(one.text or "")]
-    files = {system.name: read_hypotheses(system.path) for system in systems if system.path}
     warnings = digits_in([one.text or "" for one in usable])
-    matched = {name: match(usable, hypotheses) for name, hypotheses in files.items()}
-    if common:
-        silent = [s.name for s in systems if s.path and s.path.suffix.lower() == ".ctm"]
-        matched |= {name: silence_in(name, len(usable), matched[name], warnings) for name in silent}
-        usable, matched = only_common(usable, matched, files, warnings)
-    for name, texts in matched.items():
-        warnings += unmatched(name, usable, files[name], texts)
+    files = {system.name: system.path for system in systems if system.path}
+    usable, matched = heard_in_files(files, usable, common=common, warnings=warnings)
     transcribers = {s.name: _transcriber(s, model, store, options, decoder) for s in systems if s.kind != "file"}
     heard: list[dict[int, str]] = []
     for place, system in enumerate(systems):
@@ -155,6 +150,7 @@ def compare_systems(
         tell(1.0)
     scored = [_scored(one, [texts.get(index) for texts in heard]) for index, one in enumerate(usable)]
     kept = tuple(one for one in scored if one)
+    warnings += without_speaker([one.utterance.speaker for one in kept])
     names = tuple(system.name for system in systems)
     return Comparison(
         names, kept, model.name if model else "", tuple(dict.fromkeys(failed)), tuple(dict.fromkeys(warnings))

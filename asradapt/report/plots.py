@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asradapt.errors import UsageError
 from asradapt.scoring import Interval
@@ -87,12 +87,14 @@ def speakers_picture(
     worse = sum(a > b for a, b in zip(after, before, strict=True))
     counts = f"{better} of {len(names)} speakers better, {len(names) - better - worse} equal, {worse} worse"
     detail = "; ".join(
-        f"{name} {b:.0%} to {a:.0%}" for name, b, a in zip(names[:10], before[:10], after[:10], strict=True)
+        f"{name} {b:.0%} before, {a:.0%} after"
+        for name, b, a in zip(names[:10], before[:10], after[:10], strict=True)
     )
     more = "" if len(names) <= 10 else f"; and {len(names) - 10} more"
     return Picture(
         source,
-        f"Word error rate of every speaker with {labels[0]} and with {labels[1]}: {counts}. {detail}{more}.",
+        f"Word error rate of every speaker before, with {labels[0]}, and after, with {labels[1]}: {counts}. "
+        f"{detail}{more}.",
         f"Word error rate of every speaker, {labels[0]} and {labels[1]}: {counts}.",
     )
 
@@ -104,10 +106,11 @@ def _lines(
     places = range(len(names))
     for place, b, a in zip(places, before, after, strict=True):
         axes.plot([b, a], [place, place], color=ORANGE if a > b else GREY, linewidth=1.5, zorder=1)
-    axes.scatter(
-        before, places, marker="o", facecolors="white", edgecolors=GREY, label=_plain(labels[0]), zorder=2
-    )
-    axes.scatter(after, places, marker="D", color=BLUE, label=_plain(labels[1]), zorder=3)
+    # Not clipped: marks at 0 are whole ones.
+    whole: dict[str, Any] = {"clip_on": False}
+    hollow = whole | {"facecolors": "white", "edgecolors": GREY}
+    axes.scatter(before, places, marker="o", label=_plain(labels[0]), zorder=2, **hollow)
+    axes.scatter(after, places, marker="D", color=BLUE, label=_plain(labels[1]), zorder=3, **whole)
     axes.set_yticks(list(places), [_plain(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
@@ -143,20 +146,25 @@ def _points(
     return figure
 
 
-def groups_picture(
-    key: str, names: Sequence[str], before: Sequence[Interval], after: Sequence[Interval], labels: tuple[str, str]
-) -> Picture:
-    """Error rates of groups before and after, with intervals where there are two people or more."""
+def groups_picture(key: str, names: Sequence[str], rates: Mapping[str, Sequence[Interval]]) -> Picture:
+    """Error rates of groups by one system or two, with intervals where there are two people or more."""
     figure, axes = _figure(1.2 + 0.5 * len(names))
-    for shift, marker, color, rates, label in (
-        (-0.14, "o", GREY, before, labels[0]),
-        (0.14, "D", BLUE, after, labels[1]),
+    shifts = (-0.14, 0.14) if len(rates) > 1 else (0.0,)
+    for shift, (marker, color), (label, own) in zip(
+        shifts, (("o", GREY), ("D", BLUE)), rates.items(), strict=False
     ):
         places = [place + shift for place in range(len(names))]
-        values = [one.difference for one in rates]
-        reach = [one.high - one.difference if one.high is not None else 0.0 for one in rates]
         axes.errorbar(
-            values, places, xerr=reach, fmt=marker, color=color, capsize=3, linewidth=1.2, label=_plain(label)
+            [one.difference for one in own],
+            places,
+            xerr=[[_reach(one, one.low) for one in own], [_reach(one, one.high) for one in own]],
+            fmt=marker,
+            color=color,
+            capsize=3,
+            linewidth=1.2,
+            label=_plain(label),
+            clip_on=False,
+            zorder=3,
         )
     axes.set_yticks(range(len(names)), [_plain(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -164,11 +172,24 @@ def groups_picture(
     _rates(axes, "x")
     axes.set_xlabel("word error rate")
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
+    caption = f"Word error rate by {key}, {' and '.join(rates)}, with 95% intervals over speakers."
     detail = "; ".join(
-        f"{name} {b.difference:.0%} to {a.difference:.0%}" for name, b, a in zip(names, before, after, strict=True)
+        f"{name}: " + ", ".join(f"{_spoken(own[place])} with {label}" for label, own in rates.items())
+        for place, name in enumerate(names)
     )
-    caption = f"Word error rate by {key}, {labels[0]} and {labels[1]}, with 95% intervals over speakers."
     return Picture(_encoded(figure), f"{caption} {detail}.", caption)
+
+
+def _reach(rate: Interval, end: float | None) -> float:
+    """How far an interval reaches to one side; 0 where there is none."""
+    return 0.0 if end is None else abs(end - rate.difference)
+
+
+def _spoken(rate: Interval) -> str:
+    """A rate with its interval in words, for who does not see the picture."""
+    if rate.low is None or rate.high is None:
+        return f"{rate.difference:.0%} (no interval)"
+    return f"{rate.difference:.0%} (interval {rate.low:.0%} to {rate.high:.0%})"
 
 
 def curve_picture(

@@ -86,18 +86,12 @@ def build_sections(comparison: Comparison, options: ReportOptions) -> Sections:
         _speakers(changed, labels) if len(changed) > 1 else None,
         spread(comparison),
         changed,
-        tuple(_group(fairness(comparison, key, seed=options.seed), labels) for key in options.by),
-        _telling(words_changed(comparison)) if several else None,
+        tuple(_group(fairness(comparison, key, seed=options.seed)) for key in options.by),
+        words_changed(comparison).telling() if several else None,
         sounds,
         unknown,
         _worst(comparison, options),
     )
-
-
-def _telling(found: Changes) -> Changes:
-    """Without the mistakes whose number changed by one, which are mostly chance, if there are others."""
-    kept = [tuple(c for c in side if abs(c.after - c.before) > 1) for side in (found.lost, found.gained)]
-    return Changes(*kept) if any(kept) else found
 
 
 def _verdict(comparison: Comparison, tests: Sequence[PairTest]) -> tuple[str, ...]:
@@ -147,10 +141,10 @@ def _short(name: str) -> str:
     return name if len(name) <= 24 else name[:21] + "..."
 
 
-def _group(found: Fairness, labels: tuple[str, str]) -> GroupSection:
+def _group(found: Fairness) -> GroupSection:
     names = [_short(group.name) for group in found.groups]
-    before, after = [g.before for g in found.groups], [g.after for g in found.groups]
-    return GroupSection(found, groups_picture(found.key, names, before, after, labels))
+    rates = [[g.before for g in found.groups], [g.after for g in found.groups]]
+    return GroupSection(found, groups_picture(found.key, names, dict(zip(found.systems, rates, strict=False))))
 
 
 def _worst(comparison: Comparison, options: ReportOptions) -> tuple[Worst, ...]:

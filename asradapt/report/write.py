@@ -99,7 +99,13 @@ def _page() -> Any:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": _percent, "signed": _signed, "ends": _ends, "chance": _chance}
+    environment.filters |= {
+        "percent": _percent,
+        "signed": _signed,
+        "ends": _ends,
+        "within": _within,
+        "chance": _chance,
+    }
     source = files("asradapt").joinpath("report", "page.html").read_text(encoding="utf-8")
     return environment.from_string(source)
 
@@ -114,6 +120,10 @@ def _signed(value: float) -> str:
 
 def _ends(interval: Any) -> str:
     return "too few" if interval.low is None else f"{interval.low:+.1%} to {interval.high:+.1%}"
+
+
+def _within(interval: Any) -> str:
+    return "too few" if interval.low is None else f"{interval.low:.1%} to {interval.high:.1%}"
 
 
 def _chance(value: float | None) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from asradapt.scoring.alignment import Step, align_items
 
+MOST = 20  # mistakes of each direction
+
 Pair = tuple[str, str]  # said, heard; one of the two empty for a deletion or insertion
 
 
@@ -39,14 +41,25 @@ class Changes:
     Attributes:
         lost: Mistakes made less often than before, the greatest difference first.
         gained: Mistakes made more often than before, the greatest difference first.
+        more: How many further mistakes changed, by as much as those or less, and are not listed.
     """
 
     lost: tuple[Change, ...]
     gained: tuple[Change, ...]
+    more: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Both lists for `--json` outputs."""
-        return {"lost": [c.as_dict() for c in self.lost], "gained": [c.as_dict() for c in self.gained]}
+        lost, gained = ([c.as_dict() for c in side] for side in (self.lost, self.gained))
+        return {"lost": lost, "gained": gained, "more": self.more}
+
+    def telling(self, most: int = MOST) -> Changes:
+        """At most so many each, without those that changed by one, which is mostly chance, if there are others."""
+        lost, gained = (tuple(c for c in side if abs(c.after - c.before) > 1) for side in (self.lost, self.gained))
+        if not (lost or gained):
+            lost, gained = self.lost, self.gained
+        lost, gained = lost[:most], gained[:most]
+        return Changes(lost, gained, self.more + len(self.lost + self.gained) - len(lost + gained))
 
 
 def confusions(alignments: Iterable[Sequence[Step]]) -> Counter[Pair]:
@@ -54,12 +67,14 @@ def confusions(alignments: Iterable[Sequence[Step]]) -> Counter[Pair]:
     return Counter((step.said, step.heard) for steps in alignments for step in steps if step.kind != "hit")
 
 
-def changes(before: Mapping[Pair, int], after: Mapping[Pair, int], *, most: int = 20) -> Changes:
+def changes(before: Mapping[Pair, int], after: Mapping[Pair, int], *, most: int = MOST) -> Changes:
     """The mistakes whose frequency changed most, at most `most` of each direction."""
     all_ = [Change(*pair, before.get(pair, 0), after.get(pair, 0)) for pair in {*before, *after}]
     ordered = sorted(all_, key=lambda c: (-abs(c.after - c.before), c.said, c.heard))
-    lost = tuple(c for c in ordered if c.after < c.before)[:most]
-    return Changes(lost, tuple(c for c in ordered if c.after > c.before)[:most])
+    lost = [c for c in ordered if c.after < c.before]
+    gained = [c for c in ordered if c.after > c.before]
+    more = max(0, len(lost) - most) + max(0, len(gained) - most)
+    return Changes(tuple(lost[:most]), tuple(gained[:most]), more)
 
 
 def sound_alignments(

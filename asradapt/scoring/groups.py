@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +12,13 @@ from asradapt.scoring.counts import ErrorCounts, total
 UNKNOWN = "(unknown)"
 AGE_BANDS = ((0, "0-7"), (8, "8-12"), (13, "13-17"), (18, "18-29"), (30, "30-49"), (50, "50-69"), (70, "70+"))
 """First year and name of every band; children change fastest, so their bands are narrow."""
+
+_BAND = re.compile(  # what corpora write for an age besides years
+    r"\d+ ?(?:-|–|to) ?\d+|\d+ ?\+|[<>]=? ?\d+|\d+s|"
+    r"teens|twenties|thirties|fou?rties|fifties|sixties|seventies|eighties|nineties|"
+    r"infants?|toddlers?|child|children|teenagers?|adolescents?|youths?|young|"
+    r"adults?|middle[- ]aged|seniors?|elderly|old"
+)
 
 
 def group_of(fields: Mapping[str, str], key: str) -> str:
@@ -26,22 +34,22 @@ def _one(fields: Mapping[str, str], key: str) -> str:
 
 
 def age_band(value: str) -> str:
-    """The band of an age in years; what is no number (`thirties`, `50-70`) is a band already."""
+    """The band of an age in years; `thirties` and `50-70` are bands already, what else is no number is unknown."""
     try:
         years = float(value)
     except ValueError:
-        return value
+        return value if _BAND.fullmatch(value.lower()) else UNKNOWN
     if not 0 <= years < 130:
         return UNKNOWN
     return next(name for first, name in reversed(AGE_BANDS) if years >= first)
 
 
-def gap(counts: Sequence[ErrorCounts], groups: Sequence[str]) -> float:
-    """Pooled word error rate of the worst group minus that of the best; 0 for fewer than two groups."""
+def gap(counts: Sequence[ErrorCounts], groups: Sequence[str]) -> float | None:
+    """Pooled word error rate of the worst group minus that of the best; None for fewer than two groups."""
     rates = [
         total([c for c, g in zip(counts, groups, strict=True) if g == group]).wer for group in sorted(set(groups))
     ]
-    return max(rates) - min(rates) if len(rates) > 1 else 0.0
+    return max(rates) - min(rates) if len(rates) > 1 else None
 
 
 def gap_by_chance(

@@ -6,11 +6,14 @@ sclite's `trn` and `ctm` are written too, so that its scores can be laid beside 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from asradapt.errors import ManifestError
+from asradapt.scoring.markup import balanced
 
 ID_KEYS = ("id", "utterance_id", "utt_id", "audio_filepath", "audio", "path", "file")
 """Columns of JSON lines that may name the utterance, the first that is there counts."""
@@ -19,12 +22,16 @@ TEXT_KEYS = ("pred_text", "hypothesis", "transcript", "text")
 """Columns that may hold what was heard; `pred_text` first, because NeMo keeps the reference in `text`."""
 
 SUFFIXES = (".jsonl", ".json", ".ctm", ".trn")
+WITH_ALTERNATIVES = (".ctm", ".trn")
+"""NIST's formats, whose texts may hold alternatives; `markup.best_reading` chooses."""
+
+_ALTERNATIVES = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}  # of ctm, and what trn has for them
 
 _TRN = re.compile(r"^(.*)\(([^()\s]+)\)\s*$")
 
 
 def read_hypotheses(path: str | Path) -> dict[str, str]:
-    """Read what a recogniser heard, by the name it gives each utterance.
+    """Read what a recogniser heard, by the name it gives each utterance, with marks and alternatives as written.
 
     Args:
         path: `.jsonl` (or the JSON of `asradapt transcribe --json`), `.ctm` or `.trn`, UTF-8.
@@ -85,28 +92,65 @@ def _trn(text: str, problems: list[str]) -> Rows:
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip() or content.startswith(";;"):
             continue
-        if found := _TRN.match(content):
-            yield line, found[2], " ".join(found[1].split())
-        else:
+        if not (found := _TRN.match(content)):
             problems.append(f"line {line} does not end with the utterance's name in parentheses")
+        elif not balanced(found[1]):
+            problems.append(f"line {line} has a brace without its other one: alternatives are {{ a / b }}")
+        else:
+            yield line, found[2], " ".join(found[1].split())
+
+
+@dataclass
+class _Recording:
+    """The words of one recording in a ctm; alternatives are one item, which starts with their first word."""
+
+    line: int
+    channels: list[str] = field(default_factory=list)
+    items: list[tuple[float, list[str]]] = field(default_factory=list)
+    depth: int = 0
+
+    def add(self, start: float, word: str) -> None:
+        """Take a word; of the lines of alternatives, which have no times, `start` is infinite."""
+        word = _ALTERNATIVES.get(word, word)
+        if self.depth:
+            begin, words = self.items[-1]
+            self.items[-1] = min(begin, start), [*words, word]
+        else:
+            self.items.append((start, [word]))
+        self.depth += (word == "{") - (word == "}")
+
+    def text(self) -> str:
+        """All words by time."""
+        ordered = sorted(self.items, key=lambda item: item[0])
+        return " ".join(word for _, words in ordered for word in words)
 
 
 def _ctm(text: str, problems: list[str]) -> Rows:
-    words: dict[str, list[tuple[float, str]]] = {}
-    first: dict[str, int] = {}
+    found: dict[str, _Recording] = {}
     for line, content in enumerate(text.split("\n"), start=1):
         parts = content.split()
         if not parts or content.startswith(";;"):
             continue
         try:
-            start, word = float(parts[2]), parts[4]
+            word = parts[4] if parts[2] != "*" else parts[-1]
+            start = float(parts[2]) if parts[2] != "*" else math.inf
         except (IndexError, ValueError):
             problems.append(f"line {line} is not: file channel start duration word")
             continue
-        first.setdefault(parts[0], line)
-        words.setdefault(parts[0], []).append((start, word))
-    for name, timed in words.items():
-        yield first[name], name, " ".join(word for _, word in sorted(timed, key=lambda one: one[0]))
+        one = found.setdefault(parts[0], _Recording(line))
+        one.add(start, word)
+        if parts[1] not in one.channels:
+            one.channels.append(parts[1])
+    for name, one in found.items():
+        if len(one.channels) > 1:
+            problems.append(
+                f"{name} has words of the channels {' and '.join(one.channels)}: an utterance is a whole "
+                "recording, so give every channel a file name of its own"
+            )
+        elif not balanced(whole := one.text()):
+            problems.append(f"{name} has <ALT_BEGIN> without <ALT_END>, or the other way round")
+        else:
+            yield one.line, name, whole
 
 
 def trn_lines(texts: Mapping[str, str], speakers: Mapping[str, str]) -> Iterator[str]:

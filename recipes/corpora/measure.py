@@ -114,7 +114,8 @@ def group_rows(found: dict[str, Any]) -> list[str]:
                 f"| {group['group']} | {group['speakers']} | {rates} | {_interval(group['difference'])} |"
             )
         gap = table["gap"]
-        lines.append(f"\nGap of best and worst: {gap['before']:.1%} → {gap['after']:.1%}.")
+        if gap["before"] is not None:  # there are two groups or more that are known
+            lines.append(f"\nGap of best and worst: {gap['before']:.1%} → {gap['after']:.1%}.")
     return lines
 
 

@@ -44,9 +44,28 @@ def test_the_tables_show_what_the_json_holds(evaluate, enrolled, other):
         )
     (pair,) = content["pairs"]
     assert f"{pair['over_utterances']['low']:+.1%} to {pair['over_utterances']['high']:+.1%}" in done.out
-    assert f"gap of best and worst group: {content['groups'][0]['gap']['before']:.1%} before" in done.out
+    assert f"gap of best and worst group: {content['groups'][0]['gap']['before']:.1%} source, " in done.out
     assert "WER of speakers" in done.out
     assert "1 of 8 utterances have no hypothesis" in done.err
+
+
+def test_marks_of_other_recognisers_are_told(evaluate, recordings, tmp_path):
+    rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row["part"] == "test"]
+    lines = [f"{row['audio_filepath']} 1 0 1 <sil>" for row in rows]
+    lines += [
+        f"{row['audio_filepath']} 1 {n + 1} 1 {word}" for row in rows for n, word in enumerate(row["text"].split())
+    ]
+    (tmp_path / "x.ctm").write_text("\n".join(lines))
+    done = evaluate(*TEST, "--systems", tmp_path / "x.ctm")
+    content = evaluate(*TEST, "--systems", tmp_path / "x.ctm", "--json").json
+    assert content["systems"][0]["wer"] == 0
+    assert content["warnings"] == ["x: 8 marks in its texts are no words and are left out: <sil>"]
+    assert content["warnings"][0] in done.err
+    (tmp_path / "x.ctm").write_text("call A 0 1 one\ncall B 0 1 two\n")
+    refused = evaluate(*TEST, "--systems", tmp_path / "x.ctm")
+    assert refused.code == 1
+    assert "call has words of the channels A and B" in refused.err
 
 
 def test_confusions_are_told(evaluate, enrolled, tmp_path):
@@ -56,7 +75,7 @@ def test_confusions_are_told(evaluate, enrolled, tmp_path):
     change = sum(c["after"] - c["before"] for side in ("lost", "gained") for c in words[side])
     assert words["lost"]
     assert change < 0  # ann is better
-    assert set(content["confusions"]["sounds"]) == {"lost", "gained"}
+    assert set(content["confusions"]["sounds"]) == {"lost", "gained", "more"}
 
 
 def test_decoding_is_greedy_unless_asked_and_said(evaluate, enrolled, asradapt, recordings):
@@ -118,6 +137,7 @@ def test_export_for_sclite_and_back(evaluate, enrolled, tmp_path):
         (("--no-audio",), 2, "belongs to --report"),
         (("--common",), 2, "belongs to --systems"),
         (("--dictionary", "no.dict"), 1, "no.dict cannot be read"),
+        (("--dictionary", "no.dict", "--systems", "source"), 2, "--dictionary has no effect"),
     ],
 )
 def test_wrong_usage_says_what_to_do(evaluate, arguments, code, said):
