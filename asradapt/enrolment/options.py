@@ -76,7 +76,7 @@ class EnrolmentOptions:
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
     strengths: tuple[float, ...] = (1.0, 0.7, 0.5)
-    passes: int = 24
+    passes: int = 40
     least_steps: int = 80
     checkpoints: int = 8
     patience: int = 3
