@@ -4,7 +4,7 @@
 
 Everybody is cross-validated once, as `enroll --method auto` does it; then every rule chooses among the same
 checkpoints and strengths, for each fold by the other folds. With --recordings everybody's recordings are taken in
-groups of so many, each a person of its own.
+groups of so many, each a person of its own. Of a single person every candidate is printed too.
 """
 
 from __future__ import annotations
@@ -71,6 +71,16 @@ def candidates(
     return [(person, seen[person.name]) for person in people]
 
 
+def every(seen: Sequence[Choice]) -> list[str]:
+    """All candidates of a person in Markdown."""
+    lines = ["| updates | strength | CER | WER | loss a character |", "|--:|--:|--:|--:|--:|"]
+    for choice in seen:
+        counts = total(choice.counts)
+        loss = sum(choice.losses) / max(1, counts.characters)
+        lines.append(f"| {choice.steps} | {choice.strength} | {counts.cer:.1%} | {counts.wer:.1%} | {loss:.3f} |")
+    return lines
+
+
 def main() -> None:
     """Print a line in Markdown for every rule."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -85,6 +95,8 @@ def main() -> None:
     model = load_model(args.model, device="cpu")
     options = EnrolmentOptions(patience=args.patience)
     found = candidates(model, load_people(model, args, options), options)
+    if len(found) == 1:
+        print("\n".join([*every(found[0][1]), ""]))
     print(f"| {len(found)} people | CER | WER | updates | strength |\n|---|--:|--:|--:|--:|")
     rules = {"loss + wrong characters (used)": prefer} | {name: rule(cost) for name, cost in RULES.items()}
     for name, preferred in rules.items():
