@@ -12,7 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import beta
-from simulated_statistics import ALARMS, COVERED, GATED, TOUCHED, World, coverage, experiment, false_alarms
+from simulated_statistics import (
+    ALARMS,
+    COVERED,
+    GATED,
+    GROUPS,
+    RATES,
+    TOUCHED,
+    World,
+    coverage,
+    experiment,
+    false_alarms,
+    gap_alarms,
+    rate_coverage,
+)
 
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Step, align, holm, mapsswe, mcnemar, paired_bootstrap, rate_interval
@@ -329,6 +342,19 @@ def test_coverage_where_people_keep_the_source(world):
 @pytest.mark.parametrize("world", TOUCHED)
 def test_coverage_where_few_utterances_change(world):
     assert coverage(world, 1000, 0, over_speakers=False) >= 0.93  # whole words make it wide where very few change
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", RATES)
+def test_coverage_of_the_rate_of_one_system(world):
+    held, given = rate_coverage(world, 1000, 0)
+    assert 0.93 <= held / given <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("world", "groups"), GROUPS)
+def test_groups_drawn_by_lot_rarely_differ(world, groups):
+    assert gap_alarms(world, groups, 2000, 0) <= 0.06  # with few people fewer than 5%: lots are whole, too
 
 
 @pytest.mark.slow

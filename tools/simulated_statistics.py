@@ -1,13 +1,14 @@
 """How often the intervals hold the truth and the tests cry wolf, in simulated experiments with a known truth.
 
-    python tools/simulated_statistics.py [--experiments 1000] [--seed 0] [--others | --gated | --touched]
+    python tools/simulated_statistics.py [--experiments 1000] [--others | --gated | --touched | --groups]
 
 prints the tables of docs/measurement.md; false alarms are rare, so they are counted in four times as many
 experiments. In an experiment people with error rates of their own say utterances of 4 to 12 words (isolated words:
 of one); every word is misheard by chance; a second system changes everybody's rate by their own amount. What is
 simulated is known, so it can be counted how often an interval holds it. With --others the intervals that asradapt
 does not use, in 500 experiments; with --gated those over speakers where most people keep the source, with
---touched those over utterances where few of them change.
+--touched those over utterances where few of them change, with --groups the rates of one system and the gaps of
+groups.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from asradapt.scoring import ErrorCounts, McNemar, Step, mapsswe, mcnemar, paired_bootstrap, sign_flip
+from asradapt.scoring import (
+    ErrorCounts,
+    McNemar,
+    Step,
+    mapsswe,
+    mcnemar,
+    paired_bootstrap,
+    rate_interval,
+    sign_flip,
+)
+from asradapt.scoring.groups import gap_by_chance
 
 HEARD_ARIGHT = 0.8  # of the words that a system hears anew
 
@@ -69,7 +80,8 @@ def experiment(world: World, generator: np.random.Generator) -> Experiment:
     found = Experiment([], [], [], [])
     low, high = world.words
     for speaker in range(world.speakers):
-        first = float(np.clip(generator.normal(world.rate, world.difference), 0.15, 0.85))
+        least = min(0.15, world.rate)
+        first = float(np.clip(generator.normal(world.rate, world.difference), least, 0.85))
         change = float(np.clip(generator.normal(world.change, world.spread), -0.14, 0.14))
         kept = world.kept > 0 and generator.random() < world.kept
         said = int(generator.integers(2, 2 * world.utterances - 1)) if world.uneven else world.utterances
@@ -241,6 +253,15 @@ TOUCHED = (
     World(1, 600, difference=0.0, touched=0.05),
 )
 OTHERS = (World(4, 40, spread=0.05), World(10, 10, spread=0.05), World(20, 10), World(20, 10, spread=0.05))
+RATES = (
+    World(10, 10),
+    World(20, 10),
+    World(63, 10),
+    World(10, 10, rate=0.1, difference=0.0),
+    World(20, 10, rate=0.05, difference=0.0),
+    World(10, 10, rate=0.02, difference=0.0),
+)
+GROUPS = ((World(10, 10), 2), (World(20, 10), 2), (World(20, 10), 4), (World(63, 10), 5))
 ALARMS = (
     ("interval over speakers", World(20, 10, change=0.0)),
     ("interval over speakers", World(20, 10, change=0.0, spread=0.05)),
@@ -254,6 +275,45 @@ ALARMS = (
     ("McNemar (exact)", World(1, 100, change=0.0, words=(1, 1))),
     ("McNemar (exact)", World(4, 400, change=0.0, words=(1, 1))),
 )
+
+
+def rate_coverage(world: World, experiments: int, seed: int) -> tuple[int, int]:
+    """In how many experiments a rate's interval over speakers holds the truth, and in how many there is one."""
+    generator, held, given = np.random.default_rng(seed), 0, 0
+    for number in range(experiments):
+        one = experiment(world, generator)
+        found = rate_interval(one.before, speakers=one.speakers, samples=1000, seed=number)
+        if found.low is not None and found.high is not None:
+            given += 1
+            held += found.low <= world.rate <= found.high
+    return held, given
+
+
+def gap_alarms(world: World, groups: int, experiments: int, seed: int) -> float:
+    """Share of the experiments in which groups drawn by lot have a gap beyond chance at 5%."""
+    generator, found = np.random.default_rng(seed), 0
+    for number in range(experiments):
+        one = experiment(world, generator)
+        lots = [f"group {int(name) % groups}" for name in one.speakers]
+        p = gap_by_chance(one.before, lots, one.speakers, samples=200, seed=number)
+        found += p is not None and p <= 0.05
+    return found / experiments
+
+
+def print_groups(experiments: int, seed: int) -> None:
+    """Print how far what is said of groups of people is right: rates of one system, and gaps."""
+    print("| speakers | utterances each | error rate | people differ by | given | of them hold |")
+    print("|--:|--:|--:|--:|--:|--:|")
+    for world in RATES:
+        held, given = rate_coverage(world, experiments, seed)
+        shares = f"{given / experiments:.1%} | {held / max(1, given):.1%}"
+        cells = f"{world.speakers} | {world.utterances} | {world.rate:.0%} | {world.difference:.0%} | {shares}"
+        print(f"| {cells} |", flush=True)
+    print("\n| speakers | groups drawn by lot | have a gap beyond chance at 5% |\n|--:|--:|--:|")
+    for world, groups in GROUPS:
+        print(
+            f"| {world.speakers} | {groups} | {gap_alarms(world, groups, 2 * experiments, seed):.1%} |", flush=True
+        )
 
 
 def print_others(seed: int) -> None:
@@ -301,9 +361,12 @@ def main() -> None:
     parser.add_argument("--others", action="store_true")
     parser.add_argument("--gated", action="store_true")
     parser.add_argument("--touched", action="store_true")
+    parser.add_argument("--groups", action="store_true")
     args = parser.parse_args()
-    if args.gated or args.touched:
-        (print_gated if args.gated else print_touched)(args.experiments, args.seed)
+    tables = {"gated": print_gated, "touched": print_touched, "groups": print_groups}
+    if wanted := [table for name, table in tables.items() if getattr(args, name)]:
+        for table in wanted:
+            table(args.experiments, args.seed)
         return
     if args.others:
         print_others(args.seed)
