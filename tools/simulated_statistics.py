@@ -2,7 +2,7 @@
 
     python tools/simulated_statistics.py [--experiments 1000] [--others | --gated | --touched | --groups]
 
-prints the tables of docs/measurement.md; false alarms are rare, so they are counted in four times as many
+prints the tables of docs/statistics.md; false alarms are rare, so they are counted in four times as many
 experiments. In an experiment people with error rates of their own say utterances of 4 to 12 words (isolated words:
 of one); every word is misheard by chance; a second system changes everybody's rate by their own amount. What is
 simulated is known, so it can be counted how often an interval holds it. With --others the intervals that asradapt

@@ -4,7 +4,7 @@ The interval is the difference plus and minus Student's t times the bootstrap's 
 the usual choice, are too narrow for few units (with four speakers 95% intervals hold the truth in 80% of
 cases); drawing utterances again inside the drawn speakers counts their variation twice and is too wide
 (99%). Where some speakers do not change at all, `partly` has the interval; where few utterances do, resamples
-of them show too little spread, and that of one change more is added to it. `docs/measurement.md` has the
+of them show too little spread, and that of one change more is added to it. `docs/statistics.md` has the
 simulations.
 """
 
@@ -140,7 +140,7 @@ def _unseen(counts: _Counts, changed: _Flags) -> float | None:
 
     A change that did not happen to be recorded is missing in every resample. Bonett and Price 2012 add two
     discordant pairs for the same reason; one, without moving the estimate, is enough where none are given for
-    fewer than two (`docs/measurement.md`).
+    fewer than two (`docs/statistics.md`).
     """
     sizes = (counts[:, 1] - counts[:, 0])[changed]
     if len(sizes) < 2:

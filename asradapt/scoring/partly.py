@@ -2,7 +2,7 @@
 
 The change of an average person is the share of people who change times the change of those. A handful of them
 says little about either, and the bootstrap, which only repeats the handful, says less than it knows: its intervals
-hold the truth too seldom (`docs/measurement.md`). So both factors get the distribution that fits, and the interval
+hold the truth too seldom (`docs/statistics.md`). So both factors get the distribution that fits, and the interval
 is that of their product: the fiducial (generalized confidence) interval, Weerahandi 1993; for data with many zeros
 Hasan and Krishnamoorthy 2018.
 
