@@ -53,7 +53,7 @@ def load_people(model: SourceModel, args: argparse.Namespace, options: Enrolment
         size = args.recordings or len(by_name[name])
         for start in range(0, len(by_name[name]) - size + 1, size):
             examples = prepare_examples(model, by_name[name][start : start + size]).usable
-            found.append(make_person(f"{name}-{start}", examples, options))
+            found.append(make_person(f"{name}_{start // size}", examples, options))
     return found
 
 
