@@ -12,20 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import beta
-from simulated_statistics import (
-    ALARMS,
-    COVERED,
-    GATED,
-    GROUPS,
-    RATES,
-    TOUCHED,
-    World,
-    coverage,
-    experiment,
-    false_alarms,
-    gap_alarms,
-    rate_coverage,
-)
+from simulated_experiments import World, coverage, experiment, false_alarms, gap_alarms, rate_coverage
+from simulated_statistics import ALARMS, COVERED, GATED, GROUPS, RATES, TOUCHED
 
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Step, align, holm, mapsswe, mcnemar, paired_bootstrap, rate_interval
