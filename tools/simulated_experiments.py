@@ -1,8 +1,8 @@
 """Simulated experiments with a known truth: what is drawn, and how often intervals hold it and tests cry wolf.
 
-In an experiment people with error rates of their own say utterances of 4 to 12 words (isolated words: of one); every
-word is misheard by chance; a second system changes everybody's rate by their own amount. What is simulated is known,
-so it can be counted how often an interval holds it. The tables: `simulated_statistics.py`.
+In an experiment people with error rates of their own say utterances of 4 to 12 words (isolated words: of one);
+every word is misheard by chance; a second system changes everybody's rate by their own amount. What is
+simulated is known, so it can be counted how often an interval holds it. The tables: `simulated_statistics.py`.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python tools/simulated_statistics.py [--experiments 1000] [--others | --gated | --touched | --groups]
 
-prints the tables of docs/statistics.md; false alarms are rare, so they are counted in four times as many experiments
-(`simulated_experiments.py`). With --others the intervals that asradapt does not use, in 500 experiments; with --gated
-those over speakers where most people keep the source, with --touched those over utterances where few of them change,
-with --groups the rates of one system and the gaps of groups.
+prints the tables of docs/statistics.md; false alarms are rare, so they are counted in four times as many
+experiments (`simulated_experiments.py`). With --others the intervals that asradapt does not use, in 500
+experiments; with --gated those over speakers where most people keep the source, with --touched those over
+utterances where few of them change, with --groups the rates of one system and the gaps of groups.
 """
 
 from __future__ import annotations
