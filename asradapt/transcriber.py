@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
+from asradapt.adaptation.mixed import IDENTITY, KeptMembers, Member, MixedBank
 from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.budget import batch_seconds, in_halves
@@ -45,7 +45,6 @@ Progress = Callable[[float], None]  # the share that is done
 
 Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
 
-MEMBERS_KEPT = 1000  # adaptations kept in memory
 WINDOW_FILES = 4096  # of a window at most: very short files, and those that fail, hardly fill one with audio
 STRANGERS_KEPT = 100_000  # speakers who are not enrolled and need not be looked up again
 NOBODY = Member(IDENTITY, {}, {})
@@ -79,7 +78,7 @@ class Transcriber:
         self.decoder = decoder or Decoder.of(model)
         self._vocabularies = Vocabularies(store)
         self._unheard: set[str] = set()  # speakers whose vocabulary the model has no use for, and who know it
-        self._members: dict[str, Member] = {}
+        self._members = KeptMembers()
         self._refused: dict[str, str] = {}  # by speaker, why an adaptation cannot be used with the model
         self._told: dict[str, str] = {}  # by speaker, what is still to be said of whoever keeps another source
 
@@ -118,20 +117,19 @@ class Transcriber:
             raise UnknownName("speaker", speaker, [], "There is no store")
         if speaker in self._refused:  # every row of a manifest asks again
             raise SourceMismatch(self._refused[speaker])
-        if speaker not in self._members:
-            stored = self.store.load(speaker)
-            record = stored.record
-            self._check_source(record)
-            member = Member(record.method, record.options, stored.tensors)
-            try:
-                self._bank.check(member)
-            except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                # here, so that only the files of this speaker fail
-                raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
-            if len(self._members) >= MEMBERS_KEPT:
-                self._members.pop(next(iter(self._members)))  # the one that was read first
-            self._members[speaker] = member
-        return self._members[speaker]
+        if kept := self._members.get(speaker):
+            return kept
+        stored = self.store.load(speaker)
+        record = stored.record
+        self._check_source(record)
+        member = Member(record.method, record.options, stored.tensors)
+        try:
+            self._bank.check(member)
+        except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            # here, so that only the files of this speaker fail
+            raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
+        self._members.add(speaker, member)
+        return member
 
     def _check_source(self, record: SpeakerRecord) -> None:
         """Refuse an adaptation of another model; whoever keeps the source fits every model, but is told of it."""

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from samples import random_state, store_speaker
 
-from asradapt.adaptation.mixed import IDENTITY
+from asradapt.adaptation.mixed import IDENTITY, KeptMembers
 from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
 from asradapt.errors import DamagedSpeaker, SourceMismatch, UnknownName
 from asradapt.models.base import SourceModel
@@ -274,16 +274,23 @@ def test_options_of_an_edited_speaker_that_do_not_fit_fail_only_their_own_files(
     assert all("speaker 'ann'" in reason for reason in reasons)
 
 
-def test_at_most_so_many_adaptations_are_kept_in_memory(tiny, record_clip, tmp_path, monkeypatch):
+def test_adaptations_are_kept_in_memory_within_a_bound(tiny, record_clip, tmp_path):
     store, people = SpeakerStore(tmp_path / "store"), ["ann", "bob", "cleo", "dora"]
     for seed, speaker in enumerate(people):
         store_speaker(store, tiny, speaker, "affine", seed=seed)
     clips = [record_clip(speaker, seed) for seed, speaker in enumerate(people * 2)]
     everything = texts(transcriber(tiny, store), clips)
-    monkeypatch.setattr("asradapt.transcriber.MEMBERS_KEPT", 2)
     few = transcriber(tiny, store)
+    few._members = KeptMembers(2 * few.member("ann").bytes)
     assert texts(few, clips) == everything
     assert list(few._members) == ["cleo", "dora"]
+    few.member("cleo")
+    few.member("bob")
+    assert list(few._members) == ["cleo", "bob"]  # dora was not asked for the longest
+    tight = KeptMembers(1)
+    for name in ("ann", "bob"):
+        tight.add(name, few.member(name))
+    assert list(tight) == ["bob"]
 
 
 def test_progress_goes_up_to_the_whole_of_every_window(tiny, record_clip):

@@ -23,6 +23,7 @@ from asradapt.models.base import SourceModel
 
 IDENTITY = "identity"
 IMPOSSIBLE = -1e4  # a logit whose probability is exactly zero, and finite, so that zero times it is zero
+KEPT_BYTES = 2**30  # of speakers read from the store, 300 with `lowrank` of rank 32
 MOST_BYTES = 512 * 2**20  # of stacked tensors per method; 800 speakers with `affine+lowrank` of rank 8
 
 
@@ -41,9 +42,43 @@ class Member:
     state: Mapping[str, Tensor]
 
     @property
+    def bytes(self) -> int:
+        """Memory of the tensors."""
+        return sum(tensor.nbytes for tensor in self.state.values())
+
+    @property
     def group(self) -> str:
         """The same for all members that can share a bank."""
         return repr((self.method, sorted((k, sorted(v.items())) for k, v in self.options.items())))
+
+
+class KeptMembers:
+    """Speakers' members in memory, within a bound; whoever was not asked for the longest leaves first.
+
+    Args:
+        most_bytes: Bound on the tensors of all together; the last one is kept whatever it takes.
+    """
+
+    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
+        self._most, self._bytes = most_bytes, 0
+        self._members: OrderedDict[str, Member] = OrderedDict()
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, whoever leaves next first."""
+        return iter(self._members)
+
+    def get(self, name: str) -> Member | None:
+        """The member of a speaker, if it is there."""
+        if name in self._members:
+            self._members.move_to_end(name)
+        return self._members.get(name)
+
+    def add(self, name: str, member: Member) -> None:
+        """Keep the member of a speaker who is not there."""
+        self._members[name] = member
+        self._bytes += member.bytes
+        while self._bytes > self._most and len(self._members) > 1:
+            self._bytes -= self._members.popitem(last=False)[1].bytes
 
 
 class _Group:
