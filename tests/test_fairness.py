@@ -130,17 +130,13 @@ def test_a_single_group_has_no_gap_and_the_unknown_are_no_group():
     assert fairness(made(*ROWS), "g").warnings == ()
 
 
-def test_two_people_who_differ_much_have_no_interval_and_three_have_one():
-    rows = [("a", {"g": "m"}, "a b c d", "x x x x", "a b c d"), ("b", {"g": "m"}, "a b c d", "a b c d", "a b c x")]
+def test_two_people_have_no_interval_and_three_have_one():
+    rows = [("a", {"g": "m"}, "a b c d", "x x x x", "a b c d"), ("b", {"g": "m"}, "a b c d", "a x c d", "a b c x")]
     (two,) = fairness(made(*rows), "g").groups
     assert (two.difference.low, two.before.low, two.after.high) == (None, None, None)
     assert compare_pairs(made(*rows))[0].over_speakers.low is None
-    close = [(name, {"g": "m"}, "a b c d e f g h", "x y c d e f g h", "x b c d e f g h") for name in "ab"]
-    close.append(("a", {"g": "m"}, "a b", "a x", "a b"))
-    (group,) = fairness(made(*close), "g").groups
-    assert -1 < group.difference.low < group.difference.difference < group.difference.high < 1
     (three,) = fairness(made(*rows, ("c", {"g": "m"}, "a b c d", "a x x d", "a b x d")), "g").groups
-    assert three.difference.high - three.difference.low > 1
+    assert three.difference.low < three.difference.difference < three.difference.high
 
 
 def test_one_system_has_groups_and_nothing_after():

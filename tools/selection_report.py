@@ -1,10 +1,11 @@
 """By what to choose among an enrolment's candidates: nested held-out errors of several rules.
 
-    python tools/selection_report.py --manifest M --where part=enroll [--recordings 10] [--every 3] [--patience 6]
+    python tools/selection_report.py --manifest M --where part=enroll [--recordings 10] [--every 3] [--seed 0]
 
-Everybody is cross-validated once, as `enroll --method auto` does it; then every rule chooses among the same
-checkpoints and strengths, for each fold by the other folds. With --recordings everybody's recordings are taken in
-groups of so many, each a person of its own. Of a single person every candidate is printed too.
+Everybody is cross-validated once, as `enroll --method auto` does it but for the checks of recordings and with
+more patience (--patience 6); then every rule chooses among the same checkpoints and strengths, for each fold by
+the other folds. The first line is the source. With --recordings everybody's recordings are taken in groups of
+so many, each a person of its own. Of a single person every candidate is printed too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.people import Person, make_person
 from asradapt.enrolment.selection import Choice, prefer, run_method, select
+from asradapt.enrolment.training import evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
@@ -89,15 +91,21 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=0)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--patience", type=int, default=6)
+    parser.add_argument("--checkpoints", type=int, default=EnrolmentOptions.checkpoints)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="source_en")
     args = parser.parse_args()
     torch.manual_seed(0)
     model = load_model(args.model, device="cpu")
-    options = EnrolmentOptions(patience=args.patience)
-    found = candidates(model, load_people(model, args, options), options)
+    options = EnrolmentOptions(patience=args.patience, checkpoints=args.checkpoints, seed=args.seed)
+    people = load_people(model, args, options)
+    found = candidates(model, people, options)
     if len(found) == 1:
         print("\n".join([*every(found[0][1]), ""]))
     print(f"| {len(found)} people | CER | WER | updates | strength |\n|---|--:|--:|--:|--:|")
+    pairs = [(0, example) for person in people for example in person.examples]
+    source = total(evaluate_pairs(model, None, pairs, options.training)[0].counts.values())
+    print(f"| source | {source.cer:.1%} | {source.wer:.1%} | 0 | |")
     rules = {"loss + wrong characters (used)": prefer} | {name: rule(cost) for name, cost in RULES.items()}
     for name, preferred in rules.items():
         selected = [select(person, seen, preferred) for person, seen in found]

@@ -25,7 +25,8 @@ from asradapt.scoring import (
 )
 from asradapt.scoring.groups import gap_by_chance
 
-HEARD_ARIGHT = 0.8  # of the words that a system hears anew
+HEARD_ARIGHT = 0.95  # of the words that a system hears anew
+HEARD_ANEW = (1, 2, 3)  # how many words of an utterance, where any
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class World:
         difference: Standard deviation of the error rate between people.
         kept: Share of the people for whom the second system is the first, as where the gate keeps the source.
         uneven: Whether people say unequal amounts: from 2 to twice as many utterances less 2.
-        touched: If above 0, the share of the utterances of which the second system hears one word anew, four times
-            in five aright; else it is as the first, and `change` means nothing.
+        touched: If above 0, the share of the utterances of which the second system hears one to three words anew,
+            and nearly always aright; else it is as the first, and `change` means nothing.
     """
 
     speakers: int
@@ -92,17 +93,20 @@ def experiment(world: World, generator: np.random.Generator) -> Experiment:
 
 
 def touched(wrong: list[bool], world: World, generator: np.random.Generator) -> list[bool]:
-    """What a system hears that rarely hears a word of an utterance anew."""
+    """What a system hears that rarely hears words of an utterance anew."""
     if generator.random() >= world.touched:
         return wrong
-    place = int(generator.integers(len(wrong)))
-    return [*wrong[:place], bool(generator.random() >= HEARD_ARIGHT), *wrong[place + 1 :]]
+    found = list(wrong)
+    for place in generator.choice(len(wrong), size=generator.choice(HEARD_ANEW), replace=False):
+        found[place] = bool(generator.random() >= HEARD_ARIGHT)
+    return found
 
 
 def true_change(world: World) -> float:
     """The change of the error rate of everybody there could be; clipping moves the mean a little."""
     if world.touched:
-        return world.touched * (1 - HEARD_ARIGHT - world.rate) / (sum(world.words) / 2)
+        words = sum(HEARD_ANEW) / len(HEARD_ANEW)
+        return world.touched * words * (1 - HEARD_ARIGHT - world.rate) / (sum(world.words) / 2)
     generator = np.random.default_rng(12345)
     changes = np.clip(generator.normal(world.change, world.spread, 2_000_000), -0.14, 0.14)
     return (1 - world.kept) * float(changes.mean())
@@ -152,17 +156,24 @@ def coverage_of_percentiles(world: World, experiments: int, seed: int, *, double
     return held / experiments
 
 
-def coverage_of_spread(world: World, experiments: int, seed: int) -> float:
-    """What asradapt does not use: Student's t times the spread of what happened to change, over utterances."""
-    generator, truth, held = np.random.default_rng(seed), true_change(world), 0
+def coverage_of_spread(world: World, experiments: int, seed: int) -> tuple[int, int]:
+    """What asradapt does not use, over utterances: Student's t times the spread of what happened to change.
+
+    Returns:
+        How often that holds the truth where two utterances or more changed, and in how many experiments they did.
+    """
+    generator, truth, held, given = np.random.default_rng(seed), true_change(world), 0, 0
     for _ in range(experiments):
         one = experiment(world, generator)
         rows = [(b.errors - a.errors, a.words) for a, b in zip(one.before, one.after, strict=True)]
         changes, words = np.array(rows).T
+        if np.count_nonzero(changes) < 2:
+            continue
         found, units = changes.sum() / words.sum(), len(rows)
         error = np.sqrt(np.square(changes - found * words).sum() * units / (units - 1)) / words.sum()
-        held += abs(found - truth) <= -stdtrit(units - 1, 0.025) * error
-    return held / experiments
+        given += 1
+        held += bool(abs(found - truth) <= -stdtrit(units - 1, 0.025) * error)
+    return held, given
 
 
 def excludes_zero(one: Experiment, seed: int, who: list[str] | None) -> bool:

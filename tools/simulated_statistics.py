@@ -24,7 +24,7 @@ from simulated_experiments import (
 )
 
 COVERED = (
-    (World(2, 50, spread=0.05), True),
+    (World(3, 50, spread=0.05), True),
     (World(4, 100, spread=0.05), True),
     (World(10, 10), True),
     (World(10, 10, spread=0.05), True),
@@ -49,13 +49,14 @@ GATED = (
     World(63, 10, change=0.0, spread=0.05, kept=0.86),
 )
 TOUCHED = (
-    World(1, 20, difference=0.0, touched=0.3),
+    World(1, 20, difference=0.0, touched=0.2),
     World(1, 40, difference=0.0, touched=0.1),
     World(1, 40, difference=0.0, touched=0.2),
-    World(1, 100, difference=0.0, touched=0.04),
+    World(1, 100, difference=0.0, touched=0.05),
     World(1, 100, difference=0.0, touched=0.1),
     World(1, 300, difference=0.0, touched=0.02),
-    World(1, 300, difference=0.0, touched=0.1),
+    World(1, 300, difference=0.0, touched=0.04),
+    World(1, 600, difference=0.0, touched=0.02),
     World(1, 600, difference=0.0, touched=0.05),
 )
 OTHERS = (World(4, 40, spread=0.05), World(10, 10, spread=0.05), World(20, 10), World(20, 10, spread=0.05))
@@ -126,13 +127,12 @@ def print_gated(experiments: int, seed: int) -> None:
 
 def print_touched(experiments: int, seed: int) -> None:
     """Print how far intervals over utterances are right where few of them change."""
-    print(
-        "| utterances | one word heard anew in | spread as it is | given | of them hold |\n|--:|--:|--:|--:|--:|"
-    )
+    print("| utterances | words heard anew in | given | of them hold | by t of all utterances |")
+    print("|--:|--:|--:|--:|--:|")
     for world in TOUCHED:
         held, given = intervals(world, experiments, seed, over_speakers=False)
-        alone = coverage_of_spread(world, experiments, seed)
-        shares = f"{alone:.1%} | {given / experiments:.1%} | {held / given:.1%}"
+        alone, changed = coverage_of_spread(world, experiments, seed)
+        shares = f"{given / experiments:.1%} | {held / given:.1%} | {alone / changed:.1%}"
         print(f"| {world.utterances} | {world.touched:.0%} | {shares} |", flush=True)
 
 

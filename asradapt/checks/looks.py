@@ -131,7 +131,7 @@ def _duplicates(rows: Sequence[Measured]) -> Iterator[Finding]:
     yield Finding(
         "duplicate-audio",
         "warning",
-        "the same sound under several names: keep one, and check whose text and speaker is right",
+        "the same sound in several rows: keep one, and check whose text and speaker is right",
         tuple(
             " = ".join(_name(row.utterance.audio) for row in group) for group in groups if group not in crossing
         ),

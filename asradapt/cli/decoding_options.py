@@ -25,8 +25,8 @@ def decoding_options(command: F) -> F:
 
 def greedy_options(command: F) -> F:
     """The same of commands that measure: greedily, unless they are told otherwise."""
-    searched = "none; lm_en with the model source_en where --beam or --vocab asks for a search"
-    return _options(command, searched, "32 with --lm, --no-lm or --vocab, else 0")
+    searched = "none; lm_en with the model source_en where another of these options asks for a search"
+    return _options(command, searched, "32 with another of these options, else 0")
 
 
 def _options(command: F, language: str, beams: str) -> F:

@@ -141,7 +141,7 @@ def list_(speaker: str, store_path: Path | None, as_json: bool) -> int:
     return _tell(speaker, open_store(store_path).vocabulary(speaker), as_json)
 
 
-@vocab.command(context_settings={"ignore_unknown_options": True})  # a value below 0 is a wrong value, no option
+@vocab.command()
 @click.argument("speaker")
 @click.argument("value", required=False, type=click.FloatRange(0.0, STRONGEST))
 @click.option("--usual", is_flag=True, help="Go back to what everybody has.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asradapt.comparison.scored import Comparison, Scored, unless_too_wide
+from asradapt.comparison.scored import Comparison, Scored
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval, holm, paired_bootstrap, rate_interval, sign_flip, total
 from asradapt.scoring.groups import UNKNOWN, gap, gap_by_chance, group_of
@@ -190,9 +190,9 @@ def _group(name: str, own: list[Scored], seed: int) -> Group:
         people,
         len(own),
         (total(before), total(after)),
-        unless_too_wide(rate_interval(before, speakers=speakers, seed=seed), people),
-        unless_too_wide(rate_interval(after, speakers=speakers, seed=seed), people),
-        unless_too_wide(paired_bootstrap(before, after, speakers=speakers, seed=seed), people),
+        rate_interval(before, speakers=speakers, seed=seed),
+        rate_interval(after, speakers=speakers, seed=seed),
+        paired_bootstrap(before, after, speakers=speakers, seed=seed),
     )
 
 

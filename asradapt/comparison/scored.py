@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from asradapt.evaluation import Evaluation
 from asradapt.scoring import NORMALIZER, ErrorCounts, Interval, Step, align, paired_bootstrap, total
 from asradapt.scoring.remarks import UNNAMED
 from asradapt.types import Failure, Utterance
-
-FEW_PEOPLE = 3
-TOO_WIDE = 1.0  # a hundred points
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,7 @@ class Comparison:
     def difference(self, first: int, second: int, *, over_speakers: bool, seed: int = 0) -> Interval:
         """Word error rate of the second system minus that of the first, with its interval."""
         speakers = self.speakers if over_speakers else None
-        found = paired_bootstrap(self.counts(first), self.counts(second), speakers=speakers, seed=seed)
-        return unless_too_wide(found, len(set(self.speakers))) if over_speakers else found
+        return paired_bootstrap(self.counts(first), self.counts(second), speakers=speakers, seed=seed)
 
     def as_dict(self) -> dict[str, object]:
         """Systems, speakers and failures for `--json` outputs."""
@@ -107,16 +103,6 @@ class Comparison:
             "failed": [failure.as_dict() for failure in self.failed],
             "warnings": list(self.warnings),
         }
-
-
-def unless_too_wide(found: Interval, people: int) -> Interval:
-    """The interval over so many people; without ends where two people give one that says nothing.
-
-    By Student's t of one degree of freedom it often reaches to rates that nobody has.
-    """
-    if people >= FEW_PEOPLE or found.low is None or found.high is None or found.high - found.low <= TOO_WIDE:
-        return found
-    return replace(found, low=None, high=None)
 
 
 def utterance_name(utterance: Utterance) -> str:

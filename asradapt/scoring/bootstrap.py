@@ -3,9 +3,8 @@
 The interval is the difference plus and minus Student's t times the bootstrap's standard error. Percentiles,
 the usual choice, are too narrow for few units (with four speakers 95% intervals hold the truth in 80% of
 cases); drawing utterances again inside the drawn speakers counts their variation twice and is too wide
-(99%). Where some speakers do not change at all, `partly` has the interval; where few utterances do, resamples
-of them show too little spread, and that of one change more is added to it. `docs/statistics.md` has the
-simulations.
+(99%). Where some speakers do not change at all, `partly` has the interval; where few utterances do, there are as
+many degrees of freedom as changes. `docs/statistics.md` has the simulations.
 """
 
 from __future__ import annotations
@@ -35,6 +34,9 @@ _Flags = npt.NDArray[np.bool_]
 NO_SPREAD = 1e-12
 """Rates that differ by less differ by rounding only."""
 
+LEAST_SPEAKERS = 3
+"""Two say so little of other people that the interval, true as it is, reaches to rates that nobody has."""
+
 RESAMPLES = 2000
 _DRAWN_AT_ONCE = 1_000_000  # units drawn together, which bounds the memory to about 32 MB
 
@@ -45,8 +47,8 @@ class Interval:
 
     Attributes:
         difference: Rate after minus rate before, a fraction; negative is better.
-        low: Lower end of the interval; None where the units allow none: fewer than two that changed, or all
-            with the same difference.
+        low: Lower end of the interval; None where the units allow none: fewer than two that changed, all with the
+            same difference, or fewer than three speakers.
         high: Upper end of the interval; None where `low` is.
         level: How often such intervals hold the truth, such as 0.95.
         probability_better: Share of the resamples with a negative difference, ties counted half; None
@@ -112,9 +114,11 @@ def paired_bootstrap(
     drawn = _resampled(counts, samples, np.random.default_rng(seed))
     better = float(np.mean(drawn < 0) + np.mean(drawn == 0) / 2)
     if speakers is None:
-        low, high = _ends(difference, drawn, len(counts), level, _unseen(counts, changed))
+        low, high = _ends(difference, drawn, len(counts), level, changed=int(changed.sum()))
+    elif len(counts) < LEAST_SPEAKERS:
+        low, high = None, None
     elif changed.all():
-        low, high = _ends(difference, drawn, len(counts), level)
+        low, high = _ends(difference, drawn, len(counts), level, changed=len(counts))
     else:
         low, high = _ends_of_some(counts, changed, samples, seed, level)
     return Interval(difference, low, high, level, better, unit, over)
@@ -123,29 +127,17 @@ def paired_bootstrap(
 _Ends = tuple[float | None, float | None]
 
 
-def _ends(difference: float, drawn: _Rates, units: int, level: float, unseen: float | None = 0.0) -> _Ends:
+def _ends(difference: float, drawn: _Rates, units: int, level: float, *, changed: int) -> _Ends:
     """The ends by Student's t; none where all changed alike: that shows no spread, not that there is none.
 
-    `unseen` is an error that adds to the bootstrap's own; None where too little changed for an interval.
+    Nor where fewer than two changed. Few changes tell the spread as badly as few units do, so there are no more
+    degrees of freedom than changes (`docs/statistics.md`).
     """
-    if unseen is None or (np.ptp(drawn) < NO_SPREAD and abs(difference) > NO_SPREAD):
+    if changed < 2 or (np.ptp(drawn) < NO_SPREAD and abs(difference) > NO_SPREAD):
         return None, None
-    error = math.hypot(_standard_error(drawn, units), unseen)
-    reach = -float(stdtrit(units - 1, (1 - level) / 2)) * error
+    freedom = min(units - 1, changed)
+    reach = -float(stdtrit(freedom, (1 - level) / 2)) * _standard_error(drawn, units)
     return difference - reach, difference + reach
-
-
-def _unseen(counts: _Counts, changed: _Flags) -> float | None:
-    """The standard error that one more change of the usual size would bring; None where fewer than two changed.
-
-    A change that did not happen to be recorded is missing in every resample. Bonett and Price 2012 add two
-    discordant pairs for the same reason; one, without moving the estimate, is enough where none are given for
-    fewer than two (`docs/statistics.md`).
-    """
-    sizes = (counts[:, 1] - counts[:, 0])[changed]
-    if len(sizes) < 2:
-        return None
-    return math.sqrt(float(np.square(sizes).mean())) / max(1, int(counts[:, 2].sum()))
 
 
 def _ends_of_some(counts: _Counts, changed: _Flags, samples: int, seed: int, level: float) -> _Ends:

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from asradapt.scoring.normalization import normalize
 
 _MARK = re.compile(
@@ -32,15 +35,22 @@ class _Choice:
 
 
 _Part: TypeAlias = str | _Choice
-_Chain: TypeAlias = "tuple[_Chain | None, str]"  # the words before, and the last one
+_Ints: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _State:
-    """The errors of a reading up to some place, and its words."""
+class _Trace:
+    """How the places of a row were reached: N + 1 places, one for every number of words said.
 
-    errors: int
-    chain: _Chain | None
+    Attributes:
+        word: The word that was heard; empty for a choice.
+        came: (N + 1,) for a word the place before it, for a choice the number of the alternative.
+        options: The traces of every alternative.
+    """
+
+    word: str
+    came: _Ints
+    options: tuple[tuple[_Trace, ...], ...] = ()
 
 
 def without_marks(text: str) -> tuple[str, list[str]]:
@@ -75,13 +85,9 @@ def best_reading(text: str, reference: str) -> tuple[str, int]:
     choices = sum(isinstance(part, _Choice) for part in parts)
     if not choices:
         return text, 0
-    said = normalize(reference).split()
-    row = _heard([_State(place, None) for place in range(len(said) + 1)], parts, said)
-    words, chain = [], row[-1].chain
-    while chain:
-        words.append(chain[1])
-        chain = chain[0]
-    return " ".join(reversed(words)), choices
+    said = np.array(normalize(reference).split(), dtype=np.str_)
+    traces = _heard(np.arange(len(said) + 1), parts, said)[1]
+    return " ".join(reversed(_back(traces, len(said))[0])), choices
 
 
 def _alternatives(tokens: Iterator[str], *, inside: bool = False) -> tuple[tuple[_Part, ...], ...]:
@@ -101,31 +107,45 @@ def _alternatives(tokens: Iterator[str], *, inside: bool = False) -> tuple[tuple
     return tuple(map(tuple, found))
 
 
-def _heard(row: list[_State], parts: Sequence[_Part], said: Sequence[str]) -> list[_State]:
-    """The states after more was heard; a row has one for every number of words said."""
+def _heard(row: _Ints, parts: Sequence[_Part], said: npt.NDArray[np.str_]) -> tuple[_Ints, tuple[_Trace, ...]]:
+    """The errors (N + 1,) after more was heard, and how they came about."""
+    traces = []
     for part in parts:
         if isinstance(part, _Choice):
-            rows = [_heard(row, option, said) for option in part.options]
-            row = [_best(*states) for states in zip(*rows, strict=True)]
+            found = [_heard(row, option, said) for option in part.options]
+            rows = np.stack([errors for errors, _ in found])
+            row = rows.min(axis=0)
+            traces.append(_Trace("", rows.argmin(axis=0), tuple(own for _, own in found)))
         else:
+            came = np.arange(len(row))
             for word in normalize(part).split():
-                row = _step(row, word, said)
-            row = [_State(one.errors, (one.chain, part)) for one in row]
-    return row
+                row, places = _step(row, word, said)
+                came = came[places]
+            traces.append(_Trace(part, came))
+    return row, tuple(traces)
 
 
-def _step(row: Sequence[_State], word: str, said: Sequence[str]) -> list[_State]:
-    """The usual step of an edit distance: inserted, substituted or right, words left out before."""
-    found = [_worse(row[0])]
-    for place, one in enumerate(said):
-        aligned = row[place] if one == word else _worse(row[place])
-        found.append(_best(aligned, _worse(row[place + 1]), _worse(found[-1])))
-    return found
+def _step(row: _Ints, word: str, said: npt.NDArray[np.str_]) -> tuple[_Ints, _Ints]:
+    """The usual step of an edit distance, all places at once: the errors, and the places that they come from."""
+    places = np.arange(len(row))
+    aligned = np.concatenate([row[:1] + len(row) + 1, row[:-1] + (said != word)])  # never at the first place
+    inserted = row + 1
+    best, came = np.minimum(aligned, inserted), np.where(aligned <= inserted, places - 1, places)
+    # Words left out: from any place before, one error each.
+    rising = best - places
+    least = np.minimum.accumulate(rising)
+    origin = np.maximum.accumulate(np.where(rising == least, places, 0))
+    return least + places, came[origin]
 
 
-def _worse(state: _State) -> _State:
-    return _State(state.errors + 1, state.chain)
-
-
-def _best(*states: _State) -> _State:
-    return min(states, key=lambda one: one.errors)  # the first of equal ones
+def _back(traces: Sequence[_Trace], place: int) -> tuple[list[str], int]:
+    """The words that lead to a place, the last one first, and the place where they begin."""
+    words: list[str] = []
+    for trace in reversed(traces):
+        if trace.options:
+            more, place = _back(trace.options[int(trace.came[place])], place)
+            words += more
+        else:
+            words.append(trace.word)
+            place = int(trace.came[place])
+    return words, place

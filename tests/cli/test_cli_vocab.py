@@ -33,7 +33,7 @@ def test_what_is_wrong_is_told(asradapt, enrolled):
         (("add", "ann", "12"), 1, "write numbers as words"),
         (("remove", "ann", "Anna"), 1, "no phrase 'Anna'; known: Zoe"),
         (("remove", "ann", "Zoe", "--all"), 2, "not both"),
-        (("strength", "ann", "-1"), 2, "-1.0 is not in the range"),
+        (("strength", "ann", "6"), 2, "6.0 is not in the range"),
     ):
         done = asradapt("vocab", *arguments)
         assert (done.code, reason in done.err) == (code, True), done.err
