@@ -13,11 +13,10 @@ UNKNOWN = "(unknown)"
 AGE_BANDS = ((0, "0-7"), (8, "8-12"), (13, "13-17"), (18, "18-29"), (30, "30-49"), (50, "50-69"), (70, "70+"))
 """First year and name of every band; children change fastest, so their bands are narrow."""
 
-_BAND = re.compile(  # what corpora write for an age besides years
-    r"\d+ ?(?:-|–|to) ?\d+|\d+ ?\+|[<>]=? ?\d+|\d+s|"
-    r"teens|twenties|thirties|fou?rties|fifties|sixties|seventies|eighties|nineties|"
-    r"infants?|toddlers?|child|children|teenagers?|adolescents?|youths?|young|"
-    r"adults?|middle[- ]aged|seniors?|elderly|old"
+_YEARS = re.compile(r"(\d+(?:\.\d+)?) ?(?:years?|yrs?|y|yo|y/o)?(?: old)?")
+_BAND = re.compile(  # what corpora write for an age besides years: any range, or a word for one
+    r"\d|teen|twent|thirt|fou?rt|fift|sixt|sevent|eight|"
+    r"infant|toddler|child|kid|adolescent|youth|young|adult|middle|senior|elder|old"
 )
 
 
@@ -34,14 +33,14 @@ def _one(fields: Mapping[str, str], key: str) -> str:
 
 
 def age_band(value: str) -> str:
-    """The band of an age in years; `thirties` and `50-70` are bands already, what else is no number is unknown."""
-    try:
-        years = float(value)
-    except ValueError:
-        return value if _BAND.fullmatch(value.lower()) else UNKNOWN
-    if not 0 <= years < 130:
+    """The band of an age in years; `thirties` and `50-70` are bands already, what says no age is unknown."""
+    lower = value.lower()
+    years = _YEARS.fullmatch(lower)
+    if years is None:
+        return value if _BAND.search(lower) and not lower.startswith("-") else UNKNOWN
+    if float(years[1]) >= 130:
         return UNKNOWN
-    return next(name for first, name in reversed(AGE_BANDS) if years >= first)
+    return next(name for first, name in reversed(AGE_BANDS) if float(years[1]) >= first)
 
 
 def gap(counts: Sequence[ErrorCounts], groups: Sequence[str]) -> float | None:
