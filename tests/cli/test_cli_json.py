@@ -29,7 +29,11 @@ ENROLL = {
     "failed": FAILED,
 }
 EVALUATE = {
-    "pooled": {"before": COUNTS, "after": COUNTS, "difference": {"wer": float, "low": float, "high": float}},
+    "pooled": {
+        "before": COUNTS,
+        "after": COUNTS,
+        "difference": {"wer": float, "low": (float, NoneType), "high": (float, NoneType)},
+    },
     "speakers": [{"speaker": str, "method": str, "decision": str, "before": COUNTS, "after": COUNTS}],
     "normalizer": str,
     "model": str,
@@ -79,7 +83,9 @@ COMMANDS = {
         {
             "source": COUNTS,
             "speakers": [str],
-            "points": [{"minutes": float, "wer": float, "forecast": NoneType, "runs": [{"wer": float}]}],
+            "points": [
+                {"minutes": float, "wer": float, "forecast": NoneType, "change": dict, "runs": [{"wer": float}]}
+            ],
             "failed": FAILED,
         },
     ),
