@@ -182,6 +182,7 @@ def test_what_ends_a_transcription_into_files_is_told_on_stderr_alone(
 
 LOADING = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in whatever a script starts with &
 def interrupt(name, *_):
     if name == "asradapt.cli.enroll":
         os.kill(os.getpid(), signal.SIGINT)
