@@ -19,6 +19,8 @@ from asradapt.comparison.matching import match, unmatched
 from asradapt.errors import StoreError, UnknownName, UsageError
 from asradapt.evaluation import evaluate
 from asradapt.scoring import align, changes, confusions, holm, normalize, score, sound_alignments
+from asradapt.scoring.hypotheses import trn_lines
+from asradapt.scoring.remarks import UNNAMED
 from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.types import Utterance
@@ -111,6 +113,19 @@ def test_hypotheses_are_matched_by_any_name_and_missing_ones_are_deletions(tmp_p
     assert "ann2, bob2" in missing
     assert "1 hypotheses belong to no utterance here: /elsewhere/x.wav" in extra
     assert found.systems == ("other",)
+
+
+def test_our_own_export_of_rows_without_speakers_fits_and_what_fits_nowhere_is_refused(tmp_path):
+    rows = [Utterance(tmp_path / f"{n}.wav", "one two", None) for n in "ab"]  # no audio is read
+    (tmp_path / "own.trn").write_text(
+        "\n".join(trn_lines(dict.fromkeys("ab", "one two"), dict.fromkeys("ab", UNNAMED)))
+    )
+    assert compare_systems(parse_systems(f"{tmp_path}/own.trn"), rows).total(0).errors == 0
+    (tmp_path / "odd.trn").write_text("one two (eve-x)\n")
+    with pytest.raises(
+        UsageError, match=r"none of its 1 texts fits .* names such as 'eve-x', the manifest such as 'a'"
+    ):
+        compare_systems(parse_systems(f"{tmp_path}/odd.trn"), rows)
 
 
 def test_marks_are_left_out_alternatives_chosen_and_both_told(tmp_path):

@@ -68,6 +68,16 @@ def test_a_copy_with_hum_and_noise_is_a_duplicate(sounds):
     assert groups_of([*sounds, sounds[1] + hum(len(noise), level=0.02) + noise]) == [[1, 3]]
 
 
+def test_what_a_telephone_leaves_out_is_not_in_the_spectrum(sounds):
+    power = np.fft.rfft(sounds[0])
+    hertz = np.fft.rfftfreq(len(sounds[0]), 1 / RATE)
+    narrow = np.fft.irfft(np.where(hertz < 3800, power, 0), len(sounds[0])).astype(np.float32)
+    whistle = sounds[0] + 0.3 * np.sin(2 * np.pi * 6000 * np.arange(len(sounds[0])) / RATE).astype(np.float32)
+    for other in (narrow, whistle):
+        assert np.abs(spectrum(other, RATE) - spectrum(sounds[0], RATE)).max() < 0.5  # dB
+        assert groups_of([*sounds, other]) == [[0, 3]]
+
+
 def test_silence_is_like_nothing():
     silence = np.zeros(RATE, np.float32)
     assert correlation(silence, silence) == 0.0

@@ -61,7 +61,8 @@ def unknown_parts(rows: Sequence[Measured]) -> Iterator[Finding]:
             if role(name) is None and parts.keys() != {""}
         ),
     )
-    columns = {column for row in rows for column in OTHER_COLUMNS if row.utterance.fields.get(column)}
+    filled = {column for row in rows for column, value in row.utterance.fields.items() if value}
+    columns = {column for column in filled if column.lower() in OTHER_COLUMNS}
     yield Finding(
         "no-part",
         "warning",
@@ -86,7 +87,7 @@ def _people(rows: Sequence[Measured]) -> Finding:
     return Finding(
         "speaker-in-training-and-test",
         "error",
-        "these people are in the training part and in one that is measured: new people would do worse",
+        "these people are in the training part and in another: new people would do worse",
         tuple(
             f"{name} ({train} and {held})"
             for train in sorted(people)

@@ -49,9 +49,11 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
     for one in result.speakers:
         tell_one(one, store)
     if len(result.speakers) > 1:
-        adapted = sum(one.record.decision == "adapted" for one in result.speakers)
-        kept = len(result.speakers) - adapted
-        say(f"{len(result.speakers)} speakers enrolled, {adapted} adapted, {kept} keep the source")
+        fresh = [one.record.decision == "adapted" for one in result.speakers if not one.stays]
+        stays = len(result.speakers) - len(fresh)
+        outcome = f"{sum(fresh)} adapted, {len(fresh) - sum(fresh)} keep the source"
+        outcome += f", {stays} keep what they had" if stays else ""
+        say(f"{len(result.speakers)} speakers enrolled, {outcome}")
 
 
 def without_rank(result: Enrolment, rank: int | None) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from asradapt.comparison.scored import utterance_name
 from asradapt.errors import UsageError
 from asradapt.scoring.hypotheses import trn_name
+from asradapt.scoring.remarks import UNNAMED
 from asradapt.types import Utterance
 
 SHOWN = 10  # so many names, at most, are listed in a warning
@@ -19,8 +20,8 @@ def keys(utterance: Utterance) -> list[str]:
     parts = audio.parts
     tails = ["/".join(parts[-count:]) for count in range(len(parts), 0, -1)]
     tails += [tail.removesuffix(audio.suffix) for tail in tails if audio.suffix]
-    speaker = utterance.speaker or ""
-    trn = [trn_name(name, utterance.speaker), f"{speaker}-{name}", f"{speaker}_{name}"]
+    speaker = utterance.speaker or UNNAMED  # as in the files that `--export` writes
+    trn = [trn_name(name, speaker), f"{speaker}-{name}", f"{speaker}_{name}"]
     return list(dict.fromkeys([utterance.fields.get("id", ""), str(audio), *tails, name, audio.stem, *trn]))
 
 
@@ -89,7 +90,17 @@ def only_common(
 def unmatched(
     system: str, utterances: Sequence[Utterance], hypotheses: Mapping[str, str], found: Mapping[int, str]
 ) -> Iterator[str]:
-    """Warnings about utterances without hypothesis, and hypotheses without utterance."""
+    """Warnings about utterances without hypothesis, and hypotheses without utterance.
+
+    Raises:
+        UsageError: Not one hypothesis fits, so it is the names that are wrong, not the recogniser.
+    """
+    if hypotheses and utterances and not found:
+        raise UsageError(
+            f"{system}: none of its {len(hypotheses)} texts fits an utterance of the "
+            f"manifest; it has names such as {next(iter(hypotheses))!r}, the manifest such as "
+            f"{utterance_name(utterances[0])!r} by speaker {utterances[0].speaker or 'nobody'}"
+        )
     missing = [utterance_name(one) for place, one in enumerate(utterances) if place not in found]
     if missing:
         yield (

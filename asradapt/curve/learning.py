@@ -47,12 +47,14 @@ def learning_curve(
         progress: Called with what is being done and the share of the whole that is done.
 
     Raises:
-        ManifestError: Nobody has both kinds of recordings, durations are missing, or no point has enough audio.
+        ManifestError: Nobody has both kinds of recordings, some are both, durations are missing, or no point has
+            enough audio.
     """
     options = options or CurveOptions()
     warnings: list[str] = []
     people = _people(recordings, tests, warnings)
     minutes = _minutes(people, recordings, options, warnings)
+    _require_others(people, recordings, tests)
     tell: Progress = progress or (lambda stage, share: None)
     names = _names(people, minutes, options.repeats)
     parts = {
@@ -103,6 +105,22 @@ def _people(recordings: People, tests: People, warnings: list[str]) -> tuple[str
     return both
 
 
+def _require_others(people: Sequence[str], recordings: People, tests: People) -> None:
+    """Refuse test recordings that may be enrolled too: what is measured on them says nothing of others.
+
+    Raises:
+        ManifestError: There are some.
+    """
+    both = [
+        str(one.audio) for who in people for one in tests[who] if one.audio in {u.audio for u in recordings[who]}
+    ]
+    if both:
+        raise ManifestError(
+            f"{counted(len(both), 'recording')} to test may be enrolled too, such as {both[0]}: give other rows "
+            "by --enroll and --test"
+        )
+
+
 def _minutes(
     people: Sequence[str], recordings: People, options: CurveOptions, warnings: list[str]
 ) -> tuple[float, ...]:
@@ -110,7 +128,7 @@ def _minutes(
     least, who = min((sum(one.duration or 0 for one in recordings[name]) / 60, name) for name in people)
     kept = tuple(length for length in options.minutes if ENOUGH * length <= least)
     if dropped := [f"{length:g}" for length in options.minutes if length not in kept]:
-        warnings.append(f"no point at {', '.join(dropped)} minutes: {who} has only {least:.1f}")
+        warnings.append(f"no point at {', '.join(dropped)} minutes: {who} has only {least:.2f}")
     if not kept:
         raise ManifestError(f"{who} has only {least:.2f} minutes; ask for fewer minutes than that")
     return kept

@@ -56,7 +56,8 @@ def spectrum(samples: Samples, rate: int) -> Bands:
     power = np.square(np.abs(np.fft.rfft(_faded(samples, rate)))).astype(np.float64)
     low, top = (min(len(power), round(hertz * len(samples) / rate)) for hertz in (LOW_HERTZ, TOP_HERTZ))
     edges = np.linspace(low, max(low + BANDS, top), BANDS + 1).astype(int)
-    bands = 10 * np.log10(np.add.reduceat(np.append(power, 0.0), np.minimum(edges[:-1], len(power))) + 1e-12)
+    inside = np.append(power[: edges[-1]], 0.0)  # the last band ends at 3500 Hz, too
+    bands = 10 * np.log10(np.add.reduceat(inside, np.minimum(edges[:-1], len(inside) - 1)) + 1e-12)
     return np.asarray(bands - bands.mean(), dtype=np.float64)
 
 

@@ -77,7 +77,8 @@ def build_sections(comparison: Comparison, options: ReportOptions) -> Sections:
     changed = tuple(who_changed(comparison, seed=options.seed)) if several else ()
     sounds, unknown = None, 0
     if several and options.dictionary:
-        sounds, unknown = sounds_changed(comparison, options.dictionary)
+        found, unknown = sounds_changed(comparison, options.dictionary)
+        sounds = found.telling()
     labels = (comparison.systems[0], comparison.systems[-1])
     return Sections(
         comparison,

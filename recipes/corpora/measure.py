@@ -21,7 +21,8 @@ from typing import Any
 
 from asradapt import __version__
 from asradapt.cli import run as command
-from asradapt.errors import AsradaptError
+from asradapt.errors import AsradaptError, UsageError
+from asradapt.language import load_language
 from prepare import prepare
 from recipe import Recipe, Simulated, read_recipe
 
@@ -199,6 +200,10 @@ def main() -> None:
     args = parser.parse_args()
     try:
         recipe = read_recipe(args.config)
+        if args.curve and not recipe.curve:
+            raise UsageError(f'{args.config} has no points for --curve: add curve = "0.5,1,2"')
+        if args.lm:
+            load_language(args.lm)  # a wrong name is told before any work
         lines = measure(
             recipe, args.data, args.work, curve=args.curve, model=args.model, seed=args.seed, lm=args.lm
         )

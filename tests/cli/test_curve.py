@@ -139,6 +139,12 @@ def test_too_little_audio_is_an_error(tiny, people):
         learning_curve(tiny, {"ann": [Utterance(own["ann"][0].audio, "x", "ann")]}, people["test"])
 
 
+def test_recordings_to_test_that_may_be_enrolled_are_refused(tiny, people):
+    own = {"ann": people["enroll"]["ann"]}
+    with pytest.raises(ManifestError, match="may be enrolled too"):
+        learning_curve(tiny, own, own, OPTIONS)
+
+
 def test_a_point_has_the_same_name_whichever_others_are_asked_for() -> None:
     alone, among = _names(["ann"], [1.0], 1), _names(["bob", "ann"], [0.5, 1.0, 2.0], 2)
     assert among["ann", 1.0, 1] == alone["ann", 1.0, 1]
