@@ -47,5 +47,7 @@ def read_phrases(file: Path) -> list[str]:
     """
     try:
         return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise InputError(f"{file} is no text in UTF-8: save it as such") from error
+    except OSError as error:
         raise InputError(f"phrases cannot be read from {file}: {error}") from error

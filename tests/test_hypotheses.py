@@ -72,7 +72,7 @@ def test_what_is_wrong_is_named_all_at_once(tmp_path, name, content, said):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(ManifestError, match="cannot be read"):
+    with pytest.raises(ManifestError, match="does not exist"):
         read_hypotheses(tmp_path / "no.trn")
 
 

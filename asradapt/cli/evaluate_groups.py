@@ -71,7 +71,8 @@ def people_summary(
     for one in worse[:WORSE_SHOWN]:
         say(
             f"worse with {systems[-1]} than with {systems[0]}: {one.speaker} {one.before.wer:.1%} -> "
-            f"{one.after.wer:.1%}, chance alone in {p_value(one.worse)} (after Holm for {len(changed)} people)"
+            f"{one.after.wer:.1%}, chance alone in {p_value(one.worse)}"
+            + (f" (after Holm for {len(changed)} people)" if len(changed) > 1 else "")
         )
     if len(worse) > WORSE_SHOWN:
         say(f"worse with {systems[-1]}: and {len(worse) - WORSE_SHOWN} more")

@@ -42,6 +42,8 @@ def read_hypotheses(path: str | Path) -> dict[str, str]:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ManifestError(f"{path} does not exist: check the path") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read ({error}): give a file of hypotheses in UTF-8") from error
     problems: list[str] = []

@@ -132,7 +132,7 @@ def test_export_for_sclite_and_back(evaluate, enrolled, tmp_path):
     [
         (("--systems", "source,source"), 2, "'source' is named twice"),
         (("--systems", "eve"), 1, "no speaker named 'eve'"),
-        (("--systems", "no.jsonl"), 1, "no.jsonl cannot be read"),
+        (("--systems", "no.jsonl"), 1, "no.jsonl does not exist"),
         (("--by", "accent"), 2, "no row has the column 'accent'"),
         (("--no-audio",), 2, "belongs to --report"),
         (("--common",), 2, "belongs to --systems"),
