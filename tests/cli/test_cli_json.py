@@ -79,7 +79,7 @@ COMMANDS = {
         },
     ),
     "curve": (
-        ("--manifest", "good.jsonl", "--enroll", "speaker=ann", "--test", "speaker=ann", "--minutes", "0.02"),
+        ("--manifest", "good.jsonl", "--enroll", "take=0", "--test", "take=1", "--minutes", "0.015"),
         {
             "source": COUNTS,
             "speakers": [str],
@@ -205,6 +205,7 @@ def workplace(tmp_path, monkeypatch, asradapt, recordings, enrolled, manifest, o
             "text": "one two",
             "speaker": name,
             "duration": 1.0,
+            "take": number,
         }
         for name in ("ann", "bob")
         for number in range(2)
