@@ -333,9 +333,7 @@ def test_coverage_where_people_keep_the_source(world):
 @pytest.mark.slow
 @pytest.mark.parametrize("world", TOUCHED)
 def test_coverage_where_few_utterances_change(world):
-    assert (
-        0.93 <= coverage(world, 1000, 0, over_speakers=False) <= 0.999
-    )  # whole words make it wide where few change
+    assert coverage(world, 1000, 0, over_speakers=False) >= 0.93  # whole words make it wide where few change
 
 
 @pytest.mark.slow
