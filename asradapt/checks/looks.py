@@ -122,7 +122,7 @@ def _duplicates(rows: Sequence[Measured]) -> Iterator[Finding]:
     yield Finding(
         "duplicate-across-parts",
         "error",
-        "the same sound in several parts: what is measured was trained on",
+        "the same sound in several parts: a part that is measured must hold nothing of one that is learned from",
         tuple(
             " = ".join(f"{_name(row.utterance.audio)} ({part(row) or 'no part'})" for row in group)
             for group in crossing

@@ -22,6 +22,7 @@ from asradapt.cli.common import (
     say,
     seed_option,
 )
+from asradapt.cli.evaluate_output import ends
 from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
@@ -29,7 +30,6 @@ from asradapt.wording import counted
 if TYPE_CHECKING:
     from asradapt.comparison import Comparison
     from asradapt.curve import Curve
-    from asradapt.scoring import Interval
 
 
 def _numbers(context: click.Context, option: click.Parameter, text: str) -> tuple[float, ...]:
@@ -47,12 +47,6 @@ def _people(utterances: Sequence[Utterance], speaker: str | None) -> dict[str, l
     return people
 
 
-def _ends(change: Interval | None) -> str:
-    if change is None or change.low is None or change.high is None:
-        return "-"
-    return f"{change.low:+.1%} to {change.high:+.1%}"
-
-
 def _table(curve: Curve) -> None:
     rows = [["minutes", "WER", "repeats", "adapted", "change", "95% interval", "forecast"]]
     rows += [["0 (source)", f"{curve.source.wer:.1%}", "", "", "", "", ""]]
@@ -63,7 +57,7 @@ def _table(curve: Curve) -> None:
             " ".join(f"{run.after.wer:.1%}" for run in point.runs),
             f"{point.adapted}/{len(point.runs) * len(curve.speakers)}",
             f"{point.mean - curve.source.wer:+.1%}",
-            _ends(point.change),
+            "-" if point.change is None else ends(point.change),
             "" if point.forecast is None else f"{point.forecast:.1%}",
         ]
         for point in curve.points

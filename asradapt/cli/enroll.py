@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -198,24 +198,10 @@ def enroll(
         raise UsageError("--rank is that of lowrank, which --untranscribed does not take unless --method names it")
     _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
-    from asradapt.adaptation import create
-    from asradapt.enrolment import Enrolment, EnrolmentOptions
+    from asradapt.enrolment import Enrolment
 
-    sizes = {"lowrank": {"rank": rank}} if rank else {}
-    if method != "auto":
-        create(method, sizes)  # a wrong name is told before any work
-        if "tokens" in method.split("+") and not add_tokens:
-            raise UsageError("the method tokens needs the new characters: --add-tokens")
-    options = EnrolmentOptions(
-        method=method,
-        method_options=sizes,
-        add_tokens=add_tokens,
-        folds=folds,
-        budget=budget,
-        seed=seed,
-        speakers_at_once=speakers_at_once,
-        strict=strict,
-    )
+    chosen = {"folds": folds, "budget": budget, "seed": seed, "speakers_at_once": speakers_at_once}
+    options = _options(method, rank, add_tokens, chosen | {"strict": strict})
     store = open_store(store_path)
     result = Enrolment((), (), ())
     if people and not (strict and failed):
@@ -226,6 +212,23 @@ def enroll(
             result = _learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
     warnings += without_rank(result, rank)
     return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
+
+
+def _options(method: str, rank: int | None, add_tokens: str, chosen: dict[str, Any]) -> EnrolmentOptions:
+    """The options of the enrolment; a wrong method is told here, before any work.
+
+    Raises:
+        AsradaptError: If there is no such method, or one that needs new characters has none.
+    """
+    from asradapt.adaptation import create
+    from asradapt.enrolment import EnrolmentOptions
+
+    sizes = {"lowrank": {"rank": rank}} if rank else {}
+    if method != "auto":
+        create(method, sizes)
+        if "tokens" in method.split("+") and not add_tokens:
+            raise UsageError("the method tokens needs the new characters: --add-tokens")
+    return EnrolmentOptions(method=method, method_options=sizes, add_tokens=add_tokens, **chosen)
 
 
 def _require_fitting(untranscribed: bool, lm: str | None, with_texts: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ def heard_in_files(
 
     Raises:
         ManifestError: A file cannot be read.
-        UsageError: With `common` no utterance is left.
+        UsageError: Nothing in a file fits an utterance, or with `common` no utterance is left.
     """
     kept = list(utterances)
     hypotheses = {name: read_hypotheses(path) for name, path in files.items()}

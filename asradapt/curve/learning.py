@@ -111,9 +111,8 @@ def _require_others(people: Sequence[str], recordings: People, tests: People) ->
     Raises:
         ManifestError: There are some.
     """
-    both = [
-        str(one.audio) for who in people for one in tests[who] if one.audio in {u.audio for u in recordings[who]}
-    ]
+    learned = {who: {one.audio for one in recordings[who]} for who in people}
+    both = [str(one.audio) for who in people for one in tests[who] if one.audio in learned[who]]
     if both:
         raise ManifestError(
             f"{counted(len(both), 'recording')} to test may be enrolled too, such as {both[0]}: give other rows "

@@ -147,7 +147,7 @@ def _points(
 
 
 def groups_picture(key: str, names: Sequence[str], rates: Mapping[str, Sequence[Interval]]) -> Picture:
-    """Error rates of groups by one system or two, with intervals where there are two people or more."""
+    """Error rates of groups by one system or two, with intervals where there are any."""
     figure, axes = _figure(1.2 + 0.5 * len(names))
     shifts = (-0.14, 0.14) if len(rates) > 1 else (0.0,)
     for shift, (marker, color), (label, own) in zip(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import soundfile
 from samples import write_rows
 
+from asradapt.cli.enroll_output import finish
 from asradapt.store import SpeakerStore
 
 FROM_MANIFEST = ("--where", "part=enroll")
@@ -64,6 +66,30 @@ def test_files_folder_and_manifest_enrol_the_same(asradapt, recordings, tmp_path
     assert entries[0]["utterances"] == 3
     assert entries == [entries[0]] * 3
     assert SpeakerStore(home).versions("ann") == [1, 2, 3]
+
+
+def test_who_keeps_an_adaptation_is_not_counted_as_keeping_the_source(capsys):
+    outcomes = (("adapted", 0), ("adapted", 1), ("source", 1), ("source", 0))
+    people = [
+        SimpleNamespace(
+            record=SimpleNamespace(
+                speaker="ann", method="affine", version=1, decision=decision, utterances=2, seconds=3.0
+            ),
+            stays=stays,
+            wall_seconds=1.0,
+            explanation="",
+            forecast=None,
+            retention=None,
+            left_out=(),
+            remarks=(),
+            start="",
+            kept=None,
+        )
+        for decision, stays in outcomes
+    ]
+    finish(SimpleNamespace(speakers=people), [], [], SimpleNamespace(root="store"), as_json=False)
+    told = "4 speakers enrolled, 1 adapted, 1 keep the source, 2 keep what they had"
+    assert told in capsys.readouterr().out
 
 
 def test_where_chooses_the_rows(asradapt, recordings):
