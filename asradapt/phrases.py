@@ -40,13 +40,14 @@ def strength_of(phrases: Iterable[str]) -> float | None:
 
 
 def read_phrases(file: Path) -> list[str]:
-    """The phrases of a text file, one a line; a byte order mark, as some editors write one, is none of them.
+    """The phrases of a text file, one a line; lines that begin with # and a byte order mark are none of them.
 
     Raises:
         InputError: The file cannot be read.
     """
     try:
-        return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     except UnicodeError as error:
         raise InputError(f"{file} is no text in UTF-8: save it as such") from error
     except OSError as error:

@@ -50,10 +50,10 @@ def test_what_others_write_is_read(tmp_path, name, content, expected):
         (
             "a.jsonl",
             '{"id": "u1"}\n{"text": "x"}\nno\n',
-            "line 1 needs one of .*; line 2 needs .*; line 3 is not JSON",
+            "each of line 1, line 2 needs one of .*; line 3 is not JSON",
         ),
         ("a.trn", "one two\n", "line 1 does not end with the utterance's name"),
-        ("a.ctm", "u1 1 x 0.1 two\nu1 1", "line 1 is not: file .*; line 2 is not"),
+        ("a.ctm", "u1 1 x 0.1 two\nu1 1", "each of line 1, line 2 is not: file channel start duration word$"),
         ("a.jsonl", '{"id": "u1", "text": "a"}\n{"id": "u1", "text": "b"}', "line 2 names u1 again"),
         ("a.trn", "\n", "holds no hypothesis"),
         ("a.trn", "one { two / three (u1)\n", "line 1 has a brace without its other one"),
@@ -62,6 +62,11 @@ def test_what_others_write_is_read(tmp_path, name, content, expected):
             "a.ctm",
             "u1 A 0 1 two\nu1 B 0 1 three\n",
             "u1 has words of the channels A and B: .* a file name of its own",
+        ),
+        (
+            "a.ctm",
+            "u 1 0 1 two\nu A 0 1 three\nv 1 0 1 two\nv A 0 1 three\n",
+            "hypotheses: each of u, v has words of the channels 1 and A: [^;]* a file name of its own$",
         ),
     ],
 )

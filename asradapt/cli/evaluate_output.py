@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asradapt.cli.common import aligned, note, say
+from asradapt.cli.transcribe_output import write_whole
 from asradapt.errors import InputError
 from asradapt.wording import counted
 
@@ -145,4 +146,4 @@ def _utterance(name: str, one: Scored, systems: Sequence[str]) -> str:
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_whole(path, "".join(f"{line}\n" for line in lines))

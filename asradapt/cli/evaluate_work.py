@@ -218,7 +218,8 @@ def _groups(comparison: Comparison, wanted: Wanted, content: dict[str, Any]) -> 
     if wanted.show:
         for group in groups:
             evaluate_groups.fairness_table(group)
-        evaluate_groups.people_summary(quantiles, changed, comparison.systems)
+        if len({one.speaker for one in comparison.utterances}) > 1:
+            evaluate_groups.people_summary(quantiles, changed, comparison.systems)
     content["groups"] = [group.as_dict() for group in groups]
     content["spread"], content["changes"] = quantiles, [one.as_dict() for one in changed]
     return [warning for group in groups for warning in group.warnings]

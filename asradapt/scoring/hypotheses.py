@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ WITH_ALTERNATIVES = (".ctm", ".trn")
 
 _ALTERNATIVES = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}  # of ctm, and what trn has for them
 
+_PLACE = re.compile(r"^(line \d+|.+?) ((?:is|has|needs|does|names) .*)$", re.DOTALL)  # where, and what is wrong there
 _TRN = re.compile(r"^(.*)\(([^()\s]+)\)\s*$")
 
 
@@ -54,11 +55,25 @@ def read_hypotheses(path: str | Path) -> dict[str, str]:
             problems.append(f"line {line} names {name} again")
         found[name] = heard
     if problems:
-        more = f" and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise ManifestError(f"{path} is no list of hypotheses: {'; '.join(problems[:10])}{more}")
+        raise ManifestError(f"{path} is no list of hypotheses: {_together(problems)}")
     if not found:
         raise ManifestError(f"{path} holds no hypothesis: write one utterance per line")
     return found
+
+
+def _together(problems: Sequence[str]) -> str:
+    """Ten problems in one line; what is wrong with several lines or recordings is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for problem in problems[:10]:
+        found = _PLACE.match(problem)
+        place, reason = (found[1], found[2]) if found else ("", problem)
+        by_reason.setdefault(reason, []).append(place)
+    said = []
+    for reason, places in by_reason.items():
+        where = f"each of {', '.join(places)}" if len(places) > 1 else places[0]
+        said.append(f"{where} {reason}".lstrip())
+    more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
+    return "; ".join(said) + more
 
 
 Rows = Iterator[tuple[int, str, str]]  # line, name of the utterance, what was heard

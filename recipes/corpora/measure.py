@@ -45,7 +45,7 @@ def run(arguments: list[str], out: Path | None = None) -> dict[str, Any]:
     out.write_text(printed.getvalue(), encoding="utf-8")
     content: dict[str, Any] = json.loads(printed.getvalue())
     if "error" in content:
-        sys.exit(f"error: {content['error']}")
+        sys.exit(2)  # the command has said what is wrong
     return content
 
 

@@ -172,3 +172,13 @@ def test_a_recipe_runs_and_gives_the_same_numbers_again(tmp_path, babble, tiny_m
     )
     assert used == fresh
     assert not (tmp_path / "b" / "set" / "store" / "left-over").exists()
+
+
+def test_what_is_wrong_is_said_once(tmp_path, capsys):
+    text(tmp_path / "c.toml", 'name = "set"\nmanifest = "set/manifest.jsonl"')
+    with pytest.raises(SystemExit) as ended:
+        measure.measure(
+            read_recipe(tmp_path / "c.toml"), tmp_path, tmp_path, curve=False, model="source_en", seed=0
+        )
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("does not exist") == 1
