@@ -27,7 +27,7 @@ WITH_ALTERNATIVES = (".ctm", ".trn")
 
 _ALTERNATIVES = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}  # of ctm, and what trn has for them
 
-_PLACE = re.compile(r"^(line \d+|.+?) ((?:is|has|needs|does|names) .*)$", re.DOTALL)  # where, and what is wrong there
+_PLACE = re.compile(r"^(line \d+|.+?) ((?:is|has|needs|does|names) .*)$", re.DOTALL)  # where; what is wrong there
 _TRN = re.compile(r"^(.*)\(([^()\s]+)\)\s*$")
 
 

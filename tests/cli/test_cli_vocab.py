@@ -18,7 +18,8 @@ def test_phrases_are_added_listed_and_removed(asradapt, enrolled):
 
 
 def test_phrases_come_from_a_file(asradapt, enrolled, tmp_path):
-    (tmp_path / "names.txt").write_text("\ufeffZoe\n\n  # places\nKaliningrad\n", encoding="utf-8")  # as Notepad writes it
+    listed = "\ufeffZoe\n\n  # places\nKaliningrad\n"  # as Notepad writes it
+    (tmp_path / "names.txt").write_text(listed, encoding="utf-8")
     assert asradapt("vocab", "add", "ann", "--file", tmp_path / "names.txt").out == "Kaliningrad\nZoe\n"
     done = asradapt("vocab", "add", "ann", "--file", tmp_path / "no.txt")
     assert done.code == 1
