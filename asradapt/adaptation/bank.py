@@ -119,6 +119,14 @@ class SpeakerBank:
             scaled[name] = tensor.detach() * factor if self.specs[name].scaled else tensor.detach().clone()
         return self._with(scaled)
 
+    def averaged(self, groups: Sequence[Sequence[int]]) -> SpeakerBank:
+        """A new bank with a speaker for every group of these: the mean of their tensors."""
+        means = {
+            name: torch.stack([tensor.detach()[list(group)].mean(0) for group in groups])
+            for name, tensor in self.tensors.items()
+        }
+        return self._with(means)
+
     def state(self, index: int) -> dict[str, Tensor]:
         """All and only the tensors of one speaker, (1, ...) each, on the CPU."""
         return {k: v[index : index + 1].detach().cpu().clone() for k, v in self.tensors.items()}

@@ -35,18 +35,19 @@ def finish(
     options: EnrolmentOptions,
     report: Callable[[float], None],
     began: float,
+    fits: int,
 ) -> list[Enrolled]:
     """Final fits of the accepted, records of all."""
     accepted = [j for j in judged if j.accepted]
     choices = [j.choice for j in accepted if j.choice]
     check = RetentionCheck(model, options.training)
-    results = fit_final(model, [j.person for j in accepted], choices, options, check, report)
+    results = fit_final(model, [j.person for j in accepted], choices, options, check, report, fits)
     fitted = {j.person.name: result for j, result in zip(accepted, results, strict=True)}
     wall = (time.monotonic() - began) / len(judged)
     enrolled = []
     for one in judged:
         state, retention = fitted.get(one.person.name, ({}, None))
-        record = make_record(model, one, retention, options)
+        record = make_record(model, one, retention, options, fits)
         interval = one.verdict.words if one.verdict else Interval(0.0, None, None, 0.95, None)
         before, after = total(one.before), total(one.after)
         said = explain(one, options)
@@ -71,7 +72,7 @@ def job_size(model: SourceModel, options: EnrolmentOptions) -> int:
             return 1
         if all(method.sites(model) for method in methods):  # else it is told when somebody needs it
             most = max(most, SpeakerBank(model, methods).bytes_a_speaker())
-    return max(1, min(options.speakers_at_once, BANK_BYTES // (most * options.folds * COPIES)))
+    return max(1, min(options.speakers_at_once, BANK_BYTES // (most * max(options.folds, options.fits) * COPIES)))
 
 
 def run_job(
@@ -87,7 +88,8 @@ def run_job(
     judged = judge(model, people, options, clock, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
     accepted = [Accepted(j.person, j.choice, j.after) for j in judged if j.accepted and j.choice]
     forecasts = foretell(model, accepted, options) if options.forecast and not clock.over else {}
-    done = finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began)
+    fits = 1 if clock.over else options.fits
+    done = finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began, fits)
     heard = {one.person.name: one.choice.texts for one in accepted}
     return [with_outlook(one, screened[one.record.speaker], heard, forecasts) for one in done]
 

@@ -78,14 +78,14 @@ def judge(
 
 
 def make_record(
-    model: SourceModel, judged: Judged, retention: Retention | None, options: EnrolmentOptions
+    model: SourceModel, judged: Judged, retention: Retention | None, options: EnrolmentOptions, fits: int
 ) -> SpeakerRecord:
-    """What is remembered about one enrolment."""
+    """What is remembered about one enrolment; `fits` is the number of trainings whose mean an adaptation is."""
     person, choice, verdict = judged.person, judged.choice, judged.verdict
     methods = choice.setting.methods(options.method_options) if choice else ()
     own = {method.name: method.options() for method in methods}
     tried = asdict(replace(choice.setting, options=own)) if choice else {}
-    tried |= {"steps": choice.steps, "strength": choice.strength} if choice else {}
+    tried |= {"steps": choice.steps, "strength": choice.strength, "fits": fits} if choice else {}
     words: dict[str, object] = dict(verdict.words.as_dict()) if verdict else {"low": None, "high": None}
     return SpeakerRecord(
         speaker=person.name,

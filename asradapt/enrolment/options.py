@@ -54,6 +54,7 @@ class EnrolmentOptions:
             `FROM_TEXTS` for those of each person's own texts. What a person has added before stays.
         folds: Number of cross-validation folds; at least 2.
         rates: Factors on the learning rate that are tried.
+        fits: Trainings on all recordings whose mean is kept; one where the time of a budget is over before.
         strengths: Interpolations towards the identity that are tried, 1 being the full adaptation.
         passes: Most passes over the recordings.
         least_steps: Least number of updates that is allowed for, however few the recordings.
@@ -75,6 +76,7 @@ class EnrolmentOptions:
     add_tokens: str = ""
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
+    fits: int = 2
     strengths: tuple[float, ...] = (1.0, 0.7, 0.5)
     passes: int = 40
     least_steps: int = 80
@@ -101,8 +103,9 @@ class EnrolmentOptions:
             problems.append(f"the budget must be longer than 0 s, got {self.budget}")
         if not 0.5 <= self.confidence < 1:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
-        if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
-            problems.append("passes, steps, checkpoints, patience and speakers at once must be at least 1")
+        counts = (self.fits, self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once)
+        if min(counts) < 1:
+            problems.append("fits, passes, steps, checkpoints, patience and speakers at once must be at least 1")
         unknown = self.method_options.keys() - METHODS.keys()
         problems += [f"options for {name!r}, which is no method" for name in sorted(unknown)]
         if problems:

@@ -168,7 +168,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
         state = next(s for c, s in zip(learner.seen, learner.states, strict=True) if c is choice)
         methods = choice.setting.methods(work.options.method_options)
         (retention,) = work.check.measure(methods, [state])
-    record = make_record(work.model, judged, retention, work.options)
+    record = make_record(work.model, judged, retention, work.options, fits=1)
     sure = [text.confidence for text in learner.heard if text.confidence is not None]  # where words were heard
     confidence = sum(sure) / len(sure) if sure else 0.0
     record = replace(

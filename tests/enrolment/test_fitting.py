@@ -1,0 +1,81 @@
+"""The final fit: the mean of several trainings on everything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from asradapt.adaptation import SpeakerBank, create
+from asradapt.enrolment import EnrolmentOptions, Setting, enroll
+from asradapt.enrolment.fitting import APART, fit_final
+from asradapt.enrolment.people import Person
+from asradapt.enrolment.selection import Choice
+from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
+
+OPTIONS = EnrolmentOptions(training=TrainingOptions(step_seconds=1.0, batch_seconds=6.0, bf16=False))
+NO_CHECK = SimpleNamespace(measure=lambda methods, states: [None] * len(states))
+
+
+@pytest.fixture
+def people(examples) -> list[tuple[Person, Choice]]:
+    """Two people with other data, numbers of updates and strengths."""
+    found = []
+    for number, (shift, steps, strength) in enumerate([(1.0, 6, 1.0), (-0.9, 4, 0.5)]):
+        data = examples(6, shift=shift, seed=number)
+        person = Person(f"p{number}", data, ((0, 1, 2), (3, 4, 5)), 10 + number, (Setting("affine", 3.0),))
+        found.append((person, Choice(person.settings[0], steps, steps, strength, (), ())))
+    return found
+
+
+def fit(model, people, fits: int, told: list[float] | None = None) -> list[dict[str, torch.Tensor]]:
+    shares = [] if told is None else told
+    own = [person for person, _ in people], [choice for _, choice in people]
+    return [state for state, _ in fit_final(model, *own, OPTIONS, NO_CHECK, shares.append, fits)]
+
+
+def test_what_is_kept_is_the_mean_of_trainings_with_other_seeds(tone_model, people):
+    told: list[float] = []
+    kept = fit(tone_model, people, 3, told)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    for (person, choice), state in zip(people, kept, strict=True):
+        alone = []
+        for number in range(3):
+            bank = SpeakerBank(tone_model, create("affine"))
+            task = Task(person.examples, 3.0, person.seed + APART * number)
+            train(Trainer(tone_model, bank, [task], OPTIONS.training), [choice.steps])
+            alone.append(bank.tensors)
+        apart = 0.0
+        for name, tensor in state.items():
+            mean = torch.stack([tensors[name].detach() for tensors in alone]).mean(0)
+            torch.testing.assert_close(tensor, mean * choice.strength, rtol=0, atol=1e-4)
+            apart = max(apart, float((alone[0][name] - alone[1][name]).detach().abs().max()))
+        assert apart > 1e-3  # the trainings do differ
+
+
+def test_one_training_is_that_of_the_persons_own_seed(tone_model, people):
+    (person, choice), *_ = people
+    bank = SpeakerBank(tone_model, create("affine"))
+    task = Task(person.examples, 3.0, person.seed)
+    train(Trainer(tone_model, bank, [task], OPTIONS.training), [choice.steps])
+    for name, tensor in fit(tone_model, people, 1)[0].items():
+        torch.testing.assert_close(tensor, bank.tensors[name].detach(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("budget", "fits"), [(None, 3), (1e-3, 1)])
+def test_a_budget_that_is_used_up_leaves_time_for_one(tone_model, speak, monkeypatch, budget, fits):
+    asked = []
+
+    def fake(model, people, choices, options, check, report, fits):
+        asked.append(fits)
+        return fit_final(model, people, choices, options, check, report, fits)
+
+    monkeypatch.setattr(import_module("asradapt.enrolment.enroll"), "fit_final", fake)
+    options = replace(EnrolmentOptions(method="input", rates=(10.0,), budget=budget, fits=3), confidence=0.5)
+    (one,) = enroll(tone_model, {"ann": speak("ann", shift=1.0, utterances=6)}, options=options).speakers
+    assert asked == [fits]
+    assert one.record.gate["tried"]["fits"] == fits
