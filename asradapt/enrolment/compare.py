@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.options import EnrolmentOptions
-from asradapt.enrolment.past import Past, learned_from, standing_bank
+from asradapt.enrolment.past import learned_from, standing_bank
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.training import evaluate_pairs
 from asradapt.models.base import SourceModel
@@ -60,7 +60,7 @@ def compare(model: SourceModel, person: Person, verdict: Verdict, options: Enrol
         return None
     unseen = [index for index, seen in enumerate(past.seen(person.examples)) if not seen]
     if not unseen:
-        return _nothing_new(person, past)
+        return nothing_new(person)
     pairs = [(0, person.examples[index]) for index in unseen]
     scores = evaluate_pairs(model, standing_bank(model, past.current), pairs, options.training)[0]
     current = [scores.counts[id(example)] for _, example in pairs]
@@ -80,8 +80,11 @@ def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[Error
     return Comparison(version, accepted, tuple(current), tuple(new), chance, said)
 
 
-def _nothing_new(person: Person, past: Past) -> Comparison | None:
-    assert past.current is not None
+def nothing_new(person: Person) -> Comparison | None:
+    """That the version in use has learned from all of these recordings, so that it stays; None where it has not."""
+    past = person.past
+    if past.current is None or not all(past.seen(person.examples)):
+        return None
     _, texts, learned = learned_from(past.current.record)
     if len(person.examples) > learned or any(example.text not in texts for example in person.examples):
         return None

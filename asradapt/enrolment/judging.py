@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.clock import Clock
-from asradapt.enrolment.compare import Comparison, compare
+from asradapt.enrolment.compare import Comparison, compare, nothing_new
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import split_of
@@ -61,18 +61,23 @@ def judge(
     clock: Clock,
     report: Callable[[float], None],
 ) -> list[Judged]:
-    """Cross-validate everybody who has enough recordings, and pass each through the gate."""
+    """Cross-validate everybody who has enough recordings and any new one, and pass each through the gate."""
     began = time.monotonic()
     before = source_counts(model, people, options)
     clock.measured(sum(person.seconds for person in people), began)
-    able = [p for p in people if len(p.examples) >= options.least_utterances and len(p.folds) >= 2]
+    known = {person.name: nothing_new(person) for person in people}
+    able = [
+        p
+        for p in people
+        if len(p.examples) >= options.least_utterances and len(p.folds) >= 2 and not known[p.name]
+    ]
     selected = cross_validate(model, able, options, clock, report) if able else []
     by_name = {person.name: one for person, one in zip(able, selected, strict=True)}
     judged = []
     for person, counts in zip(people, before, strict=True):
         one = by_name.get(person.name)
         verdict = decide(counts, one.counts, confidence=options.confidence, seed=person.seed) if one else None
-        beside = compare(model, person, verdict, options) if verdict else None
+        beside = compare(model, person, verdict, options) if verdict else known[person.name]
         judged.append(Judged(person, counts, one.choice if one else None, verdict, beside))
     return judged
 
@@ -133,6 +138,8 @@ def explain(judged: Judged, options: EnrolmentOptions) -> str:
         return f"{judged.verdict.explanation}; {beside}" if judged.accepted else beside
     if judged.verdict:
         return judged.verdict.explanation
+    if judged.comparison:
+        return judged.comparison.explanation
     count = len(judged.person.examples)
     plural = "recording is" if count == 1 else "recordings are"
     return f"the source is kept: {count} usable {plural} too few to check an adaptation; {record_more(options)}"

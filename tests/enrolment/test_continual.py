@@ -19,7 +19,7 @@ from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.past import Past, begin, learned_from, standing_bank
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.screening import screen
-from asradapt.enrolment.training import evaluate_pairs
+from asradapt.enrolment.training import Trainer, evaluate_pairs
 from asradapt.scoring import score, total
 from asradapt.types import Utterance
 
@@ -99,9 +99,13 @@ def test_fewer_of_the_same_recordings_do_not_replace_a_version_and_fresh_does(to
     assert (fresh.stays, fresh.start, fresh.record.version) == (0, "", 2)
 
 
-def test_the_same_recordings_again_bring_nothing_and_other_texts_for_them_do(tone_model, store, rounds):
+def test_the_same_recordings_again_bring_nothing_and_other_texts_for_them_do(
+    tone_model, store, rounds, monkeypatch
+):
     once(tone_model, store, rounds[0], keep_audio=True)
-    again = once(tone_model, store, rounds[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", lambda *_: pytest.fail("nothing is to be learned"))
+        again = once(tone_model, store, rounds[0])
     assert (again.stays, again.record.version) == (1, 1)
     assert again.explanation.startswith(
         "version 1 stays in use, this enrolment brings nothing better: nothing new"
