@@ -81,7 +81,7 @@ def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[Error
 
 
 def nothing_new(person: Person) -> Comparison | None:
-    """That the version in use has learned from all of these recordings, so that it stays; None where it has not."""
+    """That the version in use has learned from all of these recordings, so that it stays; else None."""
     past = person.past
     if past.current is None or not all(past.seen(person.examples)):
         return None
