@@ -120,12 +120,15 @@ class SpeakerBank:
         return self._with(scaled)
 
     def averaged(self, groups: Sequence[Sequence[int]]) -> SpeakerBank:
-        """A new bank with a speaker for every group of these: the mean of their tensors."""
-        means = {
-            name: torch.stack([tensor.detach()[list(group)].mean(0) for group in groups])
-            for name, tensor in self.tensors.items()
-        }
-        return self._with(means)
+        """A new bank with a speaker for every group of these, who does what the group does on average."""
+        found: dict[str, list[Tensor]] = {name: [] for name in self.tensors}
+        for method, site, parts in self._places:
+            prefix = f"{method.name}/{site.name}/"
+            for group in groups:
+                own = {part: self.tensors[prefix + part].detach()[list(group)] for part in parts}
+                for part, tensor in method.averaged(own).items():
+                    found[prefix + part].append(tensor)
+        return self._with({name: torch.cat(tensors) for name, tensors in found.items()})
 
     def state(self, index: int) -> dict[str, Tensor]:
         """All and only the tensors of one speaker, (1, ...) each, on the CPU."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from asradapt.adaptation.method import Method, TensorSpec, register
 from asradapt.models.base import Site
@@ -46,6 +47,23 @@ class LowRank(Method):
             narrow = x.flatten(0, 1) @ down[0]
             return _add(y.flatten(0, 1), narrow, up[0]).view_as(y)
         return _add(y, torch.bmm(x, down), up)
+
+    def averaged(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The closest change of this rank to the mean of the changes (Eckart and Young 1936).
+
+        The means of `down` and `up` would do less than that: they turn against each other from one to the other.
+        """
+        down, up = (tensors[name].double() for name in ("down", "up"))  # (S, D_in, rank), (S, rank, D)
+        if len(down) == 1:
+            return dict(tensors)
+        left, inner = torch.linalg.qr(down.permute(1, 0, 2).flatten(1))  # all ranks, side by side
+        right, outer = torch.linalg.qr(up.flatten(0, 1).T / len(up))
+        turned, sizes, other = torch.linalg.svd(inner @ outer.T, full_matrices=False)
+        narrow = left @ turned[:, : self.rank]
+        wide = sizes[: self.rank, None] * (other[: self.rank] @ right.T)
+        missing = self.rank - narrow.shape[1]  # where a site is narrower than the rank
+        narrow, wide = functional.pad(narrow, (0, missing)), functional.pad(wide, (0, 0, 0, missing))
+        return {"down": narrow[None].to(tensors["down"].dtype), "up": wide[None].to(tensors["up"].dtype)}
 
 
 def _add(y: Tensor, narrow: Tensor, up: Tensor) -> Tensor:

@@ -85,6 +85,10 @@ class Method(ABC):
             (B, F, D), or (B, F, D + N) from a method that adds N tokens.
         """
 
+    def averaged(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One speaker's tensors (1, ...) at a site that do, on average, what those of several (S, ...) do."""
+        return {name: tensor.mean(0, keepdim=True) for name, tensor in tensors.items()}
+
     @contextmanager
     def attach(
         self, model: SourceModel, site: Site, tensors: Mapping[str, Tensor], rows: Tensor

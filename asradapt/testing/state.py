@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank
 from asradapt.errors import DamagedSpeaker
@@ -63,3 +64,18 @@ class StateContract(EachMethod):
                 bank.load(1, wrong)
             assert name in str(caught.value)
             assert all(torch.equal(bank.tensors[k], before[k]) for k in before)
+
+    def test_the_average_of_one_speaker_is_that_speaker(
+        self, model: SourceModel, methods: Methods, inputs: Inputs
+    ) -> None:
+        bank = self.bank(model, methods)
+        average = bank.averaged([[3, 3], [1], [2, 2, 2]])
+        expected, found = (self.run(model, inputs, one, [row] * 5) for one, row in ((bank, 3), (average, 0)))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        assert all(torch.equal(average.tensors[name][1], bank.tensors[name][1]) for name in bank.tensors)
+
+    def test_the_average_of_identities_is_the_identity_bit_for_bit(
+        self, model: SourceModel, methods: Methods, inputs: Inputs, source: Tensor
+    ) -> None:
+        new = SpeakerBank(model, methods, speakers=3).averaged([[0, 1, 2]])
+        assert torch.equal(self.run(model, inputs, new, [0] * 5)[..., : source.shape[-1]], source)

@@ -129,6 +129,21 @@ def test_half_the_strength_is_half_the_change_of_a_low_rank_weight(tiny_model):
         torch.testing.assert_close(half_change, 0.5 * full_change)
 
 
+@pytest.mark.parametrize("rank", [2, 40])
+def test_low_rank_changes_are_averaged_as_changes(tiny_model, rank):
+    bank = SpeakerBank(tiny_model(), create("lowrank", {"lowrank": {"rank": rank}}), speakers=3)
+    bank = perturbed(bank)
+    mean = bank.averaged([[0, 1, 2]])
+    for site in (name.removesuffix("down") for name in bank.tensors if name.endswith("down")):
+        changes = bank.tensors[f"{site}down"] @ bank.tensors[f"{site}up"]
+        left, sizes, right = torch.linalg.svd(changes.mean(0), full_matrices=False)
+        closest = left[:, :rank] * sizes[:rank] @ right[:rank]
+        torch.testing.assert_close(
+            mean.tensors[f"{site}down"] @ mean.tensors[f"{site}up"], closest[None], rtol=1e-4, atol=1e-4
+        )
+        assert mean.tensors[f"{site}down"].shape == (1, *bank.specs[f"{site}down"].shape)
+
+
 # ---- mixtures of methods, ranks and the identity in one batch
 
 
