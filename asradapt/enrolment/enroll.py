@@ -14,6 +14,7 @@ from asradapt.enrolment.label_space import characters_of, label_spaces, rare_cha
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.outlook import refusals, with_outlook
 from asradapt.enrolment.people import AUTO_SETTINGS, Person, gather
+from asradapt.enrolment.planning import MANY_FITS, usual_fits
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
 from asradapt.enrolment.storing import keep, with_audio
@@ -35,19 +36,22 @@ def finish(
     options: EnrolmentOptions,
     report: Callable[[float], None],
     began: float,
-    fits: int,
+    hurry: bool,
 ) -> list[Enrolled]:
-    """Final fits of the accepted, records of all."""
+    """Final fits of the accepted, records of all; in a hurry one training of each, not several."""
     accepted = [j for j in judged if j.accepted]
+    fits = {
+        j.person.name: 1 if hurry else options.fits or usual_fits(j.person.seconds) for j in judged if j.accepted
+    }
     choices = [j.choice for j in accepted if j.choice]
     check = RetentionCheck(model, options.training)
-    results = fit_final(model, [j.person for j in accepted], choices, options, check, report, fits)
+    results = fit_final(model, [j.person for j in accepted], choices, options, check, report, list(fits.values()))
     fitted = {j.person.name: result for j, result in zip(accepted, results, strict=True)}
     wall = (time.monotonic() - began) / len(judged)
     enrolled = []
     for one in judged:
         state, retention = fitted.get(one.person.name, ({}, None))
-        record = make_record(model, one, retention, options, fits)
+        record = make_record(model, one, retention, options, fits.get(one.person.name, 0))
         interval = one.verdict.words if one.verdict else Interval(0.0, None, None, 0.95, None)
         before, after = total(one.before), total(one.after)
         said = explain(one, options)
@@ -72,7 +76,8 @@ def job_size(model: SourceModel, options: EnrolmentOptions) -> int:
             return 1
         if all(method.sites(model) for method in methods):  # else it is told when somebody needs it
             most = max(most, SpeakerBank(model, methods).bytes_a_speaker())
-    return max(1, min(options.speakers_at_once, BANK_BYTES // (most * max(options.folds, options.fits) * COPIES)))
+    rows = max(options.folds, options.fits, MANY_FITS)  # of a person, at most
+    return max(1, min(options.speakers_at_once, BANK_BYTES // (most * rows * COPIES)))
 
 
 def run_job(
@@ -85,11 +90,10 @@ def run_job(
 ) -> list[Enrolled]:
     """Cross-validation, gate, forecast and final fit of one job."""
     clock = Clock(None if options.budget is None else options.budget * len(people), began)
-    judged = judge(model, people, options, clock, lambda share: tell("cross-validating", 0.1 + 0.75 * share))
+    judged = judge(model, people, options, clock, lambda share: tell("cross-validating", 0.1 + 0.65 * share))
     accepted = [Accepted(j.person, j.choice, j.after) for j in judged if j.accepted and j.choice]
     forecasts = foretell(model, accepted, options) if options.forecast and not clock.over else {}
-    fits = 1 if clock.over else options.fits
-    done = finish(model, judged, options, lambda share: tell("fitting", 0.85 + 0.15 * share), began, fits)
+    done = finish(model, judged, options, lambda share: tell("fitting", 0.75 + 0.25 * share), began, clock.over)
     heard = {one.person.name: one.choice.texts for one in accepted}
     return [with_outlook(one, screened[one.record.speaker], heard, forecasts) for one in done]
 

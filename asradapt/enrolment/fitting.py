@@ -11,11 +11,14 @@ Letters: S rows of the bank.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank
+from asradapt.adaptation.method import Method
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import load_starts
 from asradapt.enrolment.people import Person
@@ -27,6 +30,15 @@ from asradapt.models.base import SourceModel
 
 APART = 1_000_003
 """Between the seeds of a person's trainings: the passes of one must not be those of another one, put off."""
+
+
+class _Plan(NamedTuple):
+    """What is trained for one person."""
+
+    person: Person
+    choice: Choice
+    fits: int
+    steps: int
 
 
 def _final_steps(person: Person, choice: Choice, options: EnrolmentOptions) -> int:
@@ -46,7 +58,7 @@ def fit_final(
     options: EnrolmentOptions,
     check: RetentionCheck,
     report: Callable[[float], None],
-    fits: int,
+    fits: Sequence[int],
 ) -> list[tuple[dict[str, Tensor], Retention | None]]:
     """Train everybody's chosen setting on all of their recordings, and try it on others; alike ones in one job.
 
@@ -57,32 +69,43 @@ def fit_final(
         options: How to enrol.
         check: What tries the adaptations on other people's speech.
         report: Called with the share of the updates that is done.
-        fits: Trainings of each person that are averaged.
+        fits: Trainings of each that are averaged.
 
     Returns:
         The tensors of everybody, and what they do to other people's speech.
     """
     fitted: dict[str, tuple[dict[str, Tensor], Retention | None]] = {}
-    planned = [_final_steps(person, choice, options) for person, choice in zip(people, choices, strict=True)]
+    planned = [_Plan(*own, _final_steps(*own[:2], options)) for own in zip(people, choices, fits, strict=True)]
     updates = 0
 
     def advance(count: int) -> None:
         nonlocal updates
         updates += count
-        report(updates / (fits * sum(planned)))
+        report(updates / sum(one.steps * one.fits for one in planned))
 
     of_each = [choice.setting.methods(options.method_options) for choice in choices]
     for methods in dict.fromkeys(of_each):
-        chosen = [(p, c) for p, c, own in zip(people, choices, of_each, strict=True) if own == methods]
-        rows = [(p, c, p.seed + APART * fit) for p, c in chosen for fit in range(fits)]  # (S,)
-        bank = SpeakerBank(model, methods, speakers=len(rows), seed=options.seed)
-        load_starts(bank, ((row, person.start.state) for row, (person, _, _) in enumerate(rows)))
-        tasks = [Task(person.examples, choice.setting.rate, seed) for person, choice, seed in rows]
-        steps = [_final_steps(person, choice, options) for person, choice, _ in rows]
-        train(Trainer(model, bank, tasks, options.training), steps, advance)
-        means = bank.averaged([range(start, start + fits) for start in range(0, len(rows), fits)])
-        scaled = means.scaled(torch.tensor([choice.strength for _, choice in chosen]))
-        states = [scaled.state(row) for row in range(len(chosen))]
-        for (person, _), state, retained in zip(chosen, states, check.measure(methods, states), strict=True):
-            fitted[person.name] = (state, retained)
+        plans = [plan for plan, own in zip(planned, of_each, strict=True) if own == methods]
+        bank = _trained(model, methods, plans, options, advance)
+        states = [bank.state(row) for row in range(len(plans))]
+        for plan, state, retained in zip(plans, states, check.measure(methods, states), strict=True):
+            fitted[plan.person.name] = (state, retained)
     return [fitted[person.name] for person in people]
+
+
+def _trained(
+    model: SourceModel,
+    methods: tuple[Method, ...],
+    plans: Sequence[_Plan],
+    options: EnrolmentOptions,
+    advance: Callable[[int], None],
+) -> SpeakerBank:
+    """A bank with a speaker for each of these, who have the same methods: the means of their trainings, scaled."""
+    rows = [(plan, plan.person.seed + APART * number) for plan in plans for number in range(plan.fits)]  # (S,)
+    bank = SpeakerBank(model, methods, speakers=len(rows), seed=options.seed)
+    load_starts(bank, ((row, plan.person.start.state) for row, (plan, _) in enumerate(rows)))
+    tasks = [Task(plan.person.examples, plan.choice.setting.rate, seed) for plan, seed in rows]
+    train(Trainer(model, bank, tasks, options.training), [plan.steps for plan, _ in rows], advance)
+    ends = accumulate(plan.fits for plan in plans)
+    means = bank.averaged([range(end - plan.fits, end) for plan, end in zip(plans, ends, strict=True)])
+    return means.scaled(torch.tensor([plan.choice.strength for plan in plans]))

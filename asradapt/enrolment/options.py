@@ -54,7 +54,8 @@ class EnrolmentOptions:
             `FROM_TEXTS` for those of each person's own texts. What a person has added before stays.
         folds: Number of cross-validation folds; at least 2.
         rates: Factors on the learning rate that are tried.
-        fits: Trainings on all recordings whose mean is kept; one where the time of a budget is over before.
+        fits: Trainings on all recordings whose mean is kept; 0 takes as many as suit the amount of speech
+            (`planning.usual_fits`). One where the time of a budget is over before.
         strengths: Interpolations towards the identity that are tried, 1 being the full adaptation.
         passes: Most passes over the recordings.
         least_steps: Least number of updates that is allowed for, however few the recordings.
@@ -76,7 +77,7 @@ class EnrolmentOptions:
     add_tokens: str = ""
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
-    fits: int = 2
+    fits: int = 0
     strengths: tuple[float, ...] = (1.0, 0.7, 0.5)
     passes: int = 40
     least_steps: int = 80
@@ -103,9 +104,10 @@ class EnrolmentOptions:
             problems.append(f"the budget must be longer than 0 s, got {self.budget}")
         if not 0.5 <= self.confidence < 1:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
-        counts = (self.fits, self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once)
-        if min(counts) < 1:
-            problems.append("fits, passes, steps, checkpoints, patience and speakers at once must be at least 1")
+        if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
+            problems.append("passes, steps, checkpoints, patience and speakers at once must be at least 1")
+        if self.fits < 0:
+            problems.append(f"fits must be at least 1, or 0 for as many as suit, got {self.fits}")
         unknown = self.method_options.keys() - METHODS.keys()
         problems += [f"options for {name!r}, which is no method" for name in sorted(unknown)]
         if problems:

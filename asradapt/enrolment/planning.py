@@ -12,6 +12,13 @@ from asradapt.enrolment.training import update_seconds
 
 SOONEST = 1 / 12
 """The first look at held-out error, as a share of the most updates."""
+MANY_FITS, FEW_FITS, FEW_FROM = 4, 2, 300.0
+"""Trainings whose mean is kept, below so many seconds of speech and from there on: docs/adaptation.md."""
+
+
+def usual_fits(seconds: float) -> int:
+    """Trainings on all of this much speech whose mean is kept: with little of it each learns more by chance."""
+    return MANY_FITS if seconds < FEW_FROM else FEW_FITS
 
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:

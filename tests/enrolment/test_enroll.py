@@ -315,7 +315,7 @@ def test_jobs_hold_one_person_where_a_row_is_a_whole_encoder(tone_model, monkeyp
     assert job_size(tone_model, EnrolmentOptions(method="affine+lowrank", speakers_at_once=5)) == 5
     assert job_size(tone_model, EnrolmentOptions(method="encoder", speakers_at_once=5)) == 1
     one = SpeakerBank(tone_model, create("lowrank", {"lowrank": {"rank": 32}})).bytes_a_speaker()
-    monkeypatch.setattr(sys.modules["asradapt.enrolment.enroll"], "BANK_BYTES", 2 * one * 3 * 6)
+    monkeypatch.setattr(sys.modules["asradapt.enrolment.enroll"], "BANK_BYTES", 2 * one * 4 * 6)
     assert job_size(tone_model, EnrolmentOptions(speakers_at_once=5)) == 2
     assert job_size(tone_model, EnrolmentOptions(speakers_at_once=5, folds=9)) == 1
     assert job_size(tone_model, EnrolmentOptions(method="lowrank", speakers_at_once=5)) == 5

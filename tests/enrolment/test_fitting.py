@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -13,8 +12,10 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import EnrolmentOptions, Setting, enroll
 from asradapt.enrolment.fitting import APART, fit_final
 from asradapt.enrolment.people import Person
+from asradapt.enrolment.planning import usual_fits
 from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
+from asradapt.errors import UsageError
 
 OPTIONS = EnrolmentOptions(training=TrainingOptions(step_seconds=1.0, batch_seconds=6.0, bf16=False))
 NO_CHECK = SimpleNamespace(measure=lambda methods, states: [None] * len(states))
@@ -31,10 +32,16 @@ def people(examples) -> list[tuple[Person, Choice]]:
     return found
 
 
+def test_much_speech_needs_fewer_trainings():
+    assert [usual_fits(seconds) for seconds in (5.0, 299.0, 300.0, 3600.0)] == [4, 4, 2, 2]
+    with pytest.raises(UsageError, match="fits must be at least 1"):
+        EnrolmentOptions(fits=-1)
+
+
 def fit(model, people, fits: int, told: list[float] | None = None) -> list[dict[str, torch.Tensor]]:
     shares = [] if told is None else told
     own = [person for person, _ in people], [choice for _, choice in people]
-    return [state for state, _ in fit_final(model, *own, OPTIONS, NO_CHECK, shares.append, fits)]
+    return [state for state, _ in fit_final(model, *own, OPTIONS, NO_CHECK, shares.append, [fits] * len(people))]
 
 
 def test_what_is_kept_is_the_mean_of_trainings_with_other_seeds(tone_model, people):
@@ -66,16 +73,24 @@ def test_one_training_is_that_of_the_persons_own_seed(tone_model, people):
         torch.testing.assert_close(tensor, bank.tensors[name].detach(), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("budget", "fits"), [(None, 3), (1e-3, 1)])
-def test_a_budget_that_is_used_up_leaves_time_for_one(tone_model, speak, monkeypatch, budget, fits):
+def test_everybody_has_as_many_trainings_as_suit(tone_model, people):
+    own = [person for person, _ in people], [choice for _, choice in people]
+    mixed = [state for state, _ in fit_final(tone_model, *own, OPTIONS, NO_CHECK, lambda share: None, [1, 3])]
+    for state, expected in zip(mixed, (fit(tone_model, people, 1)[0], fit(tone_model, people, 3)[1]), strict=True):
+        for name, tensor in state.items():
+            torch.testing.assert_close(tensor, expected[name], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("asked_for", "budget", "fits"), [(0, None, 4), (3, None, 3), (3, 1e-3, 1)])
+def test_a_budget_that_is_used_up_leaves_time_for_one(tone_model, speak, monkeypatch, asked_for, budget, fits):
     asked = []
 
     def fake(model, people, choices, options, check, report, fits):
-        asked.append(fits)
+        asked.extend(fits)
         return fit_final(model, people, choices, options, check, report, fits)
 
     monkeypatch.setattr(import_module("asradapt.enrolment.enroll"), "fit_final", fake)
-    options = replace(EnrolmentOptions(method="input", rates=(10.0,), budget=budget, fits=3), confidence=0.5)
+    options = EnrolmentOptions(method="input", rates=(10.0,), budget=budget, fits=asked_for, confidence=0.5)
     (one,) = enroll(tone_model, {"ann": speak("ann", shift=1.0, utterances=6)}, options=options).speakers
     assert asked == [fits]
     assert one.record.gate["tried"]["fits"] == fits
