@@ -50,7 +50,7 @@ file_option = click.option(
     "file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A text file with one phrase a line.",
+    help="A text file with one phrase a line; lines with # first are comments.",
 )
 
 
