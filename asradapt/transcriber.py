@@ -15,25 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asradapt.adaptation.mixed import IDENTITY, KeptMembers, Member, MixedBank
+from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, joined
+from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import (
-    AsradaptError,
-    DamagedSpeaker,
     InputError,
-    InvalidSpeakerName,
-    SourceMismatch,
-    UnknownName,
     UsageError,
 )
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
 from asradapt.pcm import digest
 from asradapt.phrases import Phrases
 from asradapt.pipeline import Ahead, reading_threads
-from asradapt.store import SpeakerRecord, SpeakerStore, Vocabularies, another_source, check_source, options_for
+from asradapt.store import SpeakerStore
 from asradapt.test_time import adapted_logits
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
@@ -46,9 +42,6 @@ Progress = Callable[[float], None]  # the share that is done
 Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
 
 WINDOW_FILES = 4096  # of a window at most: very short files, and those that fail, hardly fill one with audio
-STRANGERS_KEPT = 100_000  # speakers who are not enrolled and need not be looked up again
-NOBODY = Member(IDENTITY, {}, {})
-NOT_ENROLLED = "is not enrolled"
 
 
 class Transcriber:
@@ -76,11 +69,7 @@ class Transcriber:
         if writes(model):
             self._refuse(model, decoder)
         self.decoder = decoder or Decoder.of(model)
-        self._vocabularies = Vocabularies(store)
-        self._unheard: set[str] = set()  # speakers whose vocabulary the model has no use for, and who know it
-        self._members = KeptMembers()
-        self._refused: dict[str, str] = {}  # by speaker, why an adaptation cannot be used with the model
-        self._told: dict[str, str] = {}  # by speaker, what is still to be said of whoever keeps another source
+        self.enrollees = Enrollees(model, store, self._bank)
 
     def _refuse(self, model: Seq2SeqModel, decoder: Decoder | None) -> None:
         """Refuse what takes CTC outputs."""
@@ -106,42 +95,8 @@ class Transcriber:
         return self.options.window_seconds or max(600.0, 2 * self._seconds)
 
     def member(self, speaker: str) -> Member:
-        """The stored adaptation of a speaker, read once.
-
-        Raises:
-            UnknownName: If the speaker is not enrolled.
-            SourceMismatch: If the adaptation was made for another source model.
-            DamagedSpeaker: If its files are broken, or its tensors do not fit its method.
-        """
-        if self.store is None:
-            raise UnknownName("speaker", speaker, [], "There is no store")
-        if speaker in self._refused:  # every row of a manifest asks again
-            raise SourceMismatch(self._refused[speaker])
-        if kept := self._members.get(speaker):
-            return kept
-        stored = self.store.load(speaker)
-        record = stored.record
-        self._check_source(record)
-        member = Member(record.method, record.options, stored.tensors)
-        try:
-            self._bank.check(member)
-        except (AsradaptError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            # here, so that only the files of this speaker fail
-            raise DamagedSpeaker(f"speaker {speaker!r}: {error}") from error
-        self._members.add(speaker, member)
-        return member
-
-    def _check_source(self, record: SpeakerRecord) -> None:
-        """Refuse an adaptation of another model; whoever keeps the source fits every model, but is told of it."""
-        if record.method != IDENTITY:
-            try:
-                check_source(record, self.model.name, self.model.fingerprint)
-            except SourceMismatch as error:
-                self._refused[record.speaker] = str(error)
-                raise
-        elif other := another_source(record, self.model.name, self.model.fingerprint):
-            told = f"; {options_for(record)} gives that one" if options_for(record) else ""
-            self._told[record.speaker] = f"{record.speaker} keeps the source, and {other}{told}"
+        """The stored adaptation of a speaker, read once; raises as `Enrollees.member`."""
+        return self.enrollees.member(speaker)
 
     def transcribe(
         self,
@@ -187,7 +142,11 @@ class Transcriber:
         for utterance, recording in reader:
             window.inputs += 1
             try:
-                member = NOBODY if source_only else self._member_or_nobody(utterance.speaker, window, strangers)
+                member = (
+                    NOBODY
+                    if source_only
+                    else self.enrollees.or_nobody(utterance.speaker, strangers, window.warnings)
+                )
                 loaded, notes = self._load(utterance, member, recording(), with_phrases=not source_only)
             except InputError as error:
                 window.failed.append(Failure(str(utterance.audio), str(error)))
@@ -239,30 +198,6 @@ class Transcriber:
             whole[index].append(part.shifted(start, min(one.seconds, start + len(piece) / self.model.sample_rate)))
         return [joined(parts) for parts in whole]
 
-    def _member_or_nobody(self, speaker: str | None, window: Window, strangers: set[str]) -> Member:
-        """The speaker's adaptation, or none; who is not enrolled is added to `strangers` and warned of once."""
-        if not speaker or self.store is None or speaker in strangers:
-            return NOBODY
-        try:
-            member = self.member(speaker)
-            if told := self._told.pop(speaker, None):
-                window.warnings.append(told)
-            self._unheard_phrases(speaker, window)
-            return member
-        except (UnknownName, InvalidSpeakerName):
-            if len(strangers) < STRANGERS_KEPT:
-                strangers.add(speaker)
-            window.warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
-            return NOBODY
-
-    def _unheard_phrases(self, speaker: str, window: Window) -> None:
-        """Warn once of a vocabulary that the model has no use for."""
-        if speaker in self._unheard or not writes(self.model):
-            return
-        if self._vocabularies.of(speaker):
-            window.warnings.append(without_ctc(self.model, f"the vocabulary of {speaker} is not used: it"))
-        self._unheard.add(speaker)
-
     def _read(self, utterance: Utterance) -> Recording:
         return load_audio(utterance.audio, self.model.sample_rate)
 
@@ -282,7 +217,7 @@ class Transcriber:
 
     def phrases(self, speaker: str | None) -> Phrases:
         """What a speaker's vocabulary holds now; nothing for greedy decoding or who is not enrolled."""
-        found = self._vocabularies.of(speaker) if self.decoder.options.beams else Phrases()
+        found = self.enrollees.phrases(speaker) if self.decoder.options.beams else Phrases()
         strength = self.options.phrase_strength
         return found if strength is None else Phrases(found, strength)
 

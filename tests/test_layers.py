@@ -36,6 +36,7 @@ LAYERS = (
         "transcript_files",
         "corrections",
         "correcting",
+        "enrollees",
         "transcriber",
         "evaluation",
         "comparison",

@@ -281,12 +281,12 @@ def test_adaptations_are_kept_in_memory_within_a_bound(tiny, record_clip, tmp_pa
     clips = [record_clip(speaker, seed) for seed, speaker in enumerate(people * 2)]
     everything = texts(transcriber(tiny, store), clips)
     few = transcriber(tiny, store)
-    few._members = KeptMembers(2 * few.member("ann").bytes)
+    few.enrollees.kept = KeptMembers(2 * few.member("ann").bytes)
     assert texts(few, clips) == everything
-    assert list(few._members) == ["cleo", "dora"]
+    assert list(few.enrollees.kept) == ["cleo", "dora"]
     few.member("cleo")
     few.member("bob")
-    assert list(few._members) == ["cleo", "bob"]  # dora was not asked for the longest
+    assert list(few.enrollees.kept) == ["cleo", "bob"]  # dora was not asked for the longest
     tight = KeptMembers(1)
     for name in ("ann", "bob"):
         tight.add(name, few.member(name))

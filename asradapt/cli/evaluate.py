@@ -145,7 +145,7 @@ def evaluate(
         raise UsageError("--no-audio belongs to --report FILE")
     if common and systems is None:
         raise UsageError("--common belongs to --systems LIST")
-    from asradapt.transcriber import NOT_ENROLLED
+    from asradapt.enrollees import NOT_ENROLLED
 
     read = read_recordings((), manifest, where, speaker=speaker, need_text=False)
     rows = read.utterances

@@ -25,6 +25,7 @@ from asradapt.adaptation.mixed import Member, MixedBank
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches
 from asradapt.decoding import Decoder, DecoderOptions
+from asradapt.enrollees import NOBODY
 from asradapt.language import load_language
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
@@ -32,7 +33,7 @@ from asradapt.models.source import ConformerSource
 from asradapt.scoring import paired_bootstrap, score, total
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_logits, uncertainty
-from asradapt.transcriber import NOBODY, Transcriber
+from asradapt.transcriber import Transcriber
 from asradapt.types import Utterance
 
 Logits = tuple[Tensor, Tensor]
