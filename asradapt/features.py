@@ -212,9 +212,8 @@ class LogMel(nn.Module):
                 bands = [one[:count] for one in bands]
             torch.mul(block, self.shape, out=windowed.view(block.shape))
             squares = _squares(padded, options.fft)
-            power.zero_()
             for found, (bins, _, bank) in zip(bands, self._bands, strict=True):
-                found.addmm_(squares[:, bins], bank)
+                torch.mm(squares[:, bins], bank, out=found)
             target.copy_(power.clamp_(min=options.floor).log_().view(target.shape))
 
 

@@ -5,14 +5,13 @@ Letters: M mel bands.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 import torchaudio
 from torch import Tensor
 
 SCALES = ("htk", "slaney", "kaldi")
 TAPERS = ("hann", "hamming", "povey")
+TOGETHER = 16  # filters in a part
 
 
 def filter_bank(*, fft: int, mels: int, rate: int, low: float, high: float, scale: str, unit_area: bool) -> Tensor:
@@ -44,23 +43,23 @@ def filter_bank(*, fft: int, mels: int, rate: int, low: float, high: float, scal
 
 
 def banded(bank: Tensor) -> list[tuple[slice, slice, Tensor]]:
-    """A filter bank in three parts that together hold all of it but most of its zeros.
+    """A filter bank in parts of sixteen filters, each without the rows that are zero in all of them.
 
-    A filter is zero outside of its triangle; low frequencies have most of the filters. Multiplied part by part the
-    bank takes a third of the operations.
+    A filter is zero outside of its triangle. Multiplied part by part the bank takes a sixth of the operations;
+    with fewer filters in a part processors would do no less, as sixteen fill their registers.
 
     Args:
         bank: (N, M), the rows in the order of frequency.
 
     Returns:
-        For every part its rows, its columns, and the bank there.
+        For every part its rows, its columns, and the bank there; the columns of all parts are those of the bank.
     """
-    count, parts = len(bank), []
-    for first, last in pairwise((0, count // 4, count // 2, count)):
-        bands = bank[first:last].any(dim=0).nonzero().flatten().tolist()
-        if bands:
-            columns = slice(bands[0], bands[-1] + 1)
-            parts.append((slice(first, last), columns, bank[first:last, columns].contiguous()))
+    parts = []
+    for first in range(0, bank.shape[1], TOGETHER):
+        columns = slice(first, min(first + TOGETHER, bank.shape[1]))
+        used = bank[:, columns].any(dim=1).nonzero().flatten().tolist() or [0]
+        rows = slice(used[0], used[-1] + 1)
+        parts.append((rows, columns, bank[rows, columns].contiguous()))
     return parts
 
 
