@@ -2,10 +2,12 @@
 
     python tools/tune_untranscribed.py --manifest M --where part=enroll --learn 60 doubt:input+affine:0.15:16 ...
 
-Every setting is WHAT:METHOD:RATE:STEPS. `doubt` lowers entropy and class confusion (as `enroll --untranscribed`
-does), `texts` trains on what is heard with lm_en, `sure` on those recordings whose words are right with 60% on
-average, `said` on the transcripts. It learns from the first recordings of the first speaker and prints the error
-on the others, greedily and with lm_en. For choosing on `enroll` parts.
+Every setting is WHAT:METHOD:RATE:STEPS. `doubt` lowers entropy and class confusion (the first half of
+`enroll --untranscribed`), `texts` trains on what is heard with lm_en, `sure` on those recordings whose words are right
+with 60% on average, `said` on the transcripts; `changed`, `surely`, `spoken` are the same with recordings changed at
+every update; `again` is `changed` with what is heard after `doubt` (the second half). It learns from the first
+recordings of the first speaker and prints the error on the others, greedily and with lm_en. For choosing on `enroll`
+parts.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation.method import Method
 from asradapt.decoding import Decoder
+from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
 from asradapt.enrolment.examples import Example, prepare_examples
+from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.pseudo import hear, labelled, teacher_for
@@ -28,6 +34,14 @@ from asradapt.models.source import ConformerSource
 from asradapt.scoring import score, total
 
 OPTIONS = EnrolmentOptions(strengths=(1.0,))
+
+
+class Work(NamedTuple):
+    """How texts are learned from."""
+
+    steps: int
+    fits: int
+    changed: bool  # recordings, at every update
 
 
 def by_doubt(
@@ -46,17 +60,21 @@ def by_doubt(
 
 
 def by_text(
-    model: ConformerSource, examples: Sequence[Example], method: str, rate: float, steps: int
+    model: ConformerSource, examples: Sequence[Example], method: Sequence[Method], rate: float, work: Work
 ) -> SpeakerBank:
-    """Learn by CTC from the texts of the examples."""
-    bank = SpeakerBank(model, create(method))
-    train(Trainer(model, bank, [Task(tuple(examples), rate, 0)], TrainingOptions()), [steps])
-    return bank.requires_grad(False)
+    """Learn by CTC from the texts of the examples: the mean of as many trainings as asked for."""
+    bank = SpeakerBank(model, method, speakers=work.fits)
+    tasks = [Task(tuple(examples), rate, APART * number) for number in range(work.fits)]
+    options = TrainingOptions(augmentation=Augmentation() if work.changed else NO_AUGMENTATION)
+    train(Trainer(model, bank, tasks, options), [work.steps] * work.fits)
+    return bank.requires_grad(False).averaged([range(work.fits)])
 
 
-def heard_examples(model: ConformerSource, examples: Sequence[Example], least: float) -> list[Example]:
-    """The examples with what the source hears in them, where that is sure enough."""
-    heard = hear(model, None, [(0, e) for e in examples], teacher_for(model), OPTIONS.training)
+def heard_examples(
+    model: ConformerSource, bank: SpeakerBank | None, examples: Sequence[Example], least: float
+) -> list[Example]:
+    """The examples with what a model hears in them, where that is sure enough."""
+    heard = hear(model, bank, [(0, e) for e in examples], teacher_for(model), OPTIONS.training)
     found = [labelled(model, e, h) for e, h in zip(examples, heard, strict=True) if h.confidence >= least]
     return [example for example in found if example is not None]
 
@@ -78,6 +96,8 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--where", action="append", default=[])
     parser.add_argument("--learn", type=int, default=60)
+    parser.add_argument("--rank", type=int, default=4, help="of lowrank")
+    parser.add_argument("--fits", type=int, default=1, help="trainings on texts whose mean is taken")
     parser.add_argument("--model", default="source_en")
     args = parser.parse_args()
     model = load_model(args.model, device="cpu")
@@ -91,9 +111,12 @@ def main() -> None:
         if what == "doubt":
             bank = by_doubt(model, learn, method, float(rate), int(steps))
         else:
-            least = {"texts": 0.0, "sure": 0.6}
-            chosen = learn if what == "said" else heard_examples(model, learn, least[what])
-            bank = by_text(model, chosen, method, float(rate), int(steps))
+            first = by_doubt(model, learn, "input+affine", 0.15, 16) if what == "again" else None
+            least = 0.6 if what in ("sure", "surely") else 0.0
+            chosen = learn if what in ("said", "spoken") else heard_examples(model, first, learn, least)
+            work = Work(int(steps), args.fits, what in ("changed", "surely", "spoken", "again"))
+            options = {"lowrank": {"rank": args.rank}} if "lowrank" in method.split("+") else {}
+            bank = by_text(model, chosen, create(method, options), float(rate), work)
         print(f"{text:32} {rates(model, bank, others)}", flush=True)
 
 

@@ -23,7 +23,7 @@ from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.memory import Passes, add_gradients
 from asradapt.enrolment.objective import Pair, adapted
 from asradapt.enrolment.optimiser import RowAdam
-from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.pseudo import hear
@@ -52,6 +52,10 @@ class SelfTraining:
         rounds: How often held-out recordings are looked at; the best number of updates is chosen from these.
         temperature: Logits are divided by it before the loss.
         share: How much the entropy counts in the loss; the rest is class confusion.
+        texts_from: Seconds of speech from which on a second half follows that learns from texts
+            (`heard_texts`): those that the model hears after the first half.
+        texts_steps: Updates of the second half at least.
+        texts_passes: Passes over the recordings there, where these are more updates.
     """
 
     method: str = "input+affine"
@@ -61,10 +65,13 @@ class SelfTraining:
     rounds: int = 3
     temperature: float = 2.5
     share: float = 0.3
+    texts_from: float = 60.0
+    texts_steps: int = 80
+    texts_passes: int = 12
 
     def __post_init__(self) -> None:
         problems = []
-        if min(self.rounds, self.passes, self.steps) < 1:
+        if min(self.rounds, self.passes, self.steps, self.texts_steps, self.texts_passes) < 1:
             problems.append("rounds, passes and steps must be at least 1")
         if not self.rate > 0:
             problems.append(f"the rate must be above 0, got {self.rate}")
@@ -80,6 +87,7 @@ class Learner:
     Attributes:
         person: The recordings, with what the source heard as their texts.
         heard: The same with confidence, in the order of the recordings.
+        phrases: The person's vocabulary.
         rows: A row for each fold, and last one for all recordings.
         seen: Candidates, by round and strength.
         states: For each of them the tensors that were learned from all recordings.
@@ -87,6 +95,7 @@ class Learner:
 
     person: Person
     heard: tuple[Heard, ...]
+    phrases: tuple[str, ...] = ()
     rows: range = range(0)
     seen: list[Choice] = field(default_factory=list)
     states: list[dict[str, Tensor]] = field(default_factory=list)
@@ -100,11 +109,11 @@ class Learner:
             for fold in held_out
         ]
 
-    def tests(self) -> list[Pair]:
-        """Every held-out recording with the row that does not learn from it."""
+    def tests(self, rows: Sequence[int]) -> list[Pair]:
+        """Every held-out recording with the row, of those of the folds, that does not learn from it."""
         return [
             (row, self.person.examples[index])
-            for row, fold in zip(self.rows, self.person.folds, strict=False)
+            for row, fold in zip(rows, self.person.folds, strict=False)
             for index in fold
         ]
 
@@ -173,8 +182,8 @@ class _Job:
         self._passes = Passes(model, batch_seconds=training.batch_seconds, recompute=training.recompute)
         self._optimiser = RowAdam(self._bank.tensors, rates, decay=options.training.decay, average=False)
 
-    def run(self, report: Report) -> None:
-        """All rounds; afterwards the learners hold their candidates."""
+    def run(self, report: Report) -> SpeakerBank:
+        """All rounds; afterwards the learners hold their candidates. Returns what was learned, rows as theirs."""
         most = [self._most(task) for task in self._tasks]
         for number in range(1, self._plan.rounds + 1):
             marks = [round(last * number / self._plan.rounds) for last in most]
@@ -184,6 +193,7 @@ class _Job:
             self._judge(1.0)
         for strength in (s for s in self._options.strengths if s != 1.0):
             self._judge(strength)
+        return self._bank.requires_grad(False)
 
     def _most(self, task: Task) -> int:
         """Updates of a row in all rounds together."""
@@ -212,16 +222,35 @@ class _Job:
     def _judge(self, strength: float) -> None:
         """Note what the adaptations as they are, at this strength, make of the held-out recordings."""
         bank = self._bank.scaled(torch.full((self._bank.speakers,), strength))
-        pairs = [pair for one in self._learners for pair in one.tests()]
-        greedy = Decoder(self._model.tokens, self._model.frame_seconds)
-        found = hear(self._model, bank, pairs, greedy, self._options.training)
-        texts = {id(example): heard.text for (_, example), heard in zip(pairs, found, strict=True)}
+        judged = [(one, one.rows, one.person.settings[0], self._done[one.rows[-1]]) for one in self._learners]
+        judge(self._model, bank, judged, strength, self._options)
         for one in self._learners:
-            said = zip(one.heard, one.person.examples, strict=True)
-            counts = tuple(agreement(heard, texts[id(example)]) for heard, example in said)
-            setting, steps = one.person.settings[0], self._done[one.rows[-1]]
-            one.seen.append(Choice(setting, steps, float(steps), strength, counts, ()))
             one.states.append(bank.state(one.rows[-1]))
+
+
+def judge(
+    model: SourceModel,
+    bank: SpeakerBank,
+    judged: Sequence[tuple[Learner, Sequence[int], Setting, int]],
+    strength: float,
+    options: EnrolmentOptions,
+) -> None:
+    """Note what adaptations make of the recordings that they have not learned from, as candidates.
+
+    Args:
+        model: The source model.
+        bank: The adaptations at their strength.
+        judged: Learners, each with the rows of its folds, and what these have been trained by and how often.
+        strength: The strength.
+        options: Sizes of the batches.
+    """
+    pairs = [pair for one, rows, _, _ in judged for pair in one.tests(rows)]
+    found = hear(model, bank, pairs, Decoder(model.tokens, model.frame_seconds), options.training)
+    texts = {id(example): heard.text for (_, example), heard in zip(pairs, found, strict=True)}
+    for one, _, setting, steps in judged:
+        said = zip(one.heard, one.person.examples, strict=True)
+        counts = tuple(agreement(heard, texts[id(example)]) for heard, example in said)
+        one.seen.append(Choice(setting, steps, float(steps), strength, counts, ()))
 
 
 def prefer_clearly(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
@@ -249,15 +278,17 @@ def self_train(
     options: EnrolmentOptions,
     plan: SelfTraining,
     report: Report,
-) -> None:
-    """Let everybody learn, side by side; the learners then hold their candidates with the tensors.
+) -> SpeakerBank:
+    """Let everybody learn by their own doubt, side by side; the learners then hold candidates with the tensors.
 
     Args:
         model: The source model; it is not changed.
-        learners: Who learns, all by the same method.
+        learners: Who learns, at least one, all by the same method.
         options: Strengths and sizes.
         plan: How.
         report: Called with the share of the work that is done.
+
+    Returns:
+        What was learned; `Learner.rows` says whose rows are whose.
     """
-    if learners:
-        _Job(model, learners, options, plan).run(report)
+    return _Job(model, learners, options, plan).run(report)

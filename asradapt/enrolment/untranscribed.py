@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from torch import Tensor
@@ -12,6 +12,7 @@ from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import decide
+from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.judging import Judged, explain, make_record
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.people import make_person
@@ -84,7 +85,7 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
         if found := lessons.get(row):
             person = make_person(name, [lesson for lesson, _ in found], work.options)
             person = replace(person, settings=(_setting(work),))  # the folds choose updates and strength only
-            learners.append(Learner(person, tuple(text for _, text in found)))
+            learners.append(Learner(person, tuple(text for _, text in found), vocabularies[row]))
         else:
             work.failed.append(Failure(name, "no usable recording, so nothing was learned"))
     return learners
@@ -182,6 +183,19 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     return Enrolled(record, state, total(before), total(judged.after), interval, explanation, 0.0, retention)
 
 
+def _learn(work: _Work, learners: Sequence[Learner], report: Callable[[float], None]) -> None:
+    """By doubt, and those with minutes of speech then from what they hear with the language model."""
+    long = [one for one in learners if one.person.seconds >= work.plan.texts_from]
+    first = 0.15 if long else 1.0  # of the work
+    found = self_train(work.model, learners, work.options, work.plan, lambda share: report(first * share))
+    if long:
+
+        def tell(share: float) -> None:
+            report(first + (1 - first) * share)
+
+        learn_texts(work.model, long, found, work.decoder, work.options, work.plan, tell)
+
+
 def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Progress) -> list[Enrolled]:
     """Read, hear, learn and judge the people of one job."""
     began = time.monotonic()
@@ -199,7 +213,8 @@ def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Pro
         and len(one.person.folds) >= 2
         and total(counts).errors  # else there is nothing to learn
     ]
-    self_train(work.model, able, options, work.plan, lambda share: tell("learning", 0.1 + 0.9 * share))
+    if able:
+        _learn(work, able, lambda share: tell("learning", 0.1 + 0.9 * share))
     enrolled = [_finish(work, one, counts) for one, counts in zip(learners, before, strict=True)]
     wall = (time.monotonic() - began) / len(enrolled)
     return [replace(one, wall_seconds=wall) for one in enrolled]
@@ -249,7 +264,8 @@ def enroll_untranscribed(
     for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
         names.setdefault(validate_speaker(name), []).extend(utterances)
     done: list[Enrolled] = []
-    jobs = list(groups(_allowed(work, list(names)), job_size(work.model, work.options)))
+    most = max(1, job_size(work.model, work.options) // 2)  # the rows of folds and fits train side by side
+    jobs = list(groups(_allowed(work, list(names)), most))
     for number, job in enumerate(jobs):
 
         def tell(stage: str, share: float, before: int = number) -> None:

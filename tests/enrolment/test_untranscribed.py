@@ -19,15 +19,19 @@ from asradapt.enrolment import (
     Setting,
     enroll,
     enroll_untranscribed,
+    heard_texts,
     pseudo,
     self_training,
     untranscribed,
 )
+from asradapt.enrolment.fitting import APART
+from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.objective import encode_pairs
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.self_training import Learner, agreement, self_train
+from asradapt.enrolment.training import Task, Trainer, train
 from asradapt.errors import UsageError
 from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
@@ -109,8 +113,79 @@ def test_no_row_learns_from_what_it_is_judged_on(tone_model, ann, teacher):
     one = learner(tone_model, ann, teacher)
     self_train(tone_model, [one], OPTIONS, PLAN, lambda share: None)
     learned = {row: {id(e) for e in task.train} for row, task in zip(one.rows, one.tasks(), strict=True)}
-    assert all(id(example) not in learned[row] for row, example in one.tests())
-    assert sorted(id(example) for _, example in one.tests()) == sorted(learned[one.rows[-1]])
+    assert all(id(example) not in learned[row] for row, example in one.tests(one.rows))
+    assert sorted(id(example) for _, example in one.tests(one.rows)) == sorted(learned[one.rows[-1]])
+
+
+LONG = replace(PLAN, texts_from=0.0, texts_steps=6, texts_passes=1, rounds=2)
+
+
+def twice(model, learners, teacher, options=OPTIONS):
+    """Both halves of learning."""
+    found = self_train(model, learners, options, LONG, lambda share: None)
+    told: list[float] = []
+    learn_texts(model, learners, found, teacher, options, LONG, told.append)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+
+
+def test_the_second_half_learns_the_texts_that_the_first_one_hears(tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    options = replace(OPTIONS, fits=2)
+    first = self_train(tone_model, [one], options, LONG, lambda share: None)
+    begun = len(one.seen)
+    learn_texts(tone_model, [one], first, teacher, options, LONG, lambda share: None)
+    new = one.seen[begun:]
+    assert len(one.states) == len(one.seen)
+    assert [(choice.steps, choice.strength) for choice in new] == [
+        (steps, strength) for steps in (3, 6) for strength in OPTIONS.strengths
+    ]
+    assert {choice.setting for choice in new} == {Setting("input", OPTIONS.rates[0])}
+    pairs = [(one.rows[-1], example) for example in one.person.examples]
+    heard = pseudo.hear(tone_model, first, pairs, teacher, options.training)
+    texts = [pseudo.labelled(tone_model, example, text) for (_, example), text in zip(pairs, heard, strict=True)]
+    alone = []
+    for seed in (one.person.seed, one.person.seed + APART):
+        bank = SpeakerBank(tone_model, create("input"))
+        train(Trainer(tone_model, bank, [Task(tuple(texts), 1.0, seed)], options.training), [6])
+        alone.append(bank)
+    for name, tensor in one.states[begun + 3].items():  # all updates, at full strength
+        mean = sum(bank.tensors[name].detach() for bank in alone) / 2
+        torch.testing.assert_close(tensor, mean, rtol=0, atol=1e-4)
+        assert float(tensor.abs().max()) > 1e-3
+
+
+def test_a_person_alone_learns_texts_as_in_company(tone_model, ann, teacher, record):
+    alone, other, again = (
+        learner(tone_model, clips, teacher, name)
+        for name, clips in (("ann", ann), ("other", record("other", 4)), ("ann", ann))
+    )
+    twice(tone_model, [alone], teacher)
+    twice(tone_model, [other, again], teacher)
+    assert [(c.steps, c.strength, c.counts) for c in alone.seen] == [
+        (c.steps, c.strength, c.counts) for c in again.seen
+    ]
+    for name, tensor in alone.states[-1].items():
+        torch.testing.assert_close(tensor, again.states[-1][name], rtol=0, atol=1e-4)
+
+
+def test_no_fold_learns_texts_of_what_it_is_judged_on(tone_model, ann, teacher, monkeypatch):
+    one = learner(tone_model, ann, teacher)
+    made = []
+
+    class Noting(Trainer):
+        def __init__(self, model, bank, tasks, options):
+            super().__init__(model, bank, tasks, options)
+            made.append(tasks)
+
+    monkeypatch.setattr(heard_texts, "Trainer", Noting)
+    twice(tone_model, [one], teacher)
+    (tasks,) = made
+    sounds = [{example.digest for example in task.train} for task in tasks]
+    for row, fold in enumerate(one.person.folds):
+        assert not sounds[row] & {one.person.examples[index].digest for index in fold}
+    assert len(tasks) == len(one.person.folds) + 4  # little speech: four trainings are averaged
+    assert sounds[-1] == {example.digest for example in one.person.examples}
 
 
 def test_a_person_alone_learns_the_same_as_in_company(tone_model, ann, teacher, record):
