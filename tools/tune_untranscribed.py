@@ -2,12 +2,12 @@
 
     python tools/tune_untranscribed.py --manifest M --where part=enroll --learn 60 doubt:input+affine:0.15:16 ...
 
-Every setting is WHAT:METHOD:RATE:STEPS. `doubt` lowers entropy and class confusion (the first half of
-`enroll --untranscribed`), `texts` trains on what is heard with lm_en, `sure` on those recordings whose words are right
-with 60% on average, `said` on the transcripts; `changed`, `surely`, `spoken` are the same with recordings changed at
-every update; `again` is `changed` with what is heard after `doubt` (the second half). It learns from the first
-recordings of the first speaker and prints the error on the others, greedily and with lm_en. For choosing on `enroll`
-parts.
+Every setting is WHAT:METHOD:RATE:STEPS. `doubt` lowers entropy and class confusion (the first half of `enroll
+--untranscribed`), `texts` trains on what is heard with lm_en, `sure` on those recordings whose words are right
+with 60% on average, `said` on the transcripts; `changed`, `surely`, `spoken` are the same with recordings
+changed at every update; `again` is `changed` with what is heard after `doubt` (the second half). It learns from
+the first recordings of the first speaker and prints the error on the others, greedily and with lm_en. For
+choosing on `enroll` parts.
 """
 
 from __future__ import annotations
