@@ -18,7 +18,7 @@ import torch
 
 from asradapt.adaptation import SpeakerBank
 from asradapt.adaptation.method import Method
-from asradapt.decoding import Decoder
+from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.options import EnrolmentOptions, Setting
@@ -71,6 +71,17 @@ def _texts(
     return found
 
 
+def _heard_again(
+    model: SourceModel, learner: Learner, doubting: SpeakerBank, decoder: Decoder, options: EnrolmentOptions
+) -> tuple[Heard, ...]:
+    """What the folds of the first half hear in what they have not learned from, in the order of the recordings."""
+    pairs = learner.tests(learner.rows)
+    phrases = dict.fromkeys(learner.rows, learner.phrases)
+    found = hear(model, doubting, pairs, decoder, options.training, phrases)
+    by_example = {id(example): heard for (_, example), heard in zip(pairs, found, strict=True)}
+    return tuple(by_example[id(example)] for example in learner.person.examples)
+
+
 def _lesson(
     learner: Learner, texts: Sequence[tuple[Example, ...]], options: EnrolmentOptions, plan: SelfTraining
 ) -> _Lesson:
@@ -109,6 +120,7 @@ def learn_texts(
     for one in learners:
         texts = _texts(model, one, doubting, decoder, options)
         if all(texts):  # else a row has nothing to learn
+            one.heard_again = _heard_again(model, one, doubting, decoder, options)
             lesson = _lesson(one, texts, options, plan)
             together.setdefault(lesson.setting.methods(options.method_options), []).append(lesson)
     for number, (methods, lessons) in enumerate(together.items()):

@@ -82,12 +82,13 @@ class SelfTraining:
 
 @dataclass(eq=False)
 class Learner:
-    """One person who is learned from: rows, what the source heard, and what has been found so far.
+    """One person who is learned from: rows, what was heard, and what has been found so far.
 
     Attributes:
         person: The recordings, with what the source heard as their texts.
         heard: The same with confidence, in the order of the recordings.
         phrases: The person's vocabulary.
+        heard_again: What the folds hear after the first half in the recordings that they have not learned from.
         rows: A row for each fold, and last one for all recordings.
         seen: Candidates, by round and strength.
         states: For each of them the tensors that were learned from all recordings.
@@ -96,6 +97,7 @@ class Learner:
     person: Person
     heard: tuple[Heard, ...]
     phrases: tuple[str, ...] = ()
+    heard_again: tuple[Heard, ...] = ()
     rows: range = range(0)
     seen: list[Choice] = field(default_factory=list)
     states: list[dict[str, Tensor]] = field(default_factory=list)
@@ -248,9 +250,11 @@ def judge(
     found = hear(model, bank, pairs, Decoder(model.tokens, model.frame_seconds), options.training)
     texts = {id(example): heard.text for (_, example), heard in zip(pairs, found, strict=True)}
     for one, _, setting, steps in judged:
-        said = zip(one.heard, one.person.examples, strict=True)
-        counts = tuple(agreement(heard, texts[id(example)]) for heard, example in said)
-        one.seen.append(Choice(setting, steps, float(steps), strength, counts, ()))
+        said = [texts[id(example)] for example in one.person.examples]
+        counts = tuple(agreement(heard, text) for heard, text in zip(one.heard, said, strict=True))
+        again = [agreement(heard, text) for heard, text in zip(one.heard_again, said, strict=False)]
+        missed = tuple(float(count.character_errors) for count in again)
+        one.seen.append(Choice(setting, steps, float(steps), strength, counts, missed))
 
 
 def prefer_clearly(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
@@ -258,12 +262,14 @@ def prefer_clearly(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
 
     There is no text whose loss could tell candidates apart, and the fewest missed words are mostly luck, so
     another candidate must be better by more than the standard error of the difference (the one-standard-error
-    rule, Breiman et al. 1984).
+    rule, Breiman et al. 1984). Where there was a second half its candidates are chosen among, by the words that
+    the first half hears: those of the source favour what has hardly changed.
     """
+    seen = [choice for choice in seen if choice.losses] or seen
     usual = max((choice for choice in seen if choice.strength == 1.0), key=lambda choice: choice.steps)
 
-    def missed(choice: Choice) -> list[int]:
-        return [choice.counts[index].character_errors for index in indices]
+    def missed(choice: Choice) -> list[float]:
+        return [choice.losses[i] if choice.losses else choice.counts[i].character_errors for i in indices]
 
     best = min(seen, key=lambda choice: sum(missed(choice)))
     gains = [old - new for old, new in zip(missed(usual), missed(best), strict=True)]

@@ -16,6 +16,7 @@ from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.judging import Judged, explain, make_record
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.people import make_person
+from asradapt.enrolment.planning import usual_fits
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import select
@@ -169,7 +170,9 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
         state = next(s for c, s in zip(learner.seen, learner.states, strict=True) if c is choice)
         methods = choice.setting.methods(work.options.method_options)
         (retention,) = work.check.measure(methods, [state])
-    record = make_record(work.model, judged, retention, work.options, fits=1)
+    twice = bool(choice and choice.losses)  # of the second half, which averages several trainings
+    fits = (work.options.fits or usual_fits(person.seconds)) if twice else 1
+    record = make_record(work.model, judged, retention, work.options, fits if state else 0)
     sure = [text.confidence for text in learner.heard if text.confidence is not None]  # where words were heard
     confidence = sum(sure) / len(sure) if sure else 0.0
     record = replace(

@@ -30,11 +30,12 @@ from asradapt.enrolment.objective import encode_pairs
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.self_training import Learner, agreement, self_train
+from asradapt.enrolment.self_training import Learner, agreement, prefer_clearly, self_train
 from asradapt.enrolment.training import Task, Trainer, train
 from asradapt.errors import UsageError
 from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
+from asradapt.scoring import ErrorCounts
 from asradapt.store import SpeakerRecord
 from asradapt.test_time import uncertainty
 from asradapt.types import Utterance
@@ -363,3 +364,31 @@ def test_words_count_by_their_confidence_and_unsure_or_added_ones_do_not():
 def test_plans_that_cannot_be_are_refused(wrong):
     with pytest.raises(UsageError):
         SelfTraining(**wrong)
+
+
+def test_texts_are_chosen_among_by_what_the_first_half_hears(tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    first = self_train(tone_model, [one], OPTIONS, LONG, lambda share: None)
+    learn_texts(tone_model, [one], first, teacher, OPTIONS, LONG, lambda share: None)
+    expected = {}
+    for row, fold in zip(one.rows, one.person.folds, strict=False):
+        pairs = [(row, one.person.examples[index]) for index in fold]
+        expected |= dict(zip(fold, pseudo.hear(tone_model, first, pairs, teacher, OPTIONS.training), strict=True))
+    assert one.heard_again == tuple(expected[index] for index in range(len(one.person.examples)))
+    assert all(
+        len(choice.losses) == (len(one.heard) if choice.steps in (3, 6) and n >= 4 else 0)
+        for n, choice in enumerate(one.seen)
+    )
+
+
+def test_candidates_of_the_second_half_come_first():
+    def choice(steps, strength, errors, missed=()):
+        counts = tuple(ErrorCounts(0, 0, 0, 9, count, 9) for count in errors)
+        return Choice(Setting("input"), steps, float(steps), strength, counts, missed)
+
+    first = [choice(6, 1.0, [0, 0, 0])]
+    full, half = choice(80, 1.0, [5, 5, 5], (3.0, 2.0, 3.0)), choice(80, 0.5, [1, 1, 1], (3.0, 3.0, 3.0))
+    better = choice(40, 1.0, [5, 5, 5], (1.0, 0.0, 1.0))
+    assert prefer_clearly([*first, full, half], range(3)) is full
+    assert prefer_clearly([*first, full, half, better], range(3)) is better
+    assert prefer_clearly(first, range(3)) is first[0]
