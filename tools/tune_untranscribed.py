@@ -55,7 +55,7 @@ def by_doubt(
     plan = SelfTraining(method=method, rate=rate, steps=steps, passes=1, rounds=1)
     self_train(model, [learner], OPTIONS, plan, lambda share: None)
     bank = SpeakerBank(model, create(method))
-    bank.load(0, learner.states[0])
+    bank.load(0, learner.first.states[0])
     return bank
 
 

@@ -120,7 +120,7 @@ class SpeakerBank:
         return self._with(scaled)
 
     def averaged(self, groups: Sequence[Sequence[int]]) -> SpeakerBank:
-        """A new bank with a speaker for every group of these, who does what the group does on average."""
+        """A new bank with a speaker for every group of these, who does about what the group does on average."""
         found: dict[str, list[Tensor]] = {name: [] for name in self.tensors}
         for method, site, parts in self._places:
             prefix = f"{method.name}/{site.name}/"

@@ -53,9 +53,10 @@ class LowRank(Method):
 
         The means of `down` and `up` would do less than that: they turn against each other from one to the other.
         """
-        down, up = (tensors[name].double() for name in ("down", "up"))  # (S, D_in, rank), (S, rank, D)
-        if len(down) == 1:
+        if len(tensors["down"]) == 1:
             return dict(tensors)
+        # on the CPU: not every device computes in fp64
+        down, up = (tensors[name].cpu().double() for name in ("down", "up"))  # (S, D_in, rank), (S, rank, D)
         left, inner = torch.linalg.qr(down.permute(1, 0, 2).flatten(1))  # all ranks, side by side
         right, outer = torch.linalg.qr(up.flatten(0, 1).T / len(up))
         turned, sizes, other = torch.linalg.svd(inner @ outer.T, full_matrices=False)
@@ -63,7 +64,7 @@ class LowRank(Method):
         wide = sizes[: self.rank, None] * (other[: self.rank] @ right.T)
         missing = self.rank - narrow.shape[1]  # where a site is narrower than the rank
         narrow, wide = functional.pad(narrow, (0, missing)), functional.pad(wide, (0, 0, 0, missing))
-        return {"down": narrow[None].to(tensors["down"].dtype), "up": wide[None].to(tensors["up"].dtype)}
+        return {"down": narrow[None].to(tensors["down"]), "up": wide[None].to(tensors["up"])}
 
 
 def _add(y: Tensor, narrow: Tensor, up: Tensor) -> Tensor:

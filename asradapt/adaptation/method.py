@@ -86,7 +86,7 @@ class Method(ABC):
         """
 
     def averaged(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """One speaker's tensors (1, ...) at a site that do, on average, what those of several (S, ...) do."""
+        """One speaker's tensors (1, ...) at a site that do about what several (S, ...) do on average."""
         return {name: tensor.mean(0, keepdim=True) for name, tensor in tensors.items()}
 
     @contextmanager

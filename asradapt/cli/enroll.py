@@ -195,7 +195,7 @@ def enroll(
         "--add-tokens": add_tokens,
     }
     if untranscribed and rank and "lowrank" not in method.split("+"):
-        raise UsageError("--rank is that of lowrank, which --untranscribed does not take unless --method names it")
+        raise UsageError("--rank is that of lowrank; with --untranscribed it takes --method lowrank")
     _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.enrolment import Enrolment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,19 @@ class Clock:
     def over(self) -> bool:
         """Whether cross-validation must end."""
         return self.left <= 0
+
+    def fits(self, cross_validation: float, folds: int) -> int:
+        """Final trainings of everybody that the time still allows, at least one.
+
+        Args:
+            cross_validation: Seconds that it took. A fold trains on less than everything, but nothing is trained
+                for longer than there.
+            folds: Number of folds.
+        """
+        if self.budget is None:
+            return sys.maxsize
+        left = self.budget - (time.monotonic() - self.began)
+        return max(1, int(left / max(1e-3, cross_validation / max(1, folds - 1))))
 
     def affordable(self, costs: Sequence[float]) -> int:
         """How many candidates fit into the time, by the audio they are trained on; never less than the first.

@@ -36,13 +36,11 @@ def finish(
     options: EnrolmentOptions,
     report: Callable[[float], None],
     began: float,
-    hurry: bool,
+    most: int,
 ) -> list[Enrolled]:
-    """Final fits of the accepted, records of all; in a hurry one training of each, not several."""
+    """Final fits of the accepted, each of `most` trainings at most; records of all."""
     accepted = [j for j in judged if j.accepted]
-    fits = {
-        j.person.name: 1 if hurry else options.fits or usual_fits(j.person.seconds) for j in judged if j.accepted
-    }
+    fits = {j.person.name: min(most, _fits(j, options)) for j in accepted}
     choices = [j.choice for j in accepted if j.choice]
     check = RetentionCheck(model, options.training)
     results = fit_final(model, [j.person for j in accepted], choices, options, check, report, list(fits.values()))
@@ -58,6 +56,13 @@ def finish(
         start = one.person.start.said if one.choice else ""  # without enough recordings nothing was trained
         enrolled.append(Enrolled(record, state, before, after, interval, said, wall, retention, start=start))
     return enrolled
+
+
+def _fits(judged: Judged, options: EnrolmentOptions) -> int:
+    """Trainings whose mean a person gets; one where each would be a whole encoder."""
+    methods = judged.choice.setting.methods(options.method_options) if judged.choice else ()
+    usual = 1 if any(method.one_speaker for method in methods) else usual_fits(judged.person.seconds)
+    return options.fits or usual
 
 
 def groups(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -90,10 +95,13 @@ def run_job(
 ) -> list[Enrolled]:
     """Cross-validation, gate, forecast and final fit of one job."""
     clock = Clock(None if options.budget is None else options.budget * len(people), began)
+    start = time.monotonic()
     judged = judge(model, people, options, clock, lambda share: tell("cross-validating", 0.1 + 0.65 * share))
+    tried = time.monotonic() - start
     accepted = [Accepted(j.person, j.choice, j.after) for j in judged if j.accepted and j.choice]
     forecasts = foretell(model, accepted, options) if options.forecast and not clock.over else {}
-    done = finish(model, judged, options, lambda share: tell("fitting", 0.75 + 0.25 * share), began, clock.over)
+    fits = clock.fits(tried, options.folds)
+    done = finish(model, judged, options, lambda share: tell("fitting", 0.75 + 0.25 * share), began, fits)
     heard = {one.person.name: one.choice.texts for one in accepted}
     return [with_outlook(one, screened[one.record.speaker], heard, forecasts) for one in done]
 

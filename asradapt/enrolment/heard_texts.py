@@ -3,7 +3,7 @@
 Half of the words that the source hears with the language model are wrong where people need an adaptation, and
 learning them does harm. A model that has learned by its own doubt (`self_training`) hears fewer wrong letters.
 Training on its texts as on transcripts, with recordings changed and sentences made anew at every update (a noisy
-student: Xie et al. 2020, arXiv 1911.04252), gains most of what can be had without any (docs/untranscribed.md).
+student: Xie et al. 2020, arXiv 1911.04252), gains more than both (docs/untranscribed.md).
 
 Letters: S rows of the bank.
 """
@@ -30,6 +30,7 @@ from asradapt.enrolment.training import Task, Trainer
 from asradapt.models.base import SourceModel
 
 Report = Callable[[float], None]  # share of the work that is done
+LISTENING = 0.1  # of the work, before there is anything to learn
 
 
 def setting_of(learner: Learner, options: EnrolmentOptions) -> Setting:
@@ -37,6 +38,13 @@ def setting_of(learner: Learner, options: EnrolmentOptions) -> Setting:
     if options.method == "auto":
         return auto_settings(learner.person.seconds)[0]
     return Setting(options.method, options.rates[0])
+
+
+def fits_of(learner: Learner, options: EnrolmentOptions) -> int:
+    """Trainings on all recordings whose mean is kept; one where each would be a whole encoder."""
+    methods = setting_of(learner, options).methods(options.method_options)
+    usual = 1 if any(method.one_speaker for method in methods) else usual_fits(learner.person.seconds)
+    return options.fits or usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +96,7 @@ def _lesson(
     """What one person's rows learn, and for how long."""
     person, setting = learner.person, setting_of(learner, options)
     tasks = [Task(known, setting.rate, person.seed) for known in texts]
-    fits = options.fits or usual_fits(person.seconds)
+    fits = fits_of(learner, options)
     tasks += [replace(tasks[-1], seed=person.seed + APART * number) for number in range(1, fits)]
     updates = portions(person.seconds, len(person.examples), options)
     most = max(plan.texts_steps, plan.texts_passes * updates)
@@ -117,7 +125,8 @@ def learn_texts(
         report: Called with the share of the work that is done.
     """
     together: dict[tuple[Method, ...], list[_Lesson]] = {}
-    for one in learners:
+    for number, one in enumerate(learners):
+        report(LISTENING * number / len(learners))
         texts = _texts(model, one, doubting, decoder, options)
         if all(texts):  # else a row has nothing to learn
             one.heard_again = _heard_again(model, one, doubting, decoder, options)
@@ -126,7 +135,7 @@ def learn_texts(
     for number, (methods, lessons) in enumerate(together.items()):
 
         def tell(share: float, before: int = number) -> None:
-            report((before + share) / len(together))
+            report(LISTENING + (1 - LISTENING) * (before + share) / len(together))
 
         _learn(model, methods, lessons, options, tell)
 
@@ -147,8 +156,7 @@ def _learn(
         learning = [(one, start) for one, start in zip(lessons, starts, strict=False) if number < one.marks[-1]]
         trainer.step(number, [row for one, start in learning for row in range(start, start + len(one.tasks))])
         if due := [(one, start) for one, start in learning if number + 1 in one.marks]:
-            for strength in options.strengths:
-                _judge(model, trainer.result, due, strength, number + 1, options)
+            _judge(model, trainer.result, due, number + 1, options)
         report(sum(min(number + 1, one.marks[-1]) for one in lessons) / whole)
 
 
@@ -156,15 +164,15 @@ def _judge(
     model: SourceModel,
     bank: SpeakerBank,
     lessons: Sequence[tuple[_Lesson, int]],
-    strength: float,
     steps: int,
     options: EnrolmentOptions,
 ) -> None:
-    """Note what the adaptations as they are, at this strength, make of the held-out recordings."""
-    scaled = bank.scaled(torch.full((bank.speakers,), strength))
+    """Note what the adaptations as they are, at every strength, make of the held-out recordings."""
     rows = [one.rows(start) for one, start in lessons]
     judged = [(one.learner, folds, one.setting, steps) for (one, _), (folds, _) in zip(lessons, rows, strict=True)]
-    judge(model, scaled, judged, strength, options)
-    means = bank.averaged([everything for _, everything in rows]).scaled(torch.full((len(rows),), strength))
-    for place, (one, _) in enumerate(lessons):
-        one.learner.states.append(means.state(place))
+    means = bank.averaged([everything for _, everything in rows])
+    for strength in options.strengths:
+        scaled, kept = (each.scaled(torch.full((each.speakers,), strength)) for each in (bank, means))
+        choices = judge(model, scaled, judged, strength, options)
+        for place, ((one, _), choice) in enumerate(zip(lessons, choices, strict=True)):
+            one.learner.second.add(choice, kept.state(place))

@@ -55,7 +55,7 @@ class EnrolmentOptions:
         folds: Number of cross-validation folds; at least 2.
         rates: Factors on the learning rate that are tried.
         fits: Trainings on all recordings whose mean is kept; 0 takes as many as suit the amount of speech
-            (`planning.usual_fits`). One where the time of a budget is over before.
+            (`planning.usual_fits`), one of methods that change a whole encoder. Fewer where a budget asks for it.
         strengths: Interpolations towards the identity that are tried, 1 being the full adaptation.
         passes: Most passes over the recordings.
         least_steps: Least number of updates that is allowed for, however few the recordings.

@@ -38,6 +38,7 @@ class Choice:
         counts: Held-out error counts, one an utterance, in the person's order.
         losses: Held-out CTC losses, one an utterance.
         texts: What was heard in each held-out utterance, in the person's order.
+        missed: By what candidates are chosen that learned without texts, one an utterance; empty for `counts`.
     """
 
     setting: Setting
@@ -47,6 +48,7 @@ class Choice:
     counts: tuple[ErrorCounts, ...]
     losses: tuple[float, ...]
     texts: tuple[str, ...] = ()
+    missed: tuple[int, ...] = ()
 
     def cost(self, indices: Iterable[int] | None = None) -> float:
         """Held-out loss in nats, and one more for every wrong character, of some utterances or of all.

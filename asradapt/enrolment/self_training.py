@@ -2,9 +2,9 @@
 
 Every person has a row of the bank for each fold, which never learns from its held-out recordings, and one that
 learns from all of them; they train side by side. What is minimised is the loss of SUTA (Lin et al. 2022, entropy
-and class confusion), here over all recordings of a person. Training on the texts that are heard with the language
-model was tried and is worse (docs/untranscribed.md); those texts, heard by the *source*, are what held-out
-recordings are compared with.
+and class confusion), here over all recordings of a person. The texts that the source hears with the language model
+are not learned, which is worse (docs/untranscribed.md), but held-out recordings are compared with them. From a
+minute of speech on a second half follows: `heard_texts`.
 
 Letters: S rows of the bank.
 """
@@ -45,7 +45,7 @@ class SelfTraining:
     """How a person's recordings without texts are learned from. The defaults were measured: docs/untranscribed.md.
 
     Attributes:
-        method: What `--method auto` takes, whatever the amount of speech.
+        method: What `--method auto` takes for the first half, whatever the amount of speech.
         rate: Factor on the methods' own learning rates.
         steps: Updates at least, however few the recordings.
         passes: Passes over the recordings, where these are more updates.
@@ -81,6 +81,24 @@ class SelfTraining:
 
 
 @dataclass(eq=False)
+class Candidates:
+    """What was found in one half of the learning: by round and strength.
+
+    Attributes:
+        seen: What the folds make of the recordings that they have not learned from.
+        states: For each of them the tensors that were learned from all recordings.
+    """
+
+    seen: list[Choice] = field(default_factory=list)
+    states: list[dict[str, Tensor]] = field(default_factory=list)
+
+    def add(self, choice: Choice, state: dict[str, Tensor]) -> None:
+        """Note one more."""
+        self.seen.append(choice)
+        self.states.append(state)
+
+
+@dataclass(eq=False)
 class Learner:
     """One person who is learned from: rows, what was heard, and what has been found so far.
 
@@ -90,8 +108,8 @@ class Learner:
         phrases: The person's vocabulary.
         heard_again: What the folds hear after the first half in the recordings that they have not learned from.
         rows: A row for each fold, and last one for all recordings.
-        seen: Candidates, by round and strength.
-        states: For each of them the tensors that were learned from all recordings.
+        first: Candidates of the first half.
+        second: Those of the second half, where there was one.
     """
 
     person: Person
@@ -99,8 +117,8 @@ class Learner:
     phrases: tuple[str, ...] = ()
     heard_again: tuple[Heard, ...] = ()
     rows: range = range(0)
-    seen: list[Choice] = field(default_factory=list)
-    states: list[dict[str, Tensor]] = field(default_factory=list)
+    first: Candidates = field(default_factory=Candidates)
+    second: Candidates = field(default_factory=Candidates)
 
     def tasks(self) -> list[Task]:
         """What every row learns from."""
@@ -225,9 +243,9 @@ class _Job:
         """Note what the adaptations as they are, at this strength, make of the held-out recordings."""
         bank = self._bank.scaled(torch.full((self._bank.speakers,), strength))
         judged = [(one, one.rows, one.person.settings[0], self._done[one.rows[-1]]) for one in self._learners]
-        judge(self._model, bank, judged, strength, self._options)
-        for one in self._learners:
-            one.states.append(bank.state(one.rows[-1]))
+        choices = judge(self._model, bank, judged, strength, self._options)
+        for one, choice in zip(self._learners, choices, strict=True):
+            one.first.add(choice, bank.state(one.rows[-1]))
 
 
 def judge(
@@ -236,8 +254,8 @@ def judge(
     judged: Sequence[tuple[Learner, Sequence[int], Setting, int]],
     strength: float,
     options: EnrolmentOptions,
-) -> None:
-    """Note what adaptations make of the recordings that they have not learned from, as candidates.
+) -> list[Choice]:
+    """What adaptations make of the recordings that they have not learned from: a candidate for each learner.
 
     Args:
         model: The source model.
@@ -249,12 +267,14 @@ def judge(
     pairs = [pair for one, rows, _, _ in judged for pair in one.tests(rows)]
     found = hear(model, bank, pairs, Decoder(model.tokens, model.frame_seconds), options.training)
     texts = {id(example): heard.text for (_, example), heard in zip(pairs, found, strict=True)}
+    choices = []
     for one, _, setting, steps in judged:
         said = [texts[id(example)] for example in one.person.examples]
         counts = tuple(agreement(heard, text) for heard, text in zip(one.heard, said, strict=True))
         again = [agreement(heard, text) for heard, text in zip(one.heard_again, said, strict=False)]
-        missed = tuple(float(count.character_errors) for count in again)
-        one.seen.append(Choice(setting, steps, float(steps), strength, counts, missed))
+        missed = tuple(count.character_errors for count in again)
+        choices.append(Choice(setting, steps, float(steps), strength, counts, (), missed=missed))
+    return choices
 
 
 def prefer_clearly(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
@@ -262,14 +282,13 @@ def prefer_clearly(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
 
     There is no text whose loss could tell candidates apart, and the fewest missed words are mostly luck, so
     another candidate must be better by more than the standard error of the difference (the one-standard-error
-    rule, Breiman et al. 1984). Where there was a second half its candidates are chosen among, by the words that
-    the first half hears: those of the source favour what has hardly changed.
+    rule, Breiman et al. 1984). Those of a second half are judged by the words that the first half hears: those of
+    the source favour what has hardly changed.
     """
-    seen = [choice for choice in seen if choice.losses] or seen
     usual = max((choice for choice in seen if choice.strength == 1.0), key=lambda choice: choice.steps)
 
-    def missed(choice: Choice) -> list[float]:
-        return [choice.losses[i] if choice.losses else choice.counts[i].character_errors for i in indices]
+    def missed(choice: Choice) -> list[int]:
+        return [choice.missed[i] if choice.missed else choice.counts[i].character_errors for i in indices]
 
     best = min(seen, key=lambda choice: sum(missed(choice)))
     gains = [old - new for old, new in zip(missed(usual), missed(best), strict=True)]

@@ -11,15 +11,14 @@ from torch import Tensor
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.gate import decide
-from asradapt.enrolment.heard_texts import learn_texts
+from asradapt.enrolment.gate import Verdict, decide
+from asradapt.enrolment.heard_texts import fits_of, learn_texts
 from asradapt.enrolment.judging import Judged, explain, make_record
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.people import make_person
-from asradapt.enrolment.planning import usual_fits
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
-from asradapt.enrolment.selection import select
+from asradapt.enrolment.selection import Choice, select
 from asradapt.enrolment.self_training import Learner, SelfTraining, prefer_clearly, self_train, source_agreement
 from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
@@ -85,7 +84,7 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
     for row, name in enumerate(cut):
         if found := lessons.get(row):
             person = make_person(name, [lesson for lesson, _ in found], work.options)
-            person = replace(person, settings=(_setting(work),))  # the folds choose updates and strength only
+            person = replace(person, settings=(_setting(work),))  # of the first half
             learners.append(Learner(person, tuple(text for _, text in found), vocabularies[row]))
         else:
             work.failed.append(Failure(name, "no usable recording, so nothing was learned"))
@@ -155,24 +154,45 @@ def _explain(judged: Judged, options: EnrolmentOptions) -> str:
     return f"the source is kept: {change}, no improvement; recordings with their texts would help more"
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What the gate says of one half of the learning."""
+
+    choice: Choice
+    verdict: Verdict
+    state: Mapping[str, Tensor]
+    fits: int
+
+
+def _outcome(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> _Outcome | None:
+    """The second half, if it passes the gate, else the first one; None where nothing was learned.
+
+    The first half has then had a second chance, so that it may be by chance in half as many cases.
+    """
+    person, tolerated = learner.person, 1 - work.options.confidence
+    halves = [(learner.second, fits_of(learner, work.options)), (learner.first, 1)]
+    outcomes = []
+    for found, fits in halves:
+        if found.seen:
+            selected = select(person, found.seen, prefer_clearly)
+            verdict = decide(before, selected.counts, confidence=1 - tolerated, seed=person.seed)
+            place = next(i for i, choice in enumerate(found.seen) if choice is selected.choice)
+            outcomes.append(_Outcome(selected.choice, verdict, found.states[place], fits))
+            tolerated /= 2
+    return next((one for one in outcomes if one.verdict.accepted), outcomes[0] if outcomes else None)
+
+
 def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> Enrolled:
     """Choose, pass the gate, and write the record of one person."""
-    person = learner.person
-    choice = verdict = None
-    if learner.seen:
-        selected = select(person, learner.seen, prefer_clearly)
-        choice = selected.choice
-        verdict = decide(before, selected.counts, confidence=work.options.confidence, seed=person.seed)
+    person, found = learner.person, _outcome(work, learner, before)
+    choice, verdict = (found.choice, found.verdict) if found else (None, None)
     judged = Judged(person, before, choice, verdict)
     state: Mapping[str, Tensor] = {}
     retention = None
-    if choice and judged.accepted:
-        state = next(s for c, s in zip(learner.seen, learner.states, strict=True) if c is choice)
-        methods = choice.setting.methods(work.options.method_options)
-        (retention,) = work.check.measure(methods, [state])
-    twice = bool(choice and choice.losses)  # of the second half, which averages several trainings
-    fits = (work.options.fits or usual_fits(person.seconds)) if twice else 1
-    record = make_record(work.model, judged, retention, work.options, fits if state else 0)
+    if found and judged.accepted:
+        state = found.state
+        (retention,) = work.check.measure(found.choice.setting.methods(work.options.method_options), [state])
+    record = make_record(work.model, judged, retention, work.options, found.fits if found and state else 0)
     sure = [text.confidence for text in learner.heard if text.confidence is not None]  # where words were heard
     confidence = sum(sure) / len(sure) if sure else 0.0
     record = replace(

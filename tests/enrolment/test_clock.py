@@ -61,6 +61,13 @@ def test_an_enrolment_with_hardly_any_time_ends_and_says_what_it_was_given(tone_
     assert one.record.gate["tried"]["steps"] == 1
 
 
+def test_as_many_final_trainings_as_the_time_allows(monkeypatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    assert Clock(began=0.0).fits(50.0, 3) > 1000
+    # 60 s of cross-validation with three folds: a training on everything takes 30 s at most
+    assert [Clock(100.0 + left, began=0.0).fits(60.0, 3) for left in (-5, 10, 59, 61, 125)] == [1, 1, 1, 2, 4]
+
+
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="budget must be longer than 0 s"):
         EnrolmentOptions(budget=0.0)
