@@ -4,8 +4,9 @@
         [--steps 40 80] [--strengths 1 0.7 0.5] [--seed 0]
 
 The recordings of every speaker are taken in groups of so many, each a person of its own, who learns from all of
-them as the final fit of `enroll --method auto` does, once for every seed; at every number of updates the means of
-the first trainings are judged on recordings of the same speaker that are in another group (30 at most).
+them by the setting that `enroll --method auto` takes for the first of them, once for every seed; at every number
+of updates the means of the first trainings are judged on recordings of the same speaker that are in another
+group (30 at most).
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def report(model: SourceModel, people: Sequence[Judged], args: argparse.Namespac
     pairs = [(row, example) for row, (_, judges) in enumerate(people) for example in judges]
     yield line(evaluate_pairs(model, None, pairs, options.training), ["source", "", ""])
     tasks = [Task(p.examples, setting.rate, p.seed + APART * fit) for p, _ in people for fit in range(most)]
-    trainer = Trainer(model, SpeakerBank(model, methods, speakers=len(tasks)), tasks, options.training)
+    bank = SpeakerBank(model, methods, speakers=len(tasks), seed=args.seed)
+    trainer = Trainer(model, bank, tasks, options.training)
     for number in range(max(args.steps)):
         trainer.step(number, range(len(tasks)))
         for fits in args.fits if number + 1 in args.steps else ():
