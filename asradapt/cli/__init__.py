@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import io
 import os
 import signal
 import sys
@@ -134,13 +135,32 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `asradapt` command."""
+    _buffer_stdout()
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # a second Ctrl-C while the first is told of
         code = INTERRUPTED
+    _give_up_stdout()
     if code == INTERRUPTED or not _readers_ended():
         _end_at_once(code)
     sys.exit(code)
+
+
+def _buffer_stdout() -> None:
+    """With PYTHONUNBUFFERED a full disk takes a part of a text and nobody is told; a buffer notices."""
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        buffered = io.BufferedWriter(raw)
+        sys.stdout = io.TextIOWrapper(buffered, sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
+
+
+def _give_up_stdout() -> None:
+    """What stdout does not take was told of; Python would fail on it once more at its end, with another code."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _readers_ended() -> bool:

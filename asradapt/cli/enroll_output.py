@@ -80,5 +80,6 @@ def finish(
     else:
         _print(result, store)
     report_problems(warnings, failed)
-    note(f"stored in {store.root}" if result.speakers else "nobody was enrolled")
+    new = [one for one in result.speakers if not one.stays]
+    note(f"stored in {store.root}" if new else "nothing was stored" if result.speakers else "nobody was enrolled")
     return 1 if failed else 0

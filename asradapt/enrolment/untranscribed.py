@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 
 from torch import Tensor
@@ -111,12 +112,33 @@ def _unless_less(store: SpeakerStore, one: Enrolled) -> Enrolled:
     if not version or store.record(one.record.speaker).seconds < one.record.seconds:
         return one
     name = one.record.speaker
-    explanation = (
+    record = replace(one.record, version=version)
+    return replace(one, record=record, explanation=_stays(name, version), stays=version)
+
+
+def _heard_enough(work: _Work, cut: Mapping[str, Sequence[Example]]) -> dict[str, Sequence[Example]]:
+    """Whoever brings more speech than their version has learned from; the others are told before any work."""
+    more: dict[str, Sequence[Example]] = {}
+    for name, examples in cut.items():
+        seconds, version = sum(example.seconds for example in examples), 0
+        if work.store is not None and name in work.store:
+            with suppress(StoreError):  # damaged: nothing that could stand
+                record = work.store.record(name)
+                own = not another_source(record, work.model.name, work.model.fingerprint)
+                learned = record.decision == "adapted" and own and record.seconds >= round(seconds, 3)
+                version = record.version if learned else 0
+        if version and examples:
+            work.warnings.append(f"{name}: {_stays(name, version)}")
+        else:
+            more[name] = examples
+    return more
+
+
+def _stays(name: str, version: int) -> str:
+    return (
         f"version {version} stays in use: without transcripts nothing tells which is better, and it has learned "
         f"from as much speech. `asradapt speakers remove {name}` makes room"
     )
-    record = replace(one.record, version=version)
-    return replace(one, record=record, explanation=explanation, stays=version)
 
 
 def _cut(work: _Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, tuple[Example, ...]]:
@@ -223,7 +245,8 @@ def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Pro
     """Read, hear, learn and judge the people of one job."""
     began = time.monotonic()
     tell("reading", 0.0)
-    learners = _label(work, _cut(work, speakers))
+    cut = _heard_enough(work, _cut(work, speakers))
+    learners = _label(work, cut) if cut else []
     if not learners:
         return []
     tell("learning", 0.1)

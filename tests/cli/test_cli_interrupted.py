@@ -212,3 +212,23 @@ def test_ctrl_c_while_files_are_read_ends_in_one_line_every_time(recordings, mod
         assert (process.returncode, error.splitlines()[-1]) == (130, "error: interrupted")
         assert "terminate" not in error
         assert "leaked" not in error
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_text_that_stdout_takes_only_in_part_is_an_error(tmp_path, unbuffered):
+    """As on a full disk; with PYTHONUNBUFFERED Python itself would write a part and say nothing."""
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "from asradapt.cli import main; sys.argv = ['asradapt', 'prompts', '--count', '300']; main()"
+    )
+    with (tmp_path / "out.txt").open("wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            check=False,
+        )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.decode().startswith("error: ")
+    assert done.stderr.count(b"\n") == 1

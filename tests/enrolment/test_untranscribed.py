@@ -227,6 +227,23 @@ def test_a_person_without_texts_learns_twice_and_is_stored(tone_model, ann, teac
     assert all(torch.equal(kept[name], tensor) for name, tensor in one.state.items())
 
 
+def test_who_brings_no_more_speech_is_told_before_any_work(work, tone_model, ann, teacher, store, monkeypatch):
+    one = learner(tone_model, ann, teacher)
+    one.first.add(
+        Choice(Setting("input"), 1, 1.0, 1.0, tuple(agreement(h, h.text) for h in one.heard), ()),
+        SpeakerBank(tone_model, create("input")).state(0),
+    )
+    enrolled = untranscribed._finish(work, one, tuple(agreement(heard, "") for heard in one.heard))
+    store.save(enrolled.record, enrolled.state)
+    monkeypatch.setattr(untranscribed, "hear", lambda *_: pytest.fail("nothing is to be heard"))
+    again = enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, store=store)
+    assert again.speakers == ()
+    assert "ann: version 1 stays in use" in again.warnings[0]
+    assert store.versions("ann") == [1]
+    with pytest.raises(pytest.fail.Exception):  # without it, or with more speech, there is work
+        enroll_untranscribed(tone_model, {"bob": ann}, decoder=teacher, options=OPTIONS, store=store)
+
+
 def test_the_first_half_is_used_where_the_second_does_not_pass(tone_model, ann, teacher, work):
     one = learner(tone_model, ann, teacher)
     count = len(one.person.examples)
