@@ -54,6 +54,11 @@ def test_what_others_write_is_read(tmp_path, name, content, expected):
         ),
         ("a.trn", "one two\n", "line 1 does not end with the utterance's name"),
         ("a.ctm", "u1 1 x 0.1 two\nu1 1", "each of line 1, line 2 is not: file channel start duration word$"),
+        (
+            "a.ctm",
+            "u1 1 0 1 one\nu1 1 -1 1 x\nu1 1 nan 1 x\nu1 1 0 -5 x\nu1 1 inf 1 x",
+            "each of line 2, line 3, line 4, line 5 ",
+        ),
         ("a.jsonl", '{"id": "u1", "text": "a"}\n{"id": "u1", "text": "b"}', "line 2 names u1 again"),
         ("a.trn", "\n", "holds no hypothesis"),
         ("a.trn", "one { two / three (u1)\n", "line 1 has a brace without its other one"),

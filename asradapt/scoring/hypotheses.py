@@ -142,6 +142,13 @@ class _Recording:
         return " ".join(word for _, words in ordered for word in words)
 
 
+def _seconds(start: str, duration: str) -> float:
+    """A start in seconds; ValueError where it or the duration is no time."""
+    if not (0 <= float(start) < math.inf and 0 <= float(duration) < math.inf):
+        raise ValueError
+    return float(start)
+
+
 def _ctm(text: str, problems: list[str]) -> Rows:
     found: dict[str, _Recording] = {}
     for line, content in enumerate(text.split("\n"), start=1):
@@ -150,7 +157,7 @@ def _ctm(text: str, problems: list[str]) -> Rows:
             continue
         try:
             word = parts[4] if parts[2] != "*" else parts[-1]
-            start = float(parts[2]) if parts[2] != "*" else math.inf
+            start = _seconds(parts[2], parts[3]) if parts[2] != "*" else math.inf
         except (IndexError, ValueError):
             problems.append(f"line {line} is not: file channel start duration word")
             continue
