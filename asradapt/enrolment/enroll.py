@@ -14,7 +14,7 @@ from asradapt.enrolment.label_space import characters_of, label_spaces, rare_cha
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.outlook import refusals, with_outlook
 from asradapt.enrolment.people import AUTO_SETTINGS, Person, gather
-from asradapt.enrolment.planning import MANY_FITS, usual_fits
+from asradapt.enrolment.planning import MANY_FITS, fits_of
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
 from asradapt.enrolment.storing import keep, with_audio
@@ -40,8 +40,9 @@ def finish(
 ) -> list[Enrolled]:
     """Final fits of the accepted, each of `most` trainings at most; records of all."""
     accepted = [j for j in judged if j.accepted]
-    fits = {j.person.name: min(most, _fits(j, options)) for j in accepted}
     choices = [j.choice for j in accepted if j.choice]
+    usual = [fits_of(c.setting, j.person.seconds, options) for j, c in zip(accepted, choices, strict=True)]
+    fits = {j.person.name: min(most, own) for j, own in zip(accepted, usual, strict=True)}
     check = RetentionCheck(model, options.training)
     results = fit_final(model, [j.person for j in accepted], choices, options, check, report, list(fits.values()))
     fitted = {j.person.name: result for j, result in zip(accepted, results, strict=True)}
@@ -56,13 +57,6 @@ def finish(
         start = one.person.start.said if one.choice else ""  # without enough recordings nothing was trained
         enrolled.append(Enrolled(record, state, before, after, interval, said, wall, retention, start=start))
     return enrolled
-
-
-def _fits(judged: Judged, options: EnrolmentOptions) -> int:
-    """Trainings whose mean a person gets; one where each would be a whole encoder."""
-    methods = judged.choice.setting.methods(options.method_options) if judged.choice else ()
-    usual = 1 if any(method.one_speaker for method in methods) else usual_fits(judged.person.seconds)
-    return options.fits or usual
 
 
 def groups(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:

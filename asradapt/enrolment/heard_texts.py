@@ -23,7 +23,7 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import auto_settings
-from asradapt.enrolment.planning import portions, usual_fits
+from asradapt.enrolment.planning import fits_of, portions
 from asradapt.enrolment.pseudo import hear, labelled
 from asradapt.enrolment.self_training import Learner, SelfTraining, judge
 from asradapt.enrolment.training import Task, Trainer
@@ -38,13 +38,6 @@ def setting_of(learner: Learner, options: EnrolmentOptions) -> Setting:
     if options.method == "auto":
         return auto_settings(learner.person.seconds)[0]
     return Setting(options.method, options.rates[0])
-
-
-def fits_of(learner: Learner, options: EnrolmentOptions) -> int:
-    """Trainings on all recordings whose mean is kept; one where each would be a whole encoder."""
-    methods = setting_of(learner, options).methods(options.method_options)
-    usual = 1 if any(method.one_speaker for method in methods) else usual_fits(learner.person.seconds)
-    return options.fits or usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +89,7 @@ def _lesson(
     """What one person's rows learn, and for how long."""
     person, setting = learner.person, setting_of(learner, options)
     tasks = [Task(known, setting.rate, person.seed) for known in texts]
-    fits = fits_of(learner, options)
+    fits = fits_of(setting, person.seconds, options)
     tasks += [replace(tasks[-1], seed=person.seed + APART * number) for number in range(1, fits)]
     updates = portions(person.seconds, len(person.examples), options)
     most = max(plan.texts_steps, plan.texts_passes * updates)

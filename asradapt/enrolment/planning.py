@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asradapt.enrolment.clock import Clock
-from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.training import update_seconds
 
@@ -19,6 +19,12 @@ MANY_FITS, FEW_FITS, FEW_FROM = 4, 2, 300.0
 def usual_fits(seconds: float) -> int:
     """Trainings on all of this much speech whose mean is kept: with little of it each learns more by chance."""
     return MANY_FITS if seconds < FEW_FROM else FEW_FITS
+
+
+def fits_of(setting: Setting, seconds: float, options: EnrolmentOptions) -> int:
+    """Trainings of a person with so much speech by a setting: as asked for or usual, one of a whole encoder."""
+    whole = any(method.one_speaker for method in setting.methods(options.method_options))
+    return options.fits or (1 if whole else usual_fits(seconds))
 
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 
 from torch import Tensor
@@ -13,10 +12,11 @@ from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import Verdict, decide
-from asradapt.enrolment.heard_texts import fits_of, learn_texts
+from asradapt.enrolment.heard_texts import learn_texts, setting_of
 from asradapt.enrolment.judging import Judged, explain, make_record
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.people import make_person
+from asradapt.enrolment.planning import fits_of
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice, select
@@ -25,7 +25,7 @@ from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.scoring import ErrorCounts, Interval, total
-from asradapt.store import SpeakerStore, another_source, validate_speaker
+from asradapt.store import SpeakerRecord, SpeakerStore, another_source, validate_speaker
 from asradapt.types import Failure, Utterance
 
 
@@ -43,26 +43,25 @@ class _Work:
     warnings: list[str] = field(default_factory=list)
 
 
-def _transcribed_version(work: _Work, name: str) -> int:
-    """The current version of a speaker if that is an adaptation that was learned from transcripts, else 0."""
+def _in_use(work: _Work, name: str) -> SpeakerRecord | None:
+    """The record of a speaker's current version, if that is an adaptation to the same source."""
     if work.store is None or name not in work.store:
-        return 0
+        return None
     try:
         record = work.store.record(name)
     except StoreError:  # damaged: nothing that could stand
-        return 0
+        return None
     own = not another_source(record, work.model.name, work.model.fingerprint)
-    stands = record.decision == "adapted" and own and record.transcribed
-    return record.version if stands else 0
+    return record if record.decision == "adapted" and own else None
 
 
 def _allowed(work: _Work, names: Sequence[str]) -> list[str]:
     """Whoever has no adaptation that was learned from transcripts; that one is better and stays."""
     free = []
     for name in names:
-        if version := _transcribed_version(work, name):
+        if (record := _in_use(work, name)) and record.transcribed:
             work.warnings.append(
-                f"{name}: version {version} was learned from transcripts and stays in use; "
+                f"{name}: version {record.version} was learned from transcripts and stays in use; "
                 f"`asradapt speakers remove {name}` makes room for an enrolment without transcripts"
             )
         else:
@@ -120,15 +119,9 @@ def _heard_enough(work: _Work, cut: Mapping[str, Sequence[Example]]) -> dict[str
     """Whoever brings more speech than their version has learned from; the others are told before any work."""
     more: dict[str, Sequence[Example]] = {}
     for name, examples in cut.items():
-        seconds, version = sum(example.seconds for example in examples), 0
-        if work.store is not None and name in work.store:
-            with suppress(StoreError):  # damaged: nothing that could stand
-                record = work.store.record(name)
-                own = not another_source(record, work.model.name, work.model.fingerprint)
-                learned = record.decision == "adapted" and own and record.seconds >= round(seconds, 3)
-                version = record.version if learned else 0
-        if version and examples:
-            work.warnings.append(f"{name}: {_stays(name, version)}")
+        seconds, record = round(sum(example.seconds for example in examples), 3), _in_use(work, name)
+        if examples and record and record.seconds >= seconds:
+            work.warnings.append(f"{name}: {_stays(name, record.version)}")
         else:
             more[name] = examples
     return more
@@ -192,14 +185,15 @@ def _outcome(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> 
     The first half has then had a second chance, so that it may be by chance in half as many cases.
     """
     person, tolerated = learner.person, 1 - work.options.confidence
-    halves = [(learner.second, fits_of(learner, work.options)), (learner.first, 1)]
+    fits = fits_of(setting_of(learner, work.options), person.seconds, work.options)
+    halves = [(learner.second, fits), (learner.first, 1)]
     outcomes = []
-    for found, fits in halves:
+    for found, count in halves:
         if found.seen:
             selected = select(person, found.seen, prefer_clearly)
             verdict = decide(before, selected.counts, confidence=1 - tolerated, seed=person.seed)
             place = next(i for i, choice in enumerate(found.seen) if choice is selected.choice)
-            outcomes.append(_Outcome(selected.choice, verdict, found.states[place], fits))
+            outcomes.append(_Outcome(selected.choice, verdict, found.states[place], count))
             tolerated /= 2
     return next((one for one in outcomes if one.verdict.accepted), outcomes[0] if outcomes else None)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from asradapt.errors import ManifestError
 from asradapt.scoring.markup import balanced
 
+Problem = tuple[str, str]  # the line or the recording, and what is wrong there
+
 ID_KEYS = ("id", "utterance_id", "utt_id", "audio_filepath", "audio", "path", "file")
 """Columns of JSON lines that may name the utterance, the first that is there counts."""
 
@@ -27,7 +29,6 @@ WITH_ALTERNATIVES = (".ctm", ".trn")
 
 _ALTERNATIVES = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}  # of ctm, and what trn has for them
 
-_PLACE = re.compile(r"^(line \d+|.+?) ((?:is|has|needs|does|names) .*)$", re.DOTALL)  # where; what is wrong there
 _TRN = re.compile(r"^(.*)\(([^()\s]+)\)\s*$")
 
 
@@ -47,12 +48,12 @@ def read_hypotheses(path: str | Path) -> dict[str, str]:
         raise ManifestError(f"{path} does not exist: check the path") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read ({error}): give a file of hypotheses in UTF-8") from error
-    problems: list[str] = []
+    problems: list[Problem] = []
     readers = {".ctm": _ctm, ".trn": _trn}
     found: dict[str, str] = {}
     for line, name, heard in readers.get(path.suffix.lower(), _json)(text, problems):
         if name in found:
-            problems.append(f"line {line} names {name} again")
+            problems.append((f"line {line}", f"names {name} again"))
         found[name] = heard
     if problems:
         raise ManifestError(f"{path} is no list of hypotheses: {_together(problems)}")
@@ -61,17 +62,15 @@ def read_hypotheses(path: str | Path) -> dict[str, str]:
     return found
 
 
-def _together(problems: Sequence[str]) -> str:
+def _together(problems: Sequence[Problem]) -> str:
     """Ten problems in one line; what is wrong with several lines or recordings is said once."""
     by_reason: dict[str, list[str]] = {}
-    for problem in problems[:10]:
-        found = _PLACE.match(problem)
-        place, reason = (found[1], found[2]) if found else ("", problem)
+    for place, reason in problems[:10]:
         by_reason.setdefault(reason, []).append(place)
-    said = []
-    for reason, places in by_reason.items():
-        where = f"each of {', '.join(places)}" if len(places) > 1 else places[0]
-        said.append(f"{where} {reason}".lstrip())
+    said = [
+        f"each of {', '.join(places)} {reason}" if len(places) > 1 else f"{places[0]} {reason}"
+        for reason, places in by_reason.items()
+    ]
     more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
     return "; ".join(said) + more
 
@@ -79,7 +78,7 @@ def _together(problems: Sequence[str]) -> str:
 Rows = Iterator[tuple[int, str, str]]  # line, name of the utterance, what was heard
 
 
-def _json(text: str, problems: list[str]) -> Rows:
+def _json(text: str, problems: list[Problem]) -> Rows:
     rows: Iterable[tuple[int, object]]
     try:
         whole = json.loads(text)
@@ -91,28 +90,30 @@ def _json(text: str, problems: list[str]) -> Rows:
         name = next((str(content[key]) for key in ID_KEYS if content.get(key) not in (None, "")), "")
         heard = next((content[key] for key in TEXT_KEYS if isinstance(content.get(key), str)), None)
         if not name or heard is None:
-            problems.append(f"line {line} needs one of {', '.join(ID_KEYS)} and one of {', '.join(TEXT_KEYS)}")
+            problems.append(
+                (f"line {line}", f"needs one of {', '.join(ID_KEYS)} and one of {', '.join(TEXT_KEYS)}")
+            )
         else:
             yield line, name, heard
 
 
-def _json_lines(text: str, problems: list[str]) -> Iterator[tuple[int, object]]:
+def _json_lines(text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
     for line, content in enumerate(text.split("\n"), start=1):
         if content.strip():
             try:
                 yield line, json.loads(content)
             except ValueError:
-                problems.append(f"line {line} is not JSON")
+                problems.append((f"line {line}", "is not JSON"))
 
 
-def _trn(text: str, problems: list[str]) -> Rows:
+def _trn(text: str, problems: list[Problem]) -> Rows:
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip() or content.startswith(";;"):
             continue
         if not (found := _TRN.match(content)):
-            problems.append(f"line {line} does not end with the utterance's name in parentheses")
+            problems.append((f"line {line}", "does not end with the utterance's name in parentheses"))
         elif not balanced(found[1]):
-            problems.append(f"line {line} has a brace without its other one: alternatives are {{ a / b }}")
+            problems.append((f"line {line}", "has a brace without its other one: alternatives are { a / b }"))
         else:
             yield line, found[2], " ".join(found[1].split())
 
@@ -149,7 +150,7 @@ def _seconds(start: str, duration: str) -> float:
     return float(start)
 
 
-def _ctm(text: str, problems: list[str]) -> Rows:
+def _ctm(text: str, problems: list[Problem]) -> Rows:
     found: dict[str, _Recording] = {}
     for line, content in enumerate(text.split("\n"), start=1):
         parts = content.split()
@@ -159,7 +160,7 @@ def _ctm(text: str, problems: list[str]) -> Rows:
             word = parts[4] if parts[2] != "*" else parts[-1]
             start = _seconds(parts[2], parts[3]) if parts[2] != "*" else math.inf
         except (IndexError, ValueError):
-            problems.append(f"line {line} is not: file channel start duration word")
+            problems.append((f"line {line}", "is not: file channel start duration word"))
             continue
         one = found.setdefault(parts[0], _Recording(line))
         one.add(start, word)
@@ -167,12 +168,11 @@ def _ctm(text: str, problems: list[str]) -> Rows:
             one.channels.append(parts[1])
     for name, one in found.items():
         if len(one.channels) > 1:
-            problems.append(
-                f"{name} has words of the channels {' and '.join(one.channels)}: an utterance is a whole "
-                "recording, so give every channel a file name of its own"
-            )
+            channels = f"has words of the channels {' and '.join(one.channels)}"
+            told = "an utterance is a whole recording, so give every channel a file name of its own"
+            problems.append((name, f"{channels}: {told}"))
         elif not balanced(whole := one.text()):
-            problems.append(f"{name} has <ALT_BEGIN> without <ALT_END>, or the other way round")
+            problems.append((name, "has <ALT_BEGIN> without <ALT_END>, or the other way round"))
         else:
             yield one.line, name, whole
 
