@@ -21,11 +21,12 @@ from asradapt.adaptation.method import Method
 from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.fitting import APART
+from asradapt.enrolment.learners import Learner, judge
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import auto_settings
 from asradapt.enrolment.planning import fits_of, portions
 from asradapt.enrolment.pseudo import hear, labelled
-from asradapt.enrolment.self_training import Learner, SelfTraining, judge
+from asradapt.enrolment.self_training import SelfTraining
 from asradapt.enrolment.training import Task, Trainer
 from asradapt.models.base import SourceModel
 

@@ -14,13 +14,14 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.heard_texts import learn_texts, setting_of
 from asradapt.enrolment.judging import Judged, explain, make_record
+from asradapt.enrolment.learners import Learner, prefer_clearly
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.planning import fits_of
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice, select
-from asradapt.enrolment.self_training import Learner, SelfTraining, prefer_clearly, self_train, source_agreement
+from asradapt.enrolment.self_training import SelfTraining, self_train, source_agreement
 from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes

@@ -20,17 +20,18 @@ from asradapt.enrolment import (
     enroll,
     enroll_untranscribed,
     heard_texts,
+    learners,
     pseudo,
-    self_training,
     untranscribed,
 )
 from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.heard_texts import learn_texts
+from asradapt.enrolment.learners import Learner, agreement, prefer_clearly
 from asradapt.enrolment.objective import encode_pairs
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.self_training import Learner, agreement, prefer_clearly, self_train
+from asradapt.enrolment.self_training import self_train
 from asradapt.enrolment.training import Task, Trainer, train
 from asradapt.errors import UsageError
 from asradapt.language import read_arpa
@@ -343,7 +344,7 @@ def test_the_source_is_kept_and_stored_where_the_method_cannot_learn(tone_model,
 
 
 def test_unsure_words_are_no_ground_to_judge_by(tone_model, teacher, ann, monkeypatch):
-    monkeypatch.setattr(self_training, "UNSURE", 1.1)
+    monkeypatch.setattr(learners, "UNSURE", 1.1)
     (one,) = enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS).speakers
     assert one.record.decision == "source"
     assert "no word in these recordings is sure enough" in one.explanation
