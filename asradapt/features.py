@@ -84,7 +84,7 @@ KALDI = FeatureOptions(
 )
 """As Kaldi's `compute-fbank-feats --num-mel-bins=80 --dither=0` on samples in [-1, 1]."""
 
-CPU_CHUNK = 384  # frames at once at most: their spectra stay in the processor's cache
+CPU_CHUNK = 640  # frames at once and for each thread at most: their spectra stay in the processor's cache
 GPU_CHUNK = 131_072  # and here they fill the device; about 1 GB
 
 
@@ -190,7 +190,7 @@ class LogMel(nn.Module):
         framed = _framed(waveforms.float(), lengths, frames, options)
         result = torch.empty(len(framed), frames, options.mels, dtype=dtype, device=waveforms.device)
         if waveforms.device.type == "cpu" and not torch.compiler.is_compiling():
-            self._in_cache(framed, result, chunk or CPU_CHUNK)
+            self._in_cache(framed, result, chunk or CPU_CHUNK * torch.get_num_threads())
         else:
             for rows, part in _parts(len(framed), frames, chunk or GPU_CHUNK):
                 windowed = _prepared(framed[rows, part], options) * self.shape
