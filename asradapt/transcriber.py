@@ -9,7 +9,7 @@ Letters: B batch, T samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
 from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.budget import batch_seconds, in_halves
-from asradapt.decoding import Decoder, Heard, joined
+from asradapt.decoding import Decoder, Heard, joined, letters_expected
 from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import (
     InputError,
@@ -29,6 +29,7 @@ from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, wi
 from asradapt.pcm import digest
 from asradapt.phrases import Phrases
 from asradapt.pipeline import Ahead, reading_threads
+from asradapt.runs import Run, best_runs, runs_of
 from asradapt.store import SpeakerStore
 from asradapt.test_time import adapted_logits
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
@@ -39,7 +40,8 @@ from asradapt.voice import pieces as voiced_pieces
 Progress = Callable[[float], None]  # the share that is done
 
 
-Row = tuple[npt.NDArray[np.float32], Member, Sequence[str]]  # samples, who speaks, phrases of that speaker
+Row = tuple[list[npt.NDArray[np.float32]], Member, Sequence[str]]  # samples, who speaks, that speaker's phrases
+Part = tuple[Heard, float]  # what was heard, and how many of its letters are expected to be right
 
 WINDOW_FILES = 4096  # of a window at most: very short files, and those that fail, hardly fill one with audio
 
@@ -176,27 +178,45 @@ class Transcriber:
             source_only: Ignore all adaptations.
             progress: Called after every batch with the share of the audio that is done.
         """
-        pieces = [(index, piece) for index, one in enumerate(loaded) for piece in one.pieces]
-        members = [NOBODY if source_only else one.member for one in loaded]
-        parts = [Heard(())] * len(pieces)
-        done, audio = 0, sum(len(piece) for _, piece in pieces)
-        for lane in self._lanes([members[index] for index, _ in pieces]):
-            for batch in self._batches([pieces[number][1] for number in lane]):
+        runs = [self._runs(one) for one in loaded]
+        rows = [self._row(one, run, source_only) for one, own in zip(loaded, runs, strict=True) for run in own]
+        parts = iter(self._hear(rows, progress))
+        return [self._whole(one, own, [next(parts) for _ in own]) for one, own in zip(loaded, runs, strict=True)]
+
+    def _runs(self, one: Loaded) -> list[Run]:
+        """What of a file is heard at once: its pieces, and neighbours as one where they may be one sentence."""
+        near = -1.0 if writes(self.model) else VoiceOptions.near  # without letters nothing tells which is better
+        return runs_of(one.places(self.model.sample_rate), self._longest, near)
+
+    def _row(self, one: Loaded, run: Run, source_only: bool) -> Row:
+        pieces = [one.pieces[number] for number in run]
+        return (pieces, NOBODY, ()) if source_only else (pieces, one.member, one.phrases)
+
+    def _hear(self, rows: Sequence[Row], progress: Progress | None) -> list[Part]:
+        """What is heard in every row, in batches of like length."""
+        lengths = [sum(map(len, pieces)) for pieces, _, _ in rows]
+        decode = partial(self._decode, weigh=any(len(pieces) > 1 for pieces, _, _ in rows))
+        parts: list[Part] = [(Heard(()), 0.0)] * len(rows)
+        done = 0
+        for lane in self._lanes([member for _, member, _ in rows]):
+            for batch in self._batches([lengths[number] for number in lane]):
                 numbers = [lane[place] for place in batch]
-                speakers = [members[pieces[number][0]] for number in numbers]
-                phrases = [() if source_only else loaded[pieces[number][0]].phrases for number in numbers]
-                rows = list(zip([pieces[number][1] for number in numbers], speakers, phrases, strict=True))
-                found = in_halves(self._decode, rows)
+                found = in_halves(decode, [rows[number] for number in numbers])
                 for number, part in zip(numbers, found, strict=True):
                     parts[number] = part
-                    done += len(pieces[number][1])
+                    done += lengths[number]
                 if progress:
-                    progress(done / audio)
-        places = [(one, start) for one in loaded for start in one.starts or (0.0,) * len(one.pieces)]
-        whole: list[list[Heard]] = [[] for _ in loaded]
-        for (index, piece), (one, start), part in zip(pieces, places, parts, strict=True):
-            whole[index].append(part.shifted(start, min(one.seconds, start + len(piece) / self.model.sample_rate)))
-        return [joined(parts) for parts in whole]
+                    progress(done / sum(lengths))
+        return parts
+
+    def _whole(self, one: Loaded, runs: Sequence[Run], parts: Sequence[Part]) -> Heard:
+        """What is heard in a file: the hearings that are worth most, with their times in it."""
+        places = one.places(self.model.sample_rate)
+        found = []
+        for number in best_runs(runs, [worth for _, worth in parts]):
+            own = [places[place] for place in runs[number]]
+            found.append(parts[number][0].placed(own, min(one.seconds, sum(own[-1]))))
+        return joined(found)
 
     def _read(self, utterance: Utterance) -> Recording:
         return load_audio(utterance.audio, self.model.sample_rate)
@@ -231,27 +251,29 @@ class Transcriber:
             lanes.setdefault(member if alone else NOBODY, []).append(number)
         yield from lanes.values()
 
-    def _batches(self, pieces: Sequence[npt.NDArray[np.float32]]) -> Iterator[list[int]]:
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         budget = round(self._seconds * self.model.sample_rate)
         whole, most = round(computed_seconds(self.model, 0.0) * self.model.sample_rate), self.options.batch_size
-        lengths = [max(len(piece), whole) for piece in pieces]
+        lengths = [max(length, whole) for length in lengths]
         return length_batches(lengths, budget=budget, most=most, equal=self.model.equal_lengths)
 
     @torch.no_grad()
-    def _decode(self, rows: Sequence[Row]) -> list[Heard]:
-        """What is heard in the rows of one batch."""
+    def _decode(self, rows: Sequence[Row], *, weigh: bool) -> list[Part]:
+        """What is heard in the rows of one batch, and where hearings compete what each is worth."""
         pieces, speakers, phrases = zip(*rows, strict=True)
-        padded, lengths = pad(pieces)
+        padded, lengths = pad([own[0] if len(own) == 1 else np.concatenate(own) for own in pieces])
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
         counts = torch.tensor(lengths, device=device)
         with self._bank.attach(self.model, speakers) as added:
             if writes(self.model):
-                return self.model.write(*self.model.forward(waveforms, counts))
+                return [(one, 0.0) for one in self.model.write(*self.model.forward(waveforms, counts))]
             if self.options.adapt_each:
                 logits, frames = adapted_logits(
                     self.model, *self.model.prepare(waveforms, counts), self.options.adapt_each
                 )
             else:
                 logits, frames = self.model.forward(waveforms, counts)
-        return self.decoder(logits, frames, phrases, added)
+        heard = self.decoder(logits, frames, phrases, added)
+        worth = letters_expected(logits, frames) if weigh else [0.0] * len(heard)
+        return list(zip(heard, worth, strict=True))

@@ -128,12 +128,15 @@ class Loaded:
     phrases: tuple[str, ...] = ()
     digest: str = ""
 
+    def places(self, sample_rate: int) -> list[tuple[float, float]]:
+        """Begin and length of every segment in seconds."""
+        starts = self.starts or (0.0,) * len(self.pieces)
+        return [(start, len(piece) / sample_rate) for start, piece in zip(starts, self.pieces, strict=True)]
+
     def segments(self, words: Sequence[Word], sample_rate: int) -> tuple[Segment, ...]:
         """The words that were heard, by segment."""
-        starts = self.starts or (0.0,) * len(self.pieces)
-        lengths = [len(piece) / sample_rate for piece in self.pieces]
-        places = [(s, min(self.seconds, s + length)) for s, length in zip(starts, lengths, strict=True)]
-        return segments_of(words, places)
+        ends = [(start, min(self.seconds, start + length)) for start, length in self.places(sample_rate)]
+        return segments_of(words, ends)
 
 
 @dataclass

@@ -35,12 +35,14 @@ class VoiceOptions:
         longest: Seconds of a piece at most; shorter recordings stay whole.
         padding: Seconds of silence that are kept on both sides of speech.
         gap: Longer silences in seconds are left out, but for the padding.
+        near: Neighbours that so many seconds at most were left out between are also heard as one (`runs_of`).
         threshold: Probability of speech above which silero-vad hears some.
     """
 
     longest: float = 20.0
     padding: float = 0.35
     gap: float = 0.7
+    near: float = 1.0
     threshold: float = 0.2
 
 

@@ -26,6 +26,7 @@ LAYERS = (
         "mel",
         "pipeline",
         "voice",
+        "runs",
         "pcm",
     },
     {"features", "decoding", "language", "simulation"},

@@ -6,6 +6,7 @@ import soundfile
 
 from asradapt.batching import segments
 from asradapt.decoding import Decoder, Heard, Word
+from asradapt.runs import best_runs, runs_of
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
@@ -99,3 +100,63 @@ def test_times_of_words_are_those_in_the_whole_recording(tiny_model, tmp_path, m
     (transcript,) = [item for item in found if isinstance(item, Transcript)]
     assert transcript.text == "hello hello"
     assert [word.start for word in transcript.words] == pytest.approx([0.7 + 0.4, 19.7 + 0.4])
+
+
+def test_neighbours_with_little_between_them_are_heard_as_one_too():
+    places = [(0.0, 2.0), (2.9, 3.0), (8.0, 2.0), (10.5, 9.0)]
+    assert runs_of(places, 10.0, 1.0) == [range(0, 1), range(0, 2), range(1, 2), range(2, 3), range(3, 4)]
+    assert runs_of(places, 20.0, 5.0)[1::2] == [range(0, 2), range(1, 3), range(2, 4)]
+    assert runs_of(places, 20.0, -1.0) == [range(number, number + 1) for number in range(4)]
+    assert runs_of([], 10.0, 1.0) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_the_hearings_that_count_hold_every_piece_once_and_are_worth_most(count):
+    runs = runs_of([(2.0 * number, 1.5) for number in range(count)], 10.0, 1.0)
+    rng = np.random.default_rng(count)
+    for _ in range(20):
+        worth = rng.uniform(0, 3, len(runs)).tolist()
+        found = best_runs(runs, worth)
+        assert [number for place in found for number in runs[place]] == list(range(count))
+        sums = [sum(worth[place] for place in way) for way in ways(runs, 0, count)]
+        assert sum(worth[place] for place in found) == pytest.approx(max(sums))
+    level = best_runs(runs, [float(len(run)) for run in runs])
+    assert [len(runs[place]) for place in level] == [1] * count
+
+
+def ways(runs: list[range], start: int, count: int) -> list[list[int]]:
+    """All ways to hold every piece from `start` on once."""
+    if start == count:
+        return [[]]
+    first = [place for place, run in enumerate(runs) if run.start == start]
+    return [[place, *rest] for place in first for rest in ways(runs, runs[place].stop, count)]
+
+
+@pytest.mark.parametrize(
+    ("worth", "expected"), [(3.0, ["hello@0.7", "hello@4.0"]), (5.0, ["both@0.7", "there@4.1"])]
+)
+def test_a_pause_inside_a_sentence_is_bridged_where_it_is_heard_better(
+    worth, expected, tiny_model, tmp_path, monkeypatch
+):
+    spans = [(1.0, 3.0), (4.3, 6.3)]  # pieces of 2.6 s, from 0.7 s and 4.0 s on
+    options = VoiceOptions(longest=6.0, padding=0.3, gap=0.7)
+    soundfile.write(tmp_path / "long.wav", recording(spans, 30.0), RATE)
+    monkeypatch.setattr(
+        "asradapt.transcriber.voiced_pieces", lambda *given: pieces(*given[:2], options, knowing(spans))
+    )
+    alone, together = (Word("hello", 0.0, 0.8, 1.0),), (Word("both", 0.0, 0.8, 1.0), Word("there", 2.7, 3.1, 1.0))
+    # a piece of 2.6 s has 65 frames
+    monkeypatch.setattr(
+        Decoder,
+        "__call__",
+        lambda self, logits, frames, *_: [Heard(together if n > 70 else alone) for n in frames],
+    )
+    monkeypatch.setattr(
+        "asradapt.transcriber.letters_expected", lambda logits, frames: [worth if n > 70 else 2.0 for n in frames]
+    )
+    found = Transcriber(tiny_model(kernel=5), None, TranscriberOptions()).transcribe(
+        [Utterance(tmp_path / "long.wav")]
+    )
+    (transcript,) = [item for item in found if isinstance(item, Transcript)]
+    assert [f"{word.text}@{word.start:.1f}" for word in transcript.words] == expected
+    assert [segment.text for segment in transcript.segments] == [one.split("@")[0] for one in expected]

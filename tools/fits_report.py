@@ -1,12 +1,13 @@
 """What the mean of several trainings is worth: errors on a person's other recordings.
 
     python tools/fits_report.py --manifest M --where part=enroll --recordings 10 [--groups 5] [--fits 1 2 4]
-        [--steps 40 80] [--strengths 1 0.7 0.5] [--seed 0]
+        [--steps 40 80] [--strengths 1 0.7 0.5] [--folds] [--seed 0]
 
 The recordings of every speaker are taken in groups of so many, each a person of its own, who learns from all of
 them by the setting that `enroll --method auto` takes for the first of them, once for every seed; at every number
 of updates the means of the first trainings are judged on recordings of the same speaker that are in another
-group (30 at most).
+group (30 at most). With --folds also the means of the trainings of the cross-validation, each on two thirds of the
+recordings, alone and together with trainings on all of them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ import torch
 from asradapt.adaptation import SpeakerBank
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.examples import Example, prepare_examples
-from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.people import Person, make_person
-from asradapt.enrolment.training import Scores, Task, Trainer, evaluate_pairs
+from asradapt.enrolment.training import APART, Scores, Task, Trainer, evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
@@ -54,6 +54,26 @@ def line(scores: dict[int, Scores], cells: Sequence[object]) -> str:
     return "| " + " | ".join([*map(str, cells), f"{counts.cer:.2%}", f"{counts.wer:.1%}", f"{loss:.3f}"]) + " |"
 
 
+def trainings(person: Person, fits: int, folds: int) -> Iterator[Task]:
+    """So many trainings on everything, and one without each of the first folds."""
+    rate = person.settings[0].rate
+    for fit in range(fits):
+        yield Task(person.examples, rate, person.seed + APART * fit)
+    for number, fold in enumerate(person.folds[:folds]):
+        kept = tuple(one for index, one in enumerate(person.examples) if index not in set(fold))
+        yield Task(kept, rate, person.seed + APART * number)
+
+
+def mixtures(fits: Sequence[int], most: int, folds: int) -> Iterator[tuple[str, list[int]]]:
+    """What is averaged, in words and as numbers of a person's trainings."""
+    for count in fits:
+        yield str(count), list(range(count))
+    if folds:
+        own = list(range(most, most + folds))
+        yield "folds", own
+        yield from ((f"folds + {count}", own + list(range(count))) for count in fits)
+
+
 def report(model: SourceModel, people: Sequence[Judged], args: argparse.Namespace) -> Iterator[str]:
     """The lines of the table, as training goes on."""
     options = EnrolmentOptions(seed=args.seed)
@@ -61,17 +81,19 @@ def report(model: SourceModel, people: Sequence[Judged], args: argparse.Namespac
     methods = setting.methods({})
     pairs = [(row, example) for row, (_, judges) in enumerate(people) for example in judges]
     yield line(evaluate_pairs(model, None, pairs, options.training), ["source", "", ""])
-    tasks = [Task(p.examples, setting.rate, p.seed + APART * fit) for p, _ in people for fit in range(most)]
+    folds = options.folds if args.folds else 0
+    tasks = [task for p, _ in people for task in trainings(p, most, folds)]
+    each = most + folds  # trainings of a person
     bank = SpeakerBank(model, methods, speakers=len(tasks), seed=args.seed)
     trainer = Trainer(model, bank, tasks, options.training)
     for number in range(max(args.steps)):
         trainer.step(number, range(len(tasks)))
-        for fits in args.fits if number + 1 in args.steps else ():
-            means = trainer.result.averaged([range(most * row, most * row + fits) for row in range(len(people))])
+        for name, own in mixtures(args.fits, most, folds) if number + 1 in args.steps else ():
+            means = trainer.result.averaged([[each * row + one for one in own] for row in range(len(people))])
             for strength in args.strengths:
                 scaled = means.scaled(torch.full((len(people),), strength))
                 scores = evaluate_pairs(model, scaled, pairs, options.training)
-                yield line(scores, [number + 1, fits, strength])
+                yield line(scores, [number + 1, name, strength])
 
 
 def main() -> None:
@@ -84,6 +106,7 @@ def main() -> None:
     parser.add_argument("--fits", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--steps", type=int, nargs="+", default=[40, 80])
     parser.add_argument("--strengths", type=float, nargs="+", default=[1.0, 0.7, 0.5])
+    parser.add_argument("--folds", action="store_true", help="also the trainings of the cross-validation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="source_en")
     args = parser.parse_args()

@@ -22,13 +22,12 @@ from asradapt.adaptation.method import Method
 from asradapt.decoding import Decoder
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
 from asradapt.enrolment.examples import Example, prepare_examples
-from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.learners import Learner
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.pseudo import hear, labelled, teacher_for
 from asradapt.enrolment.self_training import SelfTraining, self_train
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
+from asradapt.enrolment.training import APART, Task, Trainer, TrainingOptions, train
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource

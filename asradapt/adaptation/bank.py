@@ -119,6 +119,11 @@ class SpeakerBank:
             scaled[name] = tensor.detach() * factor if self.specs[name].scaled else tensor.detach().clone()
         return self._with(scaled)
 
+    def extended(self, more: Sequence[Mapping[str, Tensor]]) -> SpeakerBank:
+        """A new bank of copies of these speakers and, behind them, of further ones: tensors (S, ...) each."""
+        tensors = {k: torch.cat([v.detach(), *(own[k].to(v) for own in more)]) for k, v in self.tensors.items()}
+        return self._with(tensors)
+
     def averaged(self, groups: Sequence[Sequence[int]]) -> SpeakerBank:
         """A new bank with a speaker for every group of these, who does about what the group does on average."""
         found: dict[str, list[Tensor]] = {name: [] for name in self.tensors}

@@ -6,7 +6,7 @@ from asradapt.decoding.alignment import align
 from asradapt.decoding.beam import BeamOptions, Hypothesis, beam_search
 from asradapt.decoding.decoder import GREEDY, Decoder, DecoderOptions
 from asradapt.decoding.fusion import Fusion, Weights
-from asradapt.decoding.greedy import BLANK, Emissions, best_path, greedy_decode, greedy_emissions
+from asradapt.decoding.greedy import BLANK, Emissions, best_path, greedy_decode, greedy_emissions, letters_expected
 from asradapt.decoding.hotwords import Hotwords, make_hotwords
 from asradapt.decoding.words import Calibration, Heard, Timing, Word, joined
 
@@ -31,5 +31,6 @@ __all__ = [
     "greedy_decode",
     "greedy_emissions",
     "joined",
+    "letters_expected",
     "make_hotwords",
 ]

@@ -91,6 +91,17 @@ def greedy_emissions(logits: Tensor, frames: Tensor) -> Emissions:
     return collect(best, emits, frames, logits.softmax(dim=-1).amax(dim=-1))
 
 
+def letters_expected(logits: Tensor, frames: Tensor) -> list[float]:
+    """How many tokens of every row's greedy text are expected to be right: the sum of their probabilities.
+
+    Args:
+        logits: (B, F, V); index 0 is the blank.
+        frames: (B,) true frame counts; what lies behind them is ignored.
+    """
+    found: list[float] = greedy_emissions(logits, frames).probability.sum(axis=1).tolist()
+    return found
+
+
 def greedy_decode(logits: Tensor, frames: Tensor, tokens: Sequence[str]) -> list[str]:
     """Text of every row by greedy CTC decoding (Graves et al. 2006), with single spaces between words.
 

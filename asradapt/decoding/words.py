@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from asradapt.decoding.greedy import BLANK, Emissions
@@ -58,10 +60,26 @@ class Heard:
         """How many of the words are expected to be right, as a share; None where there are none to be right."""
         return sum(word.confidence for word in self.words) / len(self.words) if self.words else None
 
-    def shifted(self, seconds: float, limit: float) -> Heard:
-        """The same, heard later; no time lies behind `limit` seconds."""
+    def placed(self, places: Sequence[tuple[float, float]], limit: float) -> Heard:
+        """The same in a whole recording, from which stretches were heard one right behind the other.
+
+        Args:
+            places: Where each stretch begins in the recording, and how long it is, in seconds.
+            limit: No time lies behind these seconds.
+        """
+        behind = list(accumulate(length for _, length in places))  # where each ends in what was heard
+
+        def there(time: float, number: int) -> float:
+            start, length = places[number]
+            return min(limit, start + length + time - behind[number])
+
+        last = len(places) - 1  # a word that begins at a seam is of the later stretch, one that ends there is not
         moved = (
-            replace(word, start=min(word.start + seconds, limit), end=min(word.end + seconds, limit))
+            replace(
+                word,
+                start=there(word.start, min(last, bisect_right(behind, word.start))),
+                end=there(word.end, min(last, bisect_left(behind, word.end))),
+            )
             for word in self.words
         )
         return replace(self, words=tuple(moved))

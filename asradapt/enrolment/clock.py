@@ -45,7 +45,7 @@ class Clock:
         return self.left <= 0
 
     def fits(self, cross_validation: float, folds: int) -> int:
-        """Final trainings of everybody that the time still allows, at least one.
+        """Final trainings of everybody that the time still allows, none perhaps.
 
         Args:
             cross_validation: Seconds that it took. A fold trains on less than everything, but nothing is trained
@@ -55,7 +55,7 @@ class Clock:
         if self.budget is None:
             return sys.maxsize
         left = self.budget - (time.monotonic() - self.began)
-        return max(1, int(left / max(1e-3, cross_validation / max(1, folds - 1))))
+        return max(0, int(left / max(1e-3, cross_validation / max(1, folds - 1))))
 
     def affordable(self, costs: Sequence[float]) -> int:
         """How many candidates fit into the time, by the audio they are trained on; never less than the first.

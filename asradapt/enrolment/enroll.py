@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.clock import Clock
-from asradapt.enrolment.fitting import fit_final
+from asradapt.enrolment.fitting import fit_final, folds_of, trainings_of
 from asradapt.enrolment.forecast import Accepted, foretell
 from asradapt.enrolment.judging import Judged, explain, judge, make_record
 from asradapt.enrolment.label_space import characters_of, label_spaces, rare_characters
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.outlook import refusals, with_outlook
 from asradapt.enrolment.people import AUTO_SETTINGS, Person, gather
-from asradapt.enrolment.planning import MANY_FITS, fits_of
+from asradapt.enrolment.planning import MANY_FITS
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
 from asradapt.enrolment.storing import keep, with_audio
@@ -25,8 +25,8 @@ from asradapt.types import Failure, Utterance
 
 BANK_BYTES = 2 * 2**30
 """Memory that the banks of a job may take."""
-COPIES = 6
-"""Of a bank in training: itself, gradient, two moments of Adam, average, and that at a lower strength."""
+COPIES = 7
+"""Of a bank in training: itself, gradient, two moments of Adam, average, that at less strength, the best."""
 Progress = Callable[[str, float], None]  # what is being done, and the share of the whole that is done
 
 
@@ -41,16 +41,17 @@ def finish(
     """Final fits of the accepted, each of `most` trainings at most; records of all."""
     accepted = [j for j in judged if j.accepted]
     choices = [j.choice for j in accepted if j.choice]
-    usual = [fits_of(c.setting, j.person.seconds, options) for j, c in zip(accepted, choices, strict=True)]
-    fits = {j.person.name: min(most, own) for j, own in zip(accepted, usual, strict=True)}
+    chosen = list(zip((j.person for j in accepted), choices, strict=True))
+    fits = [trainings_of(choice, person.seconds, options, most) for person, choice in chosen]
+    averaged = {p.name: n + folds_of(p, c) for (p, c), n in zip(chosen, fits, strict=True)}
     check = RetentionCheck(model, options.training)
-    results = fit_final(model, [j.person for j in accepted], choices, options, check, report, list(fits.values()))
+    results = fit_final(model, [j.person for j in accepted], choices, options, check, report, fits)
     fitted = {j.person.name: result for j, result in zip(accepted, results, strict=True)}
     wall = (time.monotonic() - began) / len(judged)
     enrolled = []
     for one in judged:
         state, retention = fitted.get(one.person.name, ({}, None))
-        record = make_record(model, one, retention, options, fits.get(one.person.name, 0))
+        record = make_record(model, one, retention, options, averaged.get(one.person.name, 0))
         interval = one.verdict.words if one.verdict else Interval(0.0, None, None, 0.95, None)
         before, after = total(one.before), total(one.after)
         said = explain(one, options)
@@ -75,7 +76,7 @@ def job_size(model: SourceModel, options: EnrolmentOptions) -> int:
             return 1
         if all(method.sites(model) for method in methods):  # else it is told when somebody needs it
             most = max(most, SpeakerBank(model, methods).bytes_a_speaker())
-    rows = max(options.folds, options.fits, MANY_FITS)  # of a person, at most
+    rows = max(options.folds, options.fits or 0, MANY_FITS)  # of a person, at most
     return max(1, min(options.speakers_at_once, BANK_BYTES // (most * rows * COPIES)))
 
 

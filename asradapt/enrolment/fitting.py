@@ -1,16 +1,17 @@
-"""The final fit: everybody's chosen setting trained on all of their recordings, several times, and averaged.
+"""The final fit: the mean of what the folds have learnt by the chosen setting, and of trainings on everything.
 
-The trainings differ by their seed, that is by the order of the recordings, by how these are changed and by the
-sentences that are made of their words. What one has learnt by chance the others have not, and the mean has less of
-it (Wortsman et al. 2022, arXiv 2203.05482). They start from the same numbers, or the mean of their tensors would
-be none.
+The trainings differ by their recordings and by their seed, that is by the order of the recordings, by how these
+are changed and by the sentences that are made of their words. What one has learnt by chance the others have not,
+and the mean has less of it (Wortsman et al. 2022, arXiv 2203.05482). They start from the same numbers, or the mean
+of their tensors would be none. With little speech the folds, which are trained anyhow, are all that it takes.
 
 Letters: S rows of the bank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -22,14 +23,27 @@ from asradapt.adaptation.method import Method
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import load_starts
 from asradapt.enrolment.people import Person
-from asradapt.enrolment.planning import portions
+from asradapt.enrolment.planning import fits_of, portions
 from asradapt.enrolment.retention import Retention, RetentionCheck
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.training import APART, Task, Trainer, train
 from asradapt.models.base import SourceModel
 
-APART = 1_000_003
-"""Between the seeds of a person's trainings: the passes of one must not be those of another one, put off."""
+BESIDE_FOLDS = ((60.0, 0), (300.0, 2), (math.inf, 1))
+"""Trainings on everything beside those of the folds, below so many seconds of speech: docs/adaptation.md."""
+
+
+def trainings_of(choice: Choice, seconds: float, options: EnrolmentOptions, most: int) -> int:
+    """Trainings on everything of a person who had a choice: as asked for or usual, `most` or what it takes."""
+    if not choice.learned:  # there are no folds to keep
+        return max(1, min(most, fits_of(choice.setting, seconds, options)))
+    usual = next(count for below, count in BESIDE_FOLDS if seconds < below)
+    return min(most, usual if options.fits is None else options.fits)
+
+
+def folds_of(person: Person, choice: Choice) -> int:
+    """How many folds have a part in the mean."""
+    return len(person.folds) if choice.learned else 0
 
 
 class _Plan(NamedTuple):
@@ -39,6 +53,16 @@ class _Plan(NamedTuple):
     choice: Choice
     fits: int
     steps: int
+
+    @property
+    def folds(self) -> int:
+        """How many folds have a part in the mean."""
+        return folds_of(self.person, self.choice)
+
+    def tasks(self) -> Iterator[Task]:
+        """The trainings on everything; the folds have had the first seeds."""
+        for number in range(self.folds, self.folds + self.fits):
+            yield Task(self.person.examples, self.choice.setting.rate, self.person.seed + APART * number)
 
 
 def _final_steps(person: Person, choice: Choice, options: EnrolmentOptions) -> int:
@@ -69,7 +93,7 @@ def fit_final(
         options: How to enrol.
         check: What tries the adaptations on other people's speech.
         report: Called with the share of the updates that is done.
-        fits: Trainings of each that are averaged.
+        fits: Trainings of each on everything that are averaged with what the folds have learnt.
 
     Returns:
         The tensors of everybody, and what they do to other people's speech.
@@ -81,7 +105,7 @@ def fit_final(
     def advance(count: int) -> None:
         nonlocal updates
         updates += count
-        report(updates / sum(one.steps * one.fits for one in planned))
+        report(updates / max(1, sum(one.steps * one.fits for one in planned)))
 
     of_each = [choice.setting.methods(options.method_options) for choice in choices]
     for methods in dict.fromkeys(of_each):
@@ -101,11 +125,17 @@ def _trained(
     advance: Callable[[int], None],
 ) -> SpeakerBank:
     """A bank with a speaker for each of these, who have the same methods: the means of their trainings, scaled."""
-    rows = [(plan, plan.person.seed + APART * number) for plan in plans for number in range(plan.fits)]  # (S,)
+    rows = [(plan, task) for plan in plans for task in plan.tasks()]  # (S,)
     bank = SpeakerBank(model, methods, speakers=len(rows), seed=options.seed)
     load_starts(bank, ((row, plan.person.start.state) for row, (plan, _) in enumerate(rows)))
-    tasks = [Task(plan.person.examples, plan.choice.setting.rate, seed) for plan, seed in rows]
-    train(Trainer(model, bank, tasks, options.training), [plan.steps for plan, _ in rows], advance)
+    if rows:
+        trainer = Trainer(model, bank, [task for _, task in rows], options.training)
+        train(trainer, [plan.steps for plan, _ in rows], advance)
+    whole = bank.extended([plan.choice.learned for plan in plans if plan.folds])
     ends = accumulate(plan.fits for plan in plans)
-    means = bank.averaged([range(end - plan.fits, end) for plan, end in zip(plans, ends, strict=True)])
-    return means.scaled(torch.tensor([plan.choice.strength for plan in plans]))
+    behind = accumulate((plan.folds for plan in plans), initial=len(rows))
+    groups = [
+        [*range(end - plan.fits, end), *range(start, start + plan.folds)]
+        for plan, end, start in zip(plans, ends, behind, strict=False)
+    ]
+    return whole.averaged(groups).scaled(torch.tensor([plan.choice.strength for plan in plans]))

@@ -20,14 +20,13 @@ from asradapt.adaptation import SpeakerBank
 from asradapt.adaptation.method import Method
 from asradapt.decoding import Decoder, Heard
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.learners import Learner, judge
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import auto_settings
 from asradapt.enrolment.planning import fits_of, portions
 from asradapt.enrolment.pseudo import hear, labelled
 from asradapt.enrolment.self_training import SelfTraining
-from asradapt.enrolment.training import Task, Trainer
+from asradapt.enrolment.training import APART, Task, Trainer
 from asradapt.models.base import SourceModel
 
 Report = Callable[[float], None]  # share of the work that is done

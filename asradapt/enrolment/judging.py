@@ -85,7 +85,7 @@ def judge(
 def make_record(
     model: SourceModel, judged: Judged, retention: Retention | None, options: EnrolmentOptions, fits: int
 ) -> SpeakerRecord:
-    """What is remembered about one enrolment, and how many trainings were averaged (none for the source)."""
+    """What is remembered about one enrolment, and how many trainings were averaged, with those of the folds."""
     person, choice, verdict = judged.person, judged.choice, judged.verdict
     methods = choice.setting.methods(options.method_options) if choice else ()
     own = {method.name: method.options() for method in methods}

@@ -54,8 +54,9 @@ class EnrolmentOptions:
             `FROM_TEXTS` for those of each person's own texts. What a person has added before stays.
         folds: Number of cross-validation folds; at least 2.
         rates: Factors on the learning rate that are tried.
-        fits: Trainings on all recordings whose mean is kept; 0 takes as many as suit the amount of speech
-            (`planning.usual_fits`), one of methods that change a whole encoder. Fewer where a budget asks for it.
+        fits: Trainings on all recordings whose mean, with what the folds have learnt, is kept; None takes as many
+            as suit the amount of speech (`fitting.BESIDE_FOLDS`), 0 the folds alone. Methods that change a whole
+            encoder have no part of the folds, and one training. Fewer where a budget asks for it.
         strengths: Interpolations towards the identity that are tried, 1 being the full adaptation.
         passes: Most passes over the recordings.
         least_steps: Least number of updates that is allowed for, however few the recordings.
@@ -77,7 +78,7 @@ class EnrolmentOptions:
     add_tokens: str = ""
     folds: int = 3
     rates: tuple[float, ...] = (1.0,)
-    fits: int = 0
+    fits: int | None = None
     strengths: tuple[float, ...] = (1.0, 0.7, 0.5)
     passes: int = 40
     least_steps: int = 80
@@ -106,8 +107,8 @@ class EnrolmentOptions:
             problems.append(f"confidence must lie from 0.5 to below 1, got {self.confidence}")
         if min(self.passes, self.least_steps, self.checkpoints, self.patience, self.speakers_at_once) < 1:
             problems.append("passes, steps, checkpoints, patience and speakers at once must be at least 1")
-        if self.fits < 0:
-            problems.append(f"fits must be at least 1, or 0 for as many as suit, got {self.fits}")
+        if self.fits is not None and self.fits < 0:
+            problems.append(f"fits must be at least 0, or None for as many as suit, got {self.fits}")
         unknown = self.method_options.keys() - METHODS.keys()
         problems += [f"options for {name!r}, which is no method" for name in sorted(unknown)]
         if problems:

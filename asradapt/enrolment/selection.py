@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank
 from asradapt.adaptation.method import Method
@@ -19,7 +20,7 @@ from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.past import load_starts
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import affordable, plan_marks, portions
-from asradapt.enrolment.training import Scores, Task, Trainer, evaluate_pairs
+from asradapt.enrolment.training import APART, Scores, Task, Trainer, evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
 
@@ -39,6 +40,7 @@ class Choice:
         losses: Held-out CTC losses, one an utterance.
         texts: What was heard in each held-out utterance, in the person's order.
         missed: By what candidates are chosen that learned without texts, one an utterance; empty for `counts`.
+        learned: What the folds have learnt, (folds, ...) each, in full strength; kept of a trial's best alone.
     """
 
     setting: Setting
@@ -49,6 +51,7 @@ class Choice:
     losses: tuple[float, ...]
     texts: tuple[str, ...] = ()
     missed: tuple[int, ...] = ()
+    learned: Mapping[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def cost(self, indices: Iterable[int] | None = None) -> float:
         """Held-out loss in nats, and one more for every wrong character, of some utterances or of all.
@@ -88,6 +91,7 @@ class Trial:
     marks: tuple[int, ...]
     least: dict[float, float] = field(default_factory=dict)  # held-out cost by strength
     seen: list[Choice] = field(default_factory=list)
+    learned: Mapping[str, Tensor] = field(default_factory=dict)  # by the folds of the best
     misses: int = 0
     done: bool = False
 
@@ -95,6 +99,16 @@ class Trial:
     def best(self) -> Choice | None:
         """The candidate with the least held-out cost so far."""
         return min(self.seen, key=lambda choice: choice.cost(), default=None)
+
+    def learn(self, bank: SpeakerBank, steps: int) -> None:
+        """Keep what the folds have learnt after so many updates, if that is the best so far."""
+        if self.best and self.best.steps == steps:
+            self.learned = bank.select(self.rows).tensors
+
+    def result(self) -> list[Choice]:
+        """All candidates, the best one with what its folds have learnt."""
+        best = self.best
+        return [replace(choice, learned=self.learned) if choice is best else choice for choice in self.seen]
 
     def pairs(self) -> list[Pair]:
         """Every held-out utterance with the row that has not seen it."""
@@ -129,7 +143,7 @@ def plan(
             start = len(tasks)
             for fold in person.folds:
                 kept = tuple(e for i, e in enumerate(person.examples) if i not in set(fold))
-                tasks.append(Task(kept, setting.rate, person.seed))
+                tasks.append(Task(kept, setting.rate, person.seed + APART * (len(tasks) - start)))
             train = tasks[start].train
             count = portions(sum(e.seconds for e in train), len(train), options)
             rows = range(start, len(tasks))
@@ -155,6 +169,8 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
             trial.seen.append(choice)
             trial.least[strength] = min(choice.cost(), trial.least.get(strength, math.inf))
     for trial, earlier in zip(trials, before, strict=True):
+        if not trainer.bank.one_speaker:  # three whole encoders would be much to keep
+            trial.learn(trainer.result, steps)
         trial.misses = trial.misses + 1 if trial.least == earlier else 0
         trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]
 
@@ -222,5 +238,5 @@ def cross_validate(
             report((before + share) / len(together))
 
         for trial in run_method(model, people, methods, options, clock, part):
-            seen[trial.person.name] += trial.seen
+            seen[trial.person.name] += trial.result()
     return [select(person, seen[person.name]) for person in people]

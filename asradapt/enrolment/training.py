@@ -29,6 +29,9 @@ from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel, computed_seconds
 from asradapt.scoring import ErrorCounts, score
 
+APART = 1_000_003
+"""Between the seeds of a person's trainings: the passes of one must not be those of another one, put off."""
+
 
 @dataclass(frozen=True, eq=False)
 class Task:

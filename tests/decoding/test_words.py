@@ -134,11 +134,25 @@ def test_phrases_of_a_row_and_of_everybody_are_heard():
 
 def test_parts_are_joined_at_their_places():
     part = Heard((Word("a", 0.2, 0.4, 0.5), Word("b", 0.5, 0.9, 1.0)))
-    whole = joined([part, Heard(()), part.shifted(1.0, 1.8)])
+    whole = joined([part, Heard(()), part.placed([(1.0, 1.0)], 1.8)])
     assert whole.text == "a b a b"
     assert [(w.start, w.end) for w in whole.words] == [(0.2, 0.4), (0.5, 0.9), (1.2, 1.4), (1.5, 1.8)]
     assert whole.confidence == pytest.approx(0.75)
     assert Heard(()).confidence is None
+
+
+def test_words_of_stretches_heard_as_one_go_back_to_their_places():
+    ends = (
+        Word("a", 0.2, 1.0, 1.0),
+        Word("across", 0.9, 1.3, 1.0),
+        Word("b", 1.0, 1.2, 1.0),
+        Word("c", 2.5, 2.9, 1.0),
+    )
+    found = Heard(ends, ("a across b c",)).placed([(5.0, 1.0), (7.5, 1.5)], 8.8)
+    assert [(w.start, w.end) for w in found.words] == [
+        pytest.approx(times) for times in [(5.2, 6.0), (5.9, 7.8), (7.5, 7.7), (8.8, 8.8)]
+    ]
+    assert found.alternatives == ("a across b c",)
 
 
 def test_calibration_keeps_the_order_and_ends():

@@ -181,7 +181,7 @@ def test_an_interruption_leaves_the_store_as_it_was(tone_model, people, store, m
 
     monkeypatch.setattr(Trainer, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        enroll(tone_model, people, options=INPUT, store=store)
+        enroll(tone_model, people, options=replace(INPUT, fits=1), store=store)
     assert steps[-1] == (moment if moment < 30 else moment - 30)  # the final fit counts from 0 again
     assert files_of(store) == before
     assert store.versions("ann") == [1]
@@ -280,7 +280,7 @@ def test_auto_tries_more_where_there_is_more_speech(tone_model, people):
 
 def test_progress_goes_from_reading_to_done(tone_model, people):
     told: list[tuple[str, float]] = []
-    options = replace(INPUT, speakers_at_once=2, passes=4)
+    options = replace(INPUT, speakers_at_once=2, passes=4, fits=1)
     enroll(tone_model, people, options=options, progress=lambda stage, share: told.append((stage, share)))
     shares = [share for _, share in told]
     assert shares == sorted(shares)
@@ -290,6 +290,10 @@ def test_progress_goes_from_reading_to_done(tone_model, people):
     fitting = [share for stage, share in told if stage == "fitting" and share <= 0.5]  # of the first job
     assert len(fitting) >= 3
     assert fitting[0] < fitting[1] < fitting[-1] == pytest.approx(0.5)
+    told.clear()
+    alone = replace(options, fits=0, speakers_at_once=9)  # the folds alone are kept: nothing more is trained
+    enroll(tone_model, people, options=alone, progress=lambda stage, share: told.append((stage, share)))
+    assert told[-2:] == [("fitting", pytest.approx(1.0)), ("done", 1.0)]
 
 
 def test_wrong_names_are_told_before_any_work(tone_model, people, store):
@@ -315,7 +319,7 @@ def test_jobs_hold_one_person_where_a_row_is_a_whole_encoder(tone_model, monkeyp
     assert job_size(tone_model, EnrolmentOptions(method="affine+lowrank", speakers_at_once=5)) == 5
     assert job_size(tone_model, EnrolmentOptions(method="encoder", speakers_at_once=5)) == 1
     one = SpeakerBank(tone_model, create("lowrank", {"lowrank": {"rank": 32}})).bytes_a_speaker()
-    monkeypatch.setattr(sys.modules["asradapt.enrolment.enroll"], "BANK_BYTES", 2 * one * 4 * 6)
+    monkeypatch.setattr(sys.modules["asradapt.enrolment.enroll"], "BANK_BYTES", 2 * one * 4 * 7)
     assert job_size(tone_model, EnrolmentOptions(speakers_at_once=5)) == 2
     assert job_size(tone_model, EnrolmentOptions(speakers_at_once=5, folds=9)) == 1
     assert job_size(tone_model, EnrolmentOptions(method="lowrank", speakers_at_once=5)) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -10,11 +11,12 @@ import torch
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import EnrolmentOptions, Setting, enroll
-from asradapt.enrolment.fitting import APART, fit_final
+from asradapt.enrolment.clock import Clock
+from asradapt.enrolment.fitting import fit_final, trainings_of
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import usual_fits
-from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
+from asradapt.enrolment.selection import Choice, cross_validate
+from asradapt.enrolment.training import APART, Task, Trainer, TrainingOptions, train
 from asradapt.errors import UsageError
 
 OPTIONS = EnrolmentOptions(training=TrainingOptions(step_seconds=1.0, batch_seconds=6.0, bf16=False))
@@ -34,8 +36,56 @@ def people(examples) -> list[tuple[Person, Choice]]:
 
 def test_much_speech_needs_fewer_trainings():
     assert [usual_fits(seconds) for seconds in (5.0, 299.0, 300.0, 3600.0)] == [4, 4, 2, 2]
-    with pytest.raises(UsageError, match="fits must be at least 1"):
+    with pytest.raises(UsageError, match="fits must be at least 0"):
         EnrolmentOptions(fits=-1)
+
+
+def test_the_folds_are_all_that_little_speech_takes_and_a_budget_leaves():
+    setting = Setting("affine")
+    learned = Choice(setting, 1, 1, 1.0, (), (), learned={"a": torch.zeros(3, 1)})
+    usual = EnrolmentOptions()
+    counts = [trainings_of(learned, seconds, usual, 9) for seconds in (40.0, 59.9, 60.0, 299.0, 300.0, 3600.0)]
+    assert counts == [0, 0, 2, 2, 1, 1]
+    assert trainings_of(learned, 100.0, usual, 1) == 1
+    assert trainings_of(learned, 100.0, usual, 0) == 0
+    assert [trainings_of(learned, 100.0, EnrolmentOptions(fits=fits), 9) for fits in (0, 1, 5)] == [0, 1, 5]
+    alone = Choice(Setting("encoder"), 1, 1, 1.0, (), ())  # no folds are kept of a whole encoder
+    assert [trainings_of(alone, 100.0, usual, most) for most in (0, 9)] == [1, 1]
+
+
+@pytest.mark.parametrize("fits", [0, 2])
+def test_what_the_folds_have_learnt_has_its_part_in_the_mean(tone_model, people, fits):
+    rows = []
+    for number, (person, choice) in enumerate(people):
+        bank = SpeakerBank(tone_model, create("affine"), speakers=2)
+        for name, tensor in bank.tensors.items():
+            tensor += torch.randn(tensor.shape, generator=torch.Generator().manual_seed(number + len(name)))
+        rows.append((person, replace(choice, learned=bank.tensors)))
+    for (person, choice), state in zip(rows, fit(tone_model, rows, fits), strict=True):
+        found = [{name: tensor[fold : fold + 1] for name, tensor in choice.learned.items()} for fold in range(2)]
+        for number in range(2, 2 + fits):  # the folds have had the first seeds
+            bank = SpeakerBank(tone_model, create("affine"))
+            task = Task(person.examples, 3.0, person.seed + APART * number)
+            train(Trainer(tone_model, bank, [task], OPTIONS.training), [choice.steps])
+            found.append(bank.tensors)
+        for name, tensor in state.items():
+            mean = torch.stack([tensors[name].detach() for tensors in found]).mean(0)
+            torch.testing.assert_close(tensor, mean * choice.strength, rtol=0, atol=1e-4)
+
+
+def test_the_folds_of_the_best_look_are_what_is_kept(tone_model, examples):
+    data = examples(6, shift=1.0, seed=3)
+    person = Person("ann", data, ((0, 1, 2), (3, 4, 5)), 10, (Setting("affine", 3.0),))
+    options = replace(OPTIONS, least_steps=12, passes=1, checkpoints=4)
+    (selected,) = cross_validate(tone_model, [person], options, Clock(), lambda share: None)
+    choice = selected.choice
+    for fold, held_out in enumerate(person.folds):
+        bank = SpeakerBank(tone_model, create("affine"), seed=options.seed)
+        train_on = tuple(one for number, one in enumerate(data) if number not in held_out)
+        task = Task(train_on, 3.0, person.seed + APART * fold)
+        train(Trainer(tone_model, bank, [task], options.training), [choice.steps])
+        for name, tensor in choice.learned.items():
+            torch.testing.assert_close(tensor[fold], bank.tensors[name][0].detach(), rtol=0, atol=1e-4)
 
 
 def fit(model, people, fits: int, told: list[float] | None = None) -> list[dict[str, torch.Tensor]]:
@@ -81,8 +131,10 @@ def test_everybody_has_as_many_trainings_as_suit(tone_model, people):
             torch.testing.assert_close(tensor, expected[name], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("asked_for", "budget", "fits"), [(0, None, 4), (3, None, 3), (3, 1e-3, 1)])
-def test_a_budget_that_is_used_up_leaves_time_for_one(tone_model, speak, monkeypatch, asked_for, budget, fits):
+@pytest.mark.parametrize(
+    ("asked_for", "budget", "rate", "fits"), [(None, None, 10.0, 0), (3, None, 10.0, 3), (3, 1e-3, 30.0, 0)]
+)
+def test_a_budget_that_is_used_up_leaves_the_folds(tone_model, speak, monkeypatch, asked_for, budget, rate, fits):
     asked = []
 
     def fake(model, people, choices, options, check, report, fits):
@@ -90,7 +142,7 @@ def test_a_budget_that_is_used_up_leaves_time_for_one(tone_model, speak, monkeyp
         return fit_final(model, people, choices, options, check, report, fits)
 
     monkeypatch.setattr(import_module("asradapt.enrolment.enroll"), "fit_final", fake)
-    options = EnrolmentOptions(method="input", rates=(10.0,), budget=budget, fits=asked_for, confidence=0.5)
+    options = EnrolmentOptions(method="input", rates=(rate,), budget=budget, fits=asked_for, confidence=0.5)
     (one,) = enroll(tone_model, {"ann": speak("ann", shift=1.0, utterances=6)}, options=options).speakers
     assert asked == [fits]
-    assert one.record.gate["tried"]["fits"] == fits
+    assert one.record.gate["tried"]["fits"] == fits + options.folds

@@ -24,7 +24,6 @@ from asradapt.enrolment import (
     pseudo,
     untranscribed,
 )
-from asradapt.enrolment.fitting import APART
 from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.learners import Learner, agreement, prefer_clearly
 from asradapt.enrolment.objective import encode_pairs
@@ -32,7 +31,7 @@ from asradapt.enrolment.people import make_person
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.self_training import self_train
-from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.training import APART, Task, Trainer, train
 from asradapt.errors import UsageError
 from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
