@@ -114,6 +114,8 @@ def fit_final(
         states = [bank.state(row) for row in range(len(plans))]
         for plan, state, retained in zip(plans, states, check.measure(methods, states), strict=True):
             fitted[plan.person.name] = (state, retained)
+    if people and not updates:
+        report(1.0)
     return [fitted[person.name] for person in people]
 
 
