@@ -26,6 +26,7 @@ class LowRank(Method):
     summary = "low-rank change of feed-forward and attention layers (LoRA); minutes of speech"
     kinds = frozenset({"feed_forward", "attention"})
     rate = 4.5e-3
+    products_only = True
 
     rank: int = 4
 

@@ -47,6 +47,7 @@ class Method(ABC):
         kinds: The kinds of sites that it takes.
         one_speaker: Whether only one speaker at a time can be attached.
         rate: Learning rate that enrolment starts from.
+        products_only: Whether it is made of matrix products alone, which autocast computes in its own precision.
     """
 
     name: ClassVar[str] = ""
@@ -54,6 +55,7 @@ class Method(ABC):
     kinds: ClassVar[frozenset[str]] = frozenset()
     one_speaker: ClassVar[bool] = False
     rate: ClassVar[float] = 1e-2
+    products_only: ClassVar[bool] = False
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -120,6 +122,8 @@ class Method(ABC):
         A change that is small against the activation would be rounded away in bf16. What comes out goes on in the
         network's own precision; logits, which nothing in the network takes, stay as exact as they are.
         """
+        if self.products_only and torch.is_autocast_enabled(y.device.type):
+            return self.apply(x, y, tensors)  # which would come back to the coarser one by itself
         exact = next((one.dtype for one in tensors.values() if one.is_floating_point()), y.dtype)
         if y.dtype == exact and x.dtype == exact:
             return self.apply(x, y, tensors)
