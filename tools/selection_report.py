@@ -31,6 +31,7 @@ from asradapt.types import Utterance
 TOGETHER = 4  # people in a job
 Cost = Callable[[Choice, int], float]
 RULES: dict[str, Cost] = {
+    "loss + wrong characters": lambda choice, index: choice.cost([index]),
     "loss": lambda choice, index: choice.losses[index],
     "wrong characters": lambda choice, index: choice.counts[index].character_errors + 1e-6 * choice.losses[index],
     "wrong words": lambda choice, index: choice.counts[index].errors + 1e-6 * choice.losses[index],
@@ -106,7 +107,7 @@ def main() -> None:
     pairs = [(0, example) for person in people for example in person.examples]
     source = total(evaluate_pairs(model, None, pairs, options.training)[0].counts.values())
     print(f"| source | {source.cer:.1%} | {source.wer:.1%} | 0 | |")
-    rules = {"loss + wrong characters (used)": prefer} | {name: rule(cost) for name, cost in RULES.items()}
+    rules = {"the longest that is level (used)": prefer} | {name: rule(cost) for name, cost in RULES.items()}
     for name, preferred in rules.items():
         selected = [select(person, seen, preferred) for person, seen in found]
         counts = total(one for each in selected for one in each.counts)

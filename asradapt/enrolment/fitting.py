@@ -10,7 +10,6 @@ Letters: S rows of the bank.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -29,15 +28,15 @@ from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.training import APART, Task, Trainer, train
 from asradapt.models.base import SourceModel
 
-BESIDE_FOLDS = ((60.0, 0), (300.0, 2), (math.inf, 1))
-"""Trainings on everything beside those of the folds, below so many seconds of speech: docs/adaptation.md."""
+LITTLE, BESIDE_FOLDS = 60.0, 2
+"""Trainings on everything beside those of the folds, from so many seconds of speech on: docs/adaptation.md."""
 
 
 def trainings_of(choice: Choice, seconds: float, options: EnrolmentOptions, most: int) -> int:
     """Trainings on everything of a person who had a choice: as asked for or usual, `most` or what it takes."""
     if not choice.learned:  # there are no folds to keep
         return max(1, min(most, fits_of(choice.setting, seconds, options)))
-    usual = next(count for below, count in BESIDE_FOLDS if seconds < below)
+    usual = BESIDE_FOLDS if seconds >= LITTLE else 0
     return min(most, usual if options.fits is None else options.fits)
 
 

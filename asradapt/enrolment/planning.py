@@ -16,6 +16,11 @@ MANY_FITS, FEW_FITS, FEW_FROM = 4, 2, 300.0
 """Trainings whose mean is kept, below so many seconds of speech and from there on: docs/adaptation.md."""
 
 
+def keeps_folds(seconds: float) -> bool:
+    """Whether what the folds learn of so much speech is kept: of more they learn clearly less than all of it."""
+    return seconds < FEW_FROM
+
+
 def usual_fits(seconds: float) -> int:
     """Trainings on all of this much speech whose mean is kept: with little of it each learns more by chance."""
     return MANY_FITS if seconds < FEW_FROM else FEW_FITS

@@ -19,11 +19,13 @@ from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.past import load_starts
 from asradapt.enrolment.people import Person
-from asradapt.enrolment.planning import affordable, plan_marks, portions
+from asradapt.enrolment.planning import affordable, keeps_folds, plan_marks, portions
 from asradapt.enrolment.training import APART, Scores, Task, Trainer, evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
 
+LEVEL = 0.1
+"""By so much of itself the least held-out cost may be exceeded by a longer training: docs/adaptation.md."""
 Report = Callable[[float], None]  # share of the work that is done
 
 
@@ -40,7 +42,7 @@ class Choice:
         losses: Held-out CTC losses, one an utterance.
         texts: What was heard in each held-out utterance, in the person's order.
         missed: By what candidates are chosen that learned without texts, one an utterance; empty for `counts`.
-        learned: What the folds have learnt, (folds, ...) each, in full strength; kept of a trial's best alone.
+        learned: What the folds have learnt, (folds, ...) each, in full strength; of what is used alone.
     """
 
     setting: Setting
@@ -91,24 +93,24 @@ class Trial:
     marks: tuple[int, ...]
     least: dict[float, float] = field(default_factory=dict)  # held-out cost by strength
     seen: list[Choice] = field(default_factory=list)
-    learned: Mapping[str, Tensor] = field(default_factory=dict)  # by the folds of the best
+    learned: Mapping[str, Tensor] = field(default_factory=dict)  # by the folds of the preferred one
     misses: int = 0
     done: bool = False
 
     @property
-    def best(self) -> Choice | None:
-        """The candidate with the least held-out cost so far."""
-        return min(self.seen, key=lambda choice: choice.cost(), default=None)
+    def preferred(self) -> Choice:
+        """The candidate to use so far; there must have been a look."""
+        return prefer(self.seen, range(len(self.person.examples)))
 
     def learn(self, bank: SpeakerBank, steps: int) -> None:
-        """Keep what the folds have learnt after so many updates, if that is the best so far."""
-        if self.best and self.best.steps == steps:
+        """Keep what the folds have learnt after so many updates, if that is to be used so far."""
+        if self.preferred.steps == steps:
             self.learned = bank.select(self.rows).tensors
 
     def result(self) -> list[Choice]:
-        """All candidates, the best one with what its folds have learnt."""
-        best = self.best
-        return [replace(choice, learned=self.learned) if choice is best else choice for choice in self.seen]
+        """All candidates, the preferred one with what its folds have learnt."""
+        used = self.preferred if self.seen else None
+        return [replace(choice, learned=self.learned) if choice is used else choice for choice in self.seen]
 
     def pairs(self) -> list[Pair]:
         """Every held-out utterance with the row that has not seen it."""
@@ -169,7 +171,7 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
             trial.seen.append(choice)
             trial.least[strength] = min(choice.cost(), trial.least.get(strength, math.inf))
     for trial, earlier in zip(trials, before, strict=True):
-        if not trainer.bank.one_speaker:  # three whole encoders would be much to keep
+        if keeps_folds(trial.person.seconds) and not trainer.bank.one_speaker:  # whole encoders would be much
             trial.learn(trainer.result, steps)
         trial.misses = trial.misses + 1 if trial.least == earlier else 0
         trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]
@@ -206,8 +208,18 @@ def run_method(
 
 
 def prefer(seen: Sequence[Choice], indices: Sequence[int]) -> Choice:
-    """The candidate to use, judged on some utterances: the one with the least held-out cost."""
-    return min(seen, key=lambda choice: choice.cost(indices))
+    """The candidate to use, judged on some utterances: of the best setting the longest training that is level.
+
+    Level is what has a held-out cost of a tenth above the least at most. The loss grows with sureness where long
+    training still lowers the errors, and what the strength takes back of a long training is more than a short one
+    lacks; of the strengths the one with the least cost is used.
+    """
+    costs = [choice.cost(indices) for choice in seen]
+    best = seen[costs.index(min(costs))]
+    level = [(c, cost) for c, cost in zip(seen, costs, strict=True) if c.setting == best.setting]
+    level = [(c, cost) for c, cost in level if cost <= (1 + LEVEL) * min(costs)]
+    last = max(choice.steps for choice, _ in level)
+    return min(((c, cost) for c, cost in level if c.steps == last), key=lambda one: one[1])[0]
 
 
 def select(person: Person, seen: Sequence[Choice], preferred: Preference = prefer) -> Selected:

@@ -14,7 +14,7 @@ from asradapt.enrolment import EnrolmentOptions, Setting, enroll
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.fitting import fit_final, trainings_of
 from asradapt.enrolment.people import Person
-from asradapt.enrolment.planning import usual_fits
+from asradapt.enrolment.planning import keeps_folds, usual_fits
 from asradapt.enrolment.selection import Choice, cross_validate
 from asradapt.enrolment.training import APART, Task, Trainer, TrainingOptions, train
 from asradapt.errors import UsageError
@@ -44,13 +44,15 @@ def test_the_folds_are_all_that_little_speech_takes_and_a_budget_leaves():
     setting = Setting("affine")
     learned = Choice(setting, 1, 1, 1.0, (), (), learned={"a": torch.zeros(3, 1)})
     usual = EnrolmentOptions()
-    counts = [trainings_of(learned, seconds, usual, 9) for seconds in (40.0, 59.9, 60.0, 299.0, 300.0, 3600.0)]
-    assert counts == [0, 0, 2, 2, 1, 1]
+    assert [trainings_of(learned, seconds, usual, 9) for seconds in (40.0, 59.9, 60.0, 299.0)] == [0, 0, 2, 2]
     assert trainings_of(learned, 100.0, usual, 1) == 1
     assert trainings_of(learned, 100.0, usual, 0) == 0
     assert [trainings_of(learned, 100.0, EnrolmentOptions(fits=fits), 9) for fits in (0, 1, 5)] == [0, 1, 5]
     alone = Choice(Setting("encoder"), 1, 1, 1.0, (), ())  # no folds are kept of a whole encoder
     assert [trainings_of(alone, 100.0, usual, most) for most in (0, 9)] == [1, 1]
+    much = Choice(setting, 1, 1, 1.0, (), ())  # nor of much speech
+    assert [trainings_of(much, seconds, usual, 9) for seconds in (100.0, 300.0)] == [4, 2]
+    assert [keeps_folds(seconds) for seconds in (299.9, 300.0)] == [True, False]
 
 
 @pytest.mark.parametrize("fits", [0, 2])

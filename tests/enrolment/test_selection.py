@@ -85,8 +85,7 @@ def test_settings_that_stop_improving_leave_the_job(tone_model, people, updates)
     ann = replace(people[0], settings=(Setting("lowrank"),))  # changes nothing in the tone model
     (trial,) = run_method(tone_model, [ann], create("lowrank"), replace(OPTIONS, patience=2), Clock(), nothing)
     assert trial.marks == (2, 4, 9, 20)
-    assert trial.best is not None
-    assert trial.best.steps == 2
+    assert trial.preferred.steps == 9  # no worse than the first
     assert len(updates) == 9  # the best at 2, and then two looks without improvement
     assert trial.done
 
@@ -98,7 +97,7 @@ def test_a_setting_stays_while_it_improves_at_any_strength(tone_model, people, u
         scores, call = evaluate_pairs(model, bank, pairs, options), next(calls)
         full, number = call % 2 == 0, call // 2
         for one in scores.values():  # ever worse at full strength, ever better at half, but never best
-            one.losses = dict.fromkeys(one.losses, 10.0 + number if full else 20.0 - number)
+            one.losses = dict.fromkeys(one.losses, 10.0 + 5 * number if full else 90.0 - number)
         return scores
 
     monkeypatch.setattr("asradapt.enrolment.selection.evaluate_pairs", scripted)
@@ -106,15 +105,14 @@ def test_a_setting_stays_while_it_improves_at_any_strength(tone_model, people, u
     ann = replace(people[0], settings=(Setting("input"),))
     (trial,) = run_method(tone_model, [ann], create("input"), options, Clock(), nothing)
     assert len(updates) == trial.marks[-1]
-    assert trial.best is not None
-    assert (trial.best.steps, trial.best.strength) == (trial.marks[0], 1.0)
+    assert (trial.preferred.steps, trial.preferred.strength) == (trial.marks[0], 1.0)
 
 
 def test_a_trial_that_left_is_not_trained_on_while_others_go_on(tone_model, people, updates):
     hopeless, good = Setting("input", 1e-9), Setting("input", 5.0)
     crowd = [replace(person, settings=(hopeless, good)) for person in people]
     trials = run_method(tone_model, crowd, create("input"), replace(OPTIONS, patience=1), Clock(), nothing)
-    assert [trial.best.steps == 20 for trial in trials] == [False, True, False, True]
+    assert [trial.preferred.steps == 20 for trial in trials] == [False, True, False, True]
     assert updates[0] == list(range(12))
     assert updates[-1] == [3, 4, 5, 9, 10, 11]
 
@@ -173,6 +171,17 @@ def test_who_is_best_only_on_a_fold_gets_no_credit_for_it(someone):
     assert wrong(found.counts) == [5, 5, 5, 11, 11, 11]
 
 
+def test_of_what_is_level_the_longest_training_wins():
+    short, long, longest = candidate(10, 10, steps=3), candidate(11, 10, steps=9), candidate(12, 12, steps=27)
+    assert prefer([short, long, longest], range(2)) is long
+    weaker = replace(candidate(10, 10, steps=9), strength=0.5)  # of one training the best strength
+    assert prefer([short, long, weaker, longest], range(2)) is weaker
+    other = replace(candidate(10, 11, steps=40), setting=Setting("affine"))  # the updates of others say nothing
+    assert prefer([short, long, other], range(2)) is long
+    exact, near = candidate(0, 0, steps=3), candidate(0, 1, steps=9)
+    assert prefer([exact, near], range(2)) is exact
+
+
 def test_the_least_cost_on_the_given_utterances_wins():
     even, uneven = candidate(6, 6, 6, 6, steps=9), candidate(9, 9, 1, 1, steps=3)
     assert prefer([even, uneven], range(4)) is uneven
@@ -222,5 +231,5 @@ def test_a_trial_remembers_all_candidates(tone_model, people):
     (trial,) = run_method(tone_model, [people[1]], create("input"), options, Clock(), nothing)[1:]
     every = [(mark, strength) for mark in trial.marks for strength in options.strengths]
     assert [(choice.steps, choice.strength) for choice in trial.seen] == every
-    assert trial.best in trial.seen
-    assert trial.best.cost() == min(choice.cost() for choice in trial.seen)
+    assert trial.preferred in trial.seen
+    assert trial.preferred.cost() == min(choice.cost() for choice in trial.seen)
