@@ -30,6 +30,8 @@ from asradapt.manifest_selection import (
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 
+NO_TEXT = "no text"  # how a failure begins of a recording whose text is missing
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -186,7 +188,7 @@ def _text_beside(audio: Path) -> str:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise TextError(f"no text: write what was said into {path.name} beside it") from error
+        raise TextError(f"{NO_TEXT}: write what was said into {path.name} beside it") from error
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"{path.name} cannot be read ({error}): save it as UTF-8 text") from error
     text = " ".join(content.split())

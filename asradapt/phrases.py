@@ -51,4 +51,4 @@ def read_phrases(file: Path) -> list[str]:
     except UnicodeError as error:
         raise InputError(f"{file} is no text in UTF-8: save it as such") from error
     except OSError as error:
-        raise InputError(f"phrases cannot be read from {file}: {error}") from error
+        raise InputError(f"phrases cannot be read from {file}: {error.strerror or error}") from error

@@ -245,6 +245,15 @@ def test_without_any_usable_recording_nobody_is_enrolled(asradapt, tmp_path, hom
         assert asradapt("enroll", "ann", *inputs, "--json").json["speakers"] == []
 
 
+def test_who_brings_no_texts_at_all_is_told_what_does_without(asradapt, tmp_path, recordings):
+    good = clips(recordings, "ann", 2)
+    for number, one in enumerate(good):
+        shutil.copy(one, tmp_path / f"{number}.wav")
+    assert "`--untranscribed` enrols" in asradapt("enroll", "ann", tmp_path).err
+    (tmp_path / "0.txt").write_text("hello")
+    assert "`--untranscribed`" not in asradapt("enroll", "ann", tmp_path, tmp_path / "no.wav").err
+
+
 @pytest.fixture
 def words(tmp_path, recordings):
     """A language model of what the two people say."""
