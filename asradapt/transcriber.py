@@ -185,7 +185,8 @@ class Transcriber:
 
     def _runs(self, one: Loaded) -> list[Run]:
         """What of a file is heard at once: its pieces, and neighbours as one where they may be one sentence."""
-        near = -1.0 if writes(self.model) else VoiceOptions.near  # without letters nothing tells which is better
+        # what writes by itself has no letters to judge by, and what adapts to a piece makes itself sure of them
+        near = -1.0 if writes(self.model) or self.options.adapt_each else VoiceOptions.near
         return runs_of(one.places(self.model.sample_rate), self._longest, near)
 
     def _row(self, one: Loaded, run: Run, source_only: bool) -> Row:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from samples import random_state, store_speaker
 
 from asradapt.adaptation.mixed import IDENTITY, KeptMembers
 from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
+from asradapt.enrollees import NOBODY
 from asradapt.errors import DamagedSpeaker, SourceMismatch, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore
+from asradapt.test_time import EachOptions
 from asradapt.transcriber import Transcriber
-from asradapt.transcript import TranscriberOptions, Transcript, Window
+from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
 from asradapt.types import Utterance
 
 # Names that begin alike, two speakers of one method, two that change all weights, one with the source.
@@ -148,6 +151,14 @@ def test_a_piece_without_words_leaves_no_gap_in_the_text(tiny, record_clip, monk
     monkeypatch.setattr(Decoder, "__call__", lambda self, *batch: [next(words)])
     ((_, text),) = texts(cutting, [long])
     assert text.split(" ") in (["one", "two"], ["two", "one"])
+
+
+def test_neighbours_are_heard_as_one_only_where_that_can_be_judged(tiny):
+    near = Loaded(Utterance(Path("a.wav")), [np.zeros(16_000, np.float32)] * 2, 3.0, NOBODY, (0.0, 1.5))
+    far = replace(near, seconds=4.0, starts=(0.0, 2.5))
+    assert [list(map(len, transcriber(tiny, None)._runs(one))) for one in (near, far)] == [[1, 2, 1], [1, 1]]
+    sure_of_itself = transcriber(tiny, None, adapt_each=EachOptions())
+    assert list(map(len, sure_of_itself._runs(near))) == [1, 1]
 
 
 def test_silence_transcribes_to_nothing_with_a_warning(tiny, tmp_path):

@@ -54,24 +54,25 @@ def line(scores: dict[int, Scores], cells: Sequence[object]) -> str:
     return "| " + " | ".join([*map(str, cells), f"{counts.cer:.2%}", f"{counts.wer:.1%}", f"{loss:.3f}"]) + " |"
 
 
-def trainings(person: Person, fits: int, folds: int) -> Iterator[Task]:
-    """So many trainings on everything, and one without each of the first folds."""
+def trainings(person: Person, fits: int, folds: int) -> list[Task]:
+    """One training without each fold, and behind them so many on everything, all with seeds of their own."""
     rate = person.settings[0].rate
-    for fit in range(fits):
-        yield Task(person.examples, rate, person.seed + APART * fit)
-    for number, fold in enumerate(person.folds[:folds]):
-        kept = tuple(one for index, one in enumerate(person.examples) if index not in set(fold))
-        yield Task(kept, rate, person.seed + APART * number)
+    held_out = [set(fold) for fold in person.folds[:folds]] + [set()] * fits
+    if len(held_out) != folds + fits:
+        raise SystemExit(f"{person.name} has {len(person.folds)} folds: too few different sentences")
+    return [
+        Task(tuple(e for i, e in enumerate(person.examples) if i not in fold), rate, person.seed + APART * number)
+        for number, fold in enumerate(held_out)
+    ]
 
 
-def mixtures(fits: Sequence[int], most: int, folds: int) -> Iterator[tuple[str, list[int]]]:
+def mixtures(fits: Sequence[int], folds: int) -> Iterator[tuple[str, list[int]]]:
     """What is averaged, in words and as numbers of a person's trainings."""
     for count in fits:
-        yield str(count), list(range(count))
+        yield str(count), list(range(folds, folds + count))
     if folds:
-        own = list(range(most, most + folds))
-        yield "folds", own
-        yield from ((f"folds + {count}", own + list(range(count))) for count in fits)
+        yield "folds", list(range(folds))
+        yield from ((f"folds + {count}", list(range(folds + count))) for count in fits)
 
 
 def report(model: SourceModel, people: Sequence[Judged], args: argparse.Namespace) -> Iterator[str]:
@@ -88,7 +89,7 @@ def report(model: SourceModel, people: Sequence[Judged], args: argparse.Namespac
     trainer = Trainer(model, bank, tasks, options.training)
     for number in range(max(args.steps)):
         trainer.step(number, range(len(tasks)))
-        for name, own in mixtures(args.fits, most, folds) if number + 1 in args.steps else ():
+        for name, own in mixtures(args.fits, folds) if number + 1 in args.steps else ():
             means = trainer.result.averaged([[each * row + one for one in own] for row in range(len(people))])
             for strength in args.strengths:
                 scaled = means.scaled(torch.full((len(people),), strength))

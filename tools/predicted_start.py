@@ -4,7 +4,7 @@
         [--listen 5] [--steps 1500] [--rate 0.002] [--seed 0]
 
 The source model hears some recordings of a person, without their texts; mean and deviation of what its middle
-block makes of them go through a small network, which predicts scales and shifts of all normalisations (`affine`) as
+block makes of them go through a small network, which predicts scales and shifts of all normalisations (`affine`):
 a sum of a few directions that are the same for everybody. Network and directions are learned from the training
 people: predicted from some of their recordings, judged by the CTC loss of others. Speaker codes (Abdel-Hamid,
 Jiang 2013) and hypernetworks (Ha et al. 2016) are of this kind. Printed are the errors on other recordings of the
@@ -34,12 +34,10 @@ from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, total
 from asradapt.types import Utterance
 
-CODE, HIDDEN, TOGETHER, SPOKEN = (
-    16,
-    64,
-    8,
-    2,
-)  # size of the code and the layer; people in an update, recordings of each
+CODE = 16  # numbers by which people differ
+HIDDEN = 64  # width of the layer before them
+TOGETHER = 8  # people in an update
+SPOKEN = 2  # recordings of each
 
 
 class Predictor(nn.Module):
@@ -150,9 +148,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path, action="append", required=True)
     parser.add_argument("--train-where", action="append", default=[], help="for the first of them")
     parser.add_argument("--test", action="append", required=True, metavar="NAME=MANIFEST")
-    parser.add_argument(
-        "--test-where", action="append", default=[], help="for all of them that have such a column"
-    )
+    parser.add_argument("--test-where", action="append", default=[], help="for all of them")
     parser.add_argument("--listen", type=int, default=5)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--rate", type=float, default=2e-3)
@@ -165,6 +161,10 @@ def main() -> None:
         for number, manifest in enumerate(args.train)
         for examples in load_people(model, manifest, [] if number else args.train_where, args.listen + SPOKEN)
     ]
+    if len(people) < TOGETHER:
+        parser.error(
+            f"{len(people)} people with {args.listen + SPOKEN} recordings are too few: give {TOGETHER} or more"
+        )
     everything = [example for examples in people for example in examples]
     bank = SpeakerBank(model, create("affine"), speakers=TOGETHER)
     predictor = Predictor(bank, statistics_of(model, everything[:: max(1, len(everything) // 1000)]))
@@ -181,6 +181,9 @@ def main() -> None:
         own = torch.stack([statistics_of(model, examples[: args.listen]).mean(0) for examples in tested])
         cells = [judged(model, None, tested, args.listen)]
         for heard in (None, own.roll(1, 0), own):
+            if heard is not None and heard is not own and len(tested) < 2:
+                cells.append("nobody else")
+                continue
             with torch.no_grad():
                 bank.tensors, bank.speakers = predictor(heard, len(tested)), len(tested)
             cells.append(judged(model, bank, tested, args.listen))

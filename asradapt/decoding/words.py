@@ -73,15 +73,11 @@ class Heard:
             start, length = places[number]
             return min(limit, start + length + time - behind[number])
 
-        last = len(places) - 1  # a word that begins at a seam is of the later stretch, one that ends there is not
-        moved = (
-            replace(
-                word,
-                start=there(word.start, min(last, bisect_right(behind, word.start))),
-                end=there(word.end, min(last, bisect_left(behind, word.end))),
-            )
-            for word in self.words
-        )
+        moved, last = [], len(places) - 1
+        for word in self.words:  # one that begins at a seam is of the later stretch, one that ends there is not
+            first = min(last, bisect_right(behind, word.start))
+            final = max(first, min(last, bisect_left(behind, word.end)))
+            moved.append(replace(word, start=there(word.start, first), end=there(word.end, final)))
         return replace(self, words=tuple(moved))
 
 

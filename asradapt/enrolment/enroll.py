@@ -38,7 +38,7 @@ def finish(
     began: float,
     most: int,
 ) -> list[Enrolled]:
-    """Final fits of the accepted, each of `most` trainings at most; records of all."""
+    """Final fits of the accepted, each of `most` trainings at most or one if it takes one; records of all."""
     accepted = [j for j in judged if j.accepted]
     choices = [j.choice for j in accepted if j.choice]
     chosen = list(zip((j.person for j in accepted), choices, strict=True))

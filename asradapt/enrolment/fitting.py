@@ -83,7 +83,7 @@ def fit_final(
     report: Callable[[float], None],
     fits: Sequence[int],
 ) -> list[tuple[dict[str, Tensor], Retention | None]]:
-    """Train everybody's chosen setting on all of their recordings, and try it on others; alike ones in one job.
+    """Everybody's adaptation by their chosen setting, tried on other people's speech; alike ones in one job.
 
     Args:
         model: The source model.
@@ -132,7 +132,8 @@ def _trained(
     if rows:
         trainer = Trainer(model, bank, [task for _, task in rows], options.training)
         train(trainer, [plan.steps for plan, _ in rows], advance)
-    whole = bank.extended([plan.choice.learned for plan in plans if plan.folds])
+    learned = [plan.choice.learned for plan in plans if plan.folds]
+    whole = bank.extended(learned) if learned else bank
     ends = accumulate(plan.fits for plan in plans)
     behind = accumulate((plan.folds for plan in plans), initial=len(rows))
     groups = [

@@ -55,8 +55,8 @@ class EnrolmentOptions:
         folds: Number of cross-validation folds; at least 2.
         rates: Factors on the learning rate that are tried.
         fits: Trainings on all recordings whose mean, with what the folds have learnt, is kept; None takes as many
-            as suit the amount of speech (`fitting.trainings_of`), 0 the folds alone. From five minutes of speech
-            on, and of methods that change a whole encoder, the folds have no part. Fewer where a budget asks so.
+            as suit the amount of speech (`fitting.trainings_of`), 0 the folds alone where they are kept
+            (`planning.keeps_folds`; never of methods that change a whole encoder). Fewer where a budget asks so.
         strengths: Interpolations towards the identity that are tried, 1 being the full adaptation.
         passes: Most passes over the recordings.
         least_steps: Least number of updates that is allowed for, however few the recordings.

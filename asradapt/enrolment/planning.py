@@ -13,12 +13,20 @@ from asradapt.enrolment.training import update_seconds
 SOONEST = 1 / 12
 """The first look at held-out error, as a share of the most updates."""
 MANY_FITS, FEW_FITS, FEW_FROM = 4, 2, 300.0
-"""Trainings whose mean is kept, below so many seconds of speech and from there on: docs/adaptation.md."""
+"""Trainings whose mean is kept without folds, below so many seconds of speech and from there on."""
+LEAST_PART = 0.4
+"""What every fold learns from, of all the speech, if it is to be kept."""
 
 
-def keeps_folds(seconds: float) -> bool:
-    """Whether what the folds learn of so much speech is kept: of more they learn clearly less than all of it."""
-    return seconds < FEW_FROM
+def keeps_folds(person: Person) -> bool:
+    """Whether what the folds learn is kept: three at least, each from a good part of the recordings.
+
+    Much speech teaches clearly more than two thirds of it; and readings of one sentence are in one fold, so that
+    the others may learn from next to nothing.
+    """
+    parts = [sum(person.examples[index].seconds for index in fold) for fold in person.folds]
+    least = person.seconds - max(parts, default=0.0)  # that a fold learns from
+    return person.seconds < FEW_FROM and len(parts) > 2 and least >= LEAST_PART * person.seconds
 
 
 def usual_fits(seconds: float) -> int:
@@ -27,9 +35,11 @@ def usual_fits(seconds: float) -> int:
 
 
 def fits_of(setting: Setting, seconds: float, options: EnrolmentOptions) -> int:
-    """Trainings of a person with so much speech by a setting: as asked for or usual, one of a whole encoder."""
+    """Trainings of so much speech where no folds are kept: as asked for or usual, one of a whole encoder."""
+    if options.fits is not None:
+        return max(1, options.fits)
     whole = any(method.one_speaker for method in setting.methods(options.method_options))
-    return options.fits or (1 if whole else usual_fits(seconds))
+    return 1 if whole else usual_fits(seconds)
 
 
 def portions(seconds: float, utterances: int, options: EnrolmentOptions) -> int:

@@ -31,7 +31,7 @@ Report = Callable[[float], None]  # share of the work that is done
 
 @dataclass(frozen=True)
 class Choice:
-    """The best of a setting's checkpoints and strengths, judged on held-out folds.
+    """One of a setting's checkpoints and strengths, judged on held-out folds.
 
     Attributes:
         setting: What was tried.
@@ -63,7 +63,8 @@ class Choice:
         where long training still lowers the errors, so it does not decide alone.
         """
         chosen = range(len(self.losses)) if indices is None else indices
-        return sum(self.losses[index] + self.counts[index].character_errors for index in chosen)
+        found = sum(self.losses[index] + self.counts[index].character_errors for index in chosen)
+        return found if math.isfinite(found) else math.inf  # who has diverged is the last choice
 
 
 Preference = Callable[[Sequence[Choice], Sequence[int]], Choice]  # the candidate to use, judged on some utterances
@@ -84,7 +85,7 @@ class Selected:
 
 @dataclass(eq=False)
 class Trial:
-    """One person with one setting: its rows, and the best that was seen so far."""
+    """One person with one setting: its rows, and what was seen so far."""
 
     person: Person
     setting: Setting
@@ -171,7 +172,7 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
             trial.seen.append(choice)
             trial.least[strength] = min(choice.cost(), trial.least.get(strength, math.inf))
     for trial, earlier in zip(trials, before, strict=True):
-        if keeps_folds(trial.person.seconds) and not trainer.bank.one_speaker:  # whole encoders would be much
+        if keeps_folds(trial.person) and not trainer.bank.one_speaker:  # whole encoders would be much
             trial.learn(trainer.result, steps)
         trial.misses = trial.misses + 1 if trial.least == earlier else 0
         trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]

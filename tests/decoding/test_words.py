@@ -136,7 +136,8 @@ def test_parts_are_joined_at_their_places():
     part = Heard((Word("a", 0.2, 0.4, 0.5), Word("b", 0.5, 0.9, 1.0)))
     whole = joined([part, Heard(()), part.placed([(1.0, 1.0)], 1.8)])
     assert whole.text == "a b a b"
-    assert [(w.start, w.end) for w in whole.words] == [(0.2, 0.4), (0.5, 0.9), (1.2, 1.4), (1.5, 1.8)]
+    times = [time for w in whole.words for time in (w.start, w.end)]
+    assert times == pytest.approx([0.2, 0.4, 0.5, 0.9, 1.2, 1.4, 1.5, 1.8])
     assert whole.confidence == pytest.approx(0.75)
     assert Heard(()).confidence is None
 
@@ -153,6 +154,11 @@ def test_words_of_stretches_heard_as_one_go_back_to_their_places():
         pytest.approx(times) for times in [(5.2, 6.0), (5.9, 7.8), (7.5, 7.7), (8.8, 8.8)]
     ]
     assert found.alternatives == ("a across b c",)
+
+
+def test_no_word_ends_before_it_begins_at_a_seam():
+    (word,) = Heard((Word("a", 1.0, 1.0, 1.0),)).placed([(5.0, 1.0), (7.5, 1.5)], 9.0).words
+    assert (word.start, word.end) == (7.5, 7.5)
 
 
 def test_calibration_keeps_the_order_and_ends():

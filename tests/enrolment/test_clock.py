@@ -48,9 +48,11 @@ def test_the_cost_of_a_setting_decides(ann: Person) -> None:
 def test_when_time_is_over_everybody_is_judged_once_and_leaves(tone_model, ann: Person) -> None:
     late = Clock(1.0, began=time.monotonic() - 10)
     options = replace(OPTIONS, strengths=(1.0,))
+    ann = replace(ann, folds=((0, 1), (2, 3), (4, 5)))
     (trial,) = run_method(tone_model, [ann], create("input"), options, late, lambda share: None)
     assert [choice.steps for choice in trial.seen] == [1]
-    assert trial.seen
+    assert all(tensor.shape[0] == len(ann.folds) for tensor in trial.result()[0].learned.values())
+    assert trial.result()[0].learned  # a budget may leave time for nothing else
 
 
 def test_an_enrolment_with_hardly_any_time_ends_and_says_what_it_was_given(tone_model, speak) -> None:

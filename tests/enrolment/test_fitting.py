@@ -15,7 +15,7 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.fitting import fit_final, trainings_of
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import keeps_folds, usual_fits
-from asradapt.enrolment.selection import Choice, cross_validate
+from asradapt.enrolment.selection import Choice, cross_validate, run_method
 from asradapt.enrolment.training import APART, Task, Trainer, TrainingOptions, train
 from asradapt.errors import UsageError
 
@@ -52,7 +52,29 @@ def test_the_folds_are_all_that_little_speech_takes_and_a_budget_leaves():
     assert [trainings_of(alone, 100.0, usual, most) for most in (0, 9)] == [1, 1]
     much = Choice(setting, 1, 1, 1.0, (), ())  # nor of much speech
     assert [trainings_of(much, seconds, usual, 9) for seconds in (100.0, 300.0)] == [4, 2]
-    assert [keeps_folds(seconds) for seconds in (299.9, 300.0)] == [True, False]
+
+
+def test_folds_that_learn_from_little_or_much_are_not_kept():
+    def person(*sizes: float) -> SimpleNamespace:
+        examples, folds = [SimpleNamespace(seconds=size) for size in sizes], tuple((n,) for n in range(len(sizes)))
+        return SimpleNamespace(examples=examples, folds=folds, seconds=sum(sizes))
+
+    assert keeps_folds(person(10, 10, 10))
+    assert keeps_folds(person(16, 12, 12))
+    assert not keeps_folds(person(100, 10, 10))  # readings of one sentence
+    assert not keeps_folds(person(20, 20))
+    assert not keeps_folds(person(100, 100, 100))
+    assert not keeps_folds(person())
+
+
+@pytest.mark.parametrize(("method", "much"), [("affine", 1.0), ("encoder", 300.0)])
+def test_much_speech_and_whole_encoders_keep_no_folds(tone_model, examples, monkeypatch, method, much):
+    monkeypatch.setattr("asradapt.enrolment.planning.FEW_FROM", much)
+    person = Person("ann", examples(6, seed=3), ((0, 1), (2, 3), (4, 5)), 10, (Setting(method),))
+    options = replace(OPTIONS, least_steps=2, passes=1, checkpoints=1)
+    (selected,) = cross_validate(tone_model, [person], options, Clock(), lambda share: None)
+    assert not selected.choice.learned
+    assert trainings_of(selected.choice, person.seconds, options, 9) >= 1
 
 
 @pytest.mark.parametrize("fits", [0, 2])
@@ -75,12 +97,15 @@ def test_what_the_folds_have_learnt_has_its_part_in_the_mean(tone_model, people,
             torch.testing.assert_close(tensor, mean * choice.strength, rtol=0, atol=1e-4)
 
 
-def test_the_folds_of_the_best_look_are_what_is_kept(tone_model, examples):
+def test_the_folds_of_the_preferred_look_are_what_is_kept(tone_model, examples, monkeypatch):
     data = examples(6, shift=1.0, seed=3)
-    person = Person("ann", data, ((0, 1, 2), (3, 4, 5)), 10, (Setting("affine", 3.0),))
-    options = replace(OPTIONS, least_steps=12, passes=1, checkpoints=4)
-    (selected,) = cross_validate(tone_model, [person], options, Clock(), lambda share: None)
-    choice = selected.choice
+    person = Person("ann", data, ((0, 1), (2, 3), (4, 5)), 10, (Setting("affine", 3.0),))
+    options = replace(OPTIONS, least_steps=12, passes=1, checkpoints=4, strengths=(1.0,))
+    # nothing after the second look is any good
+    monkeypatch.setattr("asradapt.enrolment.selection.prefer", lambda seen, indices: seen[:2][-1])
+    (trial,) = run_method(tone_model, [person], create("affine"), options, Clock(), lambda share: None)
+    (choice,) = [one for one in trial.result() if one.learned]
+    assert choice.steps == trial.marks[1] < trial.marks[-1]
     for fold, held_out in enumerate(person.folds):
         bank = SpeakerBank(tone_model, create("affine"), seed=options.seed)
         train_on = tuple(one for number, one in enumerate(data) if number not in held_out)

@@ -182,6 +182,14 @@ def test_of_what_is_level_the_longest_training_wins():
     assert prefer([exact, near], range(2)) is exact
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_who_has_diverged_is_the_last_choice_and_ends_nothing(bad):
+    good, gone = candidate(3, 4, steps=3), replace(candidate(1, 1, steps=9), losses=(bad, 1.0))
+    assert prefer([gone, good], range(2)) is good
+    assert prefer([good, gone], range(2)) is good
+    assert prefer([gone, gone], range(2)) is gone
+
+
 def test_the_least_cost_on_the_given_utterances_wins():
     even, uneven = candidate(6, 6, 6, 6, steps=9), candidate(9, 9, 1, 1, steps=3)
     assert prefer([even, uneven], range(4)) is uneven

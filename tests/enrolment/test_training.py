@@ -83,6 +83,15 @@ def test_training_in_bf16_goes_the_same_way(random_model, examples, name):
     assert all(tensor.dtype == torch.float32 for tensor in job(random_model, name, [task], [1]).values())
 
 
+@pytest.mark.parametrize("speakers", [1, 2])
+def test_products_need_no_casts_in_bf16(random_model, examples, monkeypatch, speakers):
+    tasks = [Task(examples(4, shift=0.5, seed=seed), 1.0, seed=seed) for seed in range(speakers)]
+    without = job(random_model, "lowrank", tasks, [3] * speakers, replace(OPTIONS, bf16=True))
+    monkeypatch.setattr(create("lowrank")[0].__class__, "products_only", False)
+    cast = job(random_model, "lowrank", tasks, [3] * speakers, replace(OPTIONS, bf16=True))
+    assert all(torch.equal(without[key], cast[key]) for key in cast)
+
+
 def test_only_the_own_network_on_a_cpu_is_trained_in_bf16(tone_model, monkeypatch):
     monkeypatch.setattr("asradapt.enrolment.coarse.native_bf16", lambda: False)
     with coarse(tone_model, None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -13,6 +15,7 @@ from tones import RATE, record_person, spoken
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.checks import match_texts
 from asradapt.decoding import Decoder, DecoderOptions
+from asradapt.enrollees import NOBODY
 from asradapt.enrolment import EnrolmentOptions, enroll, enroll_untranscribed
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.objective import objective_of
@@ -25,7 +28,7 @@ from asradapt.scoring import score, total
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_logits
 from asradapt.transcriber import Transcriber
-from asradapt.transcript import TranscriberOptions, Transcript
+from asradapt.transcript import Loaded, TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 SHIFT = 1.0
@@ -118,6 +121,11 @@ def test_a_recording_longer_than_the_window_is_cut(model, tmp_path):
     assert all(part.end - part.start <= model.window_seconds + 0.01 for part in transcript.segments)
     assert transcript.words[-1].end <= transcript.seconds
     assert transcript.words[-1].start > model.window_seconds
+
+
+def test_pieces_of_a_recording_are_heard_apart(model):
+    near = Loaded(Utterance(Path("a.wav")), [np.zeros(RATE // 2, np.float32)] * 2, 1.2, NOBODY, (0.0, 0.7))
+    assert [len(run) for run in Transcriber(model)._runs(near)] == [1, 1]
 
 
 def test_a_recording_longer_than_the_window_is_not_learned_from(model, tmp_path):
