@@ -30,7 +30,7 @@ from asradapt.manifest_selection import (
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 
-NO_TEXT = "no text"  # how a failure begins of a recording whose text is missing
+MANIFESTS = {".jsonl", ".json", ".tsv", ".csv"}  # endings that no audio has
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,9 @@ def utterances_from_audio(
     warnings: list[str] = []
     for audio in _all_audio(paths, failed):
         text = None
+        if audio.suffix.lower() in MANIFESTS:
+            failed.append(Failure(str(audio), "this looks like a manifest, which --manifest takes"))
+            continue
         try:
             text = _text_beside(audio)
         except TextError as error:
@@ -188,7 +191,7 @@ def _text_beside(audio: Path) -> str:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise TextError(f"{NO_TEXT}: write what was said into {path.name} beside it") from error
+        raise TextError(f"no text: write what was said into {path.name} beside it") from error
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"{path.name} cannot be read ({error}): save it as UTF-8 text") from error
     text = " ".join(content.split())

@@ -145,7 +145,9 @@ def _teacher(source: SourceModel, lm: str | None) -> Decoder:
 )
 @keep_audio_option
 @click.option(
-    "--fresh", is_flag=True, help="Enrol from the source and these recordings alone, whatever was there before."
+    "--fresh",
+    is_flag=True,
+    help="Enrol from the source and these recordings alone; the version in use stays unless this is adapted too.",
 )
 @store_option
 @model_options

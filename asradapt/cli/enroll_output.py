@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asradapt.cli.common import note, print_json, report_problems, say
-from asradapt.manifests import NO_TEXT
 from asradapt.types import Failure
 from asradapt.wording import counted
+
+NO_TEXTS = ("no text", "the text is empty")  # how failures of recordings without a text begin
 
 if TYPE_CHECKING:
     from asradapt.enrolment import Enrolled, Enrolment
@@ -83,6 +84,6 @@ def finish(
     report_problems(warnings, failed)
     new = [one for one in result.speakers if not one.stays]
     note(f"stored in {store.root}" if new else "nothing was stored" if result.speakers else "nobody was enrolled")
-    if not result.speakers and failed and all(one.reason.startswith(NO_TEXT) for one in failed):
+    if not result.speakers and failed and any(one.reason.startswith(NO_TEXTS) for one in failed):
         note("`--untranscribed` enrols from recordings without texts")
     return 1 if failed else 0

@@ -19,6 +19,9 @@ from asradapt.enrolment.training import evaluate_pairs
 from asradapt.models.base import SourceModel, source_of
 from asradapt.scoring import NORMALIZER, ErrorCounts, total
 from asradapt.store import SpeakerRecord
+from asradapt.wording import counted
+
+HARDLY = 5  # updates: fewer than these were a matter of time, not of the recordings
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +70,7 @@ def judge(
     clock.measured(sum(person.seconds for person in people), began)
     known = {person.name: nothing_new(person) for person in people}
     able = [
-        p
-        for p in people
-        if len(p.examples) >= options.least_utterances and len(p.folds) >= 2 and not known[p.name]
+        p for p in people if len(p.folds) >= 2 and not known[p.name] and _different(p) >= options.least_utterances
     ]
     selected = cross_validate(model, able, options, clock, report) if able else []
     by_name = {person.name: one for person, one in zip(able, selected, strict=True)}
@@ -80,6 +81,11 @@ def judge(
         beside = compare(model, person, verdict, options) if verdict else known[person.name]
         judged.append(Judged(person, counts, one.choice if one else None, verdict, beside))
     return judged
+
+
+def _different(person: Person) -> int:
+    """How many different texts there are: who says one word ten times is adapted to it, and not to a voice."""
+    return len({example.text for example in person.examples})
 
 
 def make_record(
@@ -137,10 +143,14 @@ def explain(judged: Judged, options: EnrolmentOptions) -> str:
         beside = judged.comparison.explanation
         return f"{judged.verdict.explanation}; {beside}" if judged.accepted else beside
     if judged.verdict:
-        return judged.verdict.explanation
+        short = options.budget is not None and judged.choice is not None and judged.choice.steps < HARDLY
+        return judged.verdict.explanation + ("; the budget allowed hardly any training" if short else "")
     if judged.comparison:
         return judged.comparison.explanation
-    count = len(judged.person.examples)
+    count, different = len(judged.person.examples), _different(judged.person)
+    if count >= options.least_utterances > different:
+        says = f"{counted(count, 'recording')} {'says' if count == 1 else 'say'} {counted(different, 'text')}"
+        return f"the source is kept: {says}, too few different ones to adapt to; {record_more(options)}"
     plural = "recording is" if count == 1 else "recordings are"
     return f"the source is kept: {count} usable {plural} too few to check an adaptation; {record_more(options)}"
 

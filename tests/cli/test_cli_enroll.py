@@ -252,6 +252,18 @@ def test_who_brings_no_texts_at_all_is_told_what_does_without(asradapt, tmp_path
     assert "`--untranscribed` enrols" in asradapt("enroll", "ann", tmp_path).err
     (tmp_path / "0.txt").write_text("hello")
     assert "`--untranscribed`" not in asradapt("enroll", "ann", tmp_path, tmp_path / "no.wav").err
+    rows = write_rows(tmp_path / "rows.jsonl", [{"audio_filepath": str(one), "speaker": "bob"} for one in good])
+    assert "`--untranscribed` enrols" in asradapt("enroll", "bob", "--manifest", rows).err
+    assert "looks like a manifest, which --manifest takes" in asradapt("enroll", "bob", rows).err
+
+
+def test_one_word_said_often_is_too_little_to_adapt_to(asradapt, tmp_path, recordings, home):
+    good = clips(recordings, "ann", 6)
+    rows = [{"audio_filepath": str(one), "text": "ab", "speaker": "ann"} for one in good]
+    done = asradapt("enroll", "ann", "--manifest", write_rows(tmp_path / "rows.jsonl", rows))
+    assert done.code == 0
+    assert "6 recordings say 1 text, too few different ones to adapt to" in " ".join(done.out.split())
+    assert SpeakerStore(home).record("ann").decision == "source"
 
 
 @pytest.fixture
