@@ -22,6 +22,7 @@ from asradapt.store import SpeakerRecord
 from asradapt.wording import counted
 
 HARDLY = 5  # updates: fewer than these were a matter of time, not of the recordings
+DIFFERENT = 3  # texts at least: of one or two the folds say nothing, and everything would become them
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,12 @@ def judge(
     clock.measured(sum(person.seconds for person in people), began)
     known = {person.name: nothing_new(person) for person in people}
     able = [
-        p for p in people if len(p.folds) >= 2 and not known[p.name] and _different(p) >= options.least_utterances
+        p
+        for p in people
+        if len(p.examples) >= options.least_utterances
+        and len(p.folds) >= 2
+        and _different(p) >= DIFFERENT
+        and not known[p.name]
     ]
     selected = cross_validate(model, able, options, clock, report) if able else []
     by_name = {person.name: one for person, one in zip(able, selected, strict=True)}
@@ -148,7 +154,7 @@ def explain(judged: Judged, options: EnrolmentOptions) -> str:
     if judged.comparison:
         return judged.comparison.explanation
     count, different = len(judged.person.examples), _different(judged.person)
-    if count >= options.least_utterances > different:
+    if count >= options.least_utterances and different < DIFFERENT:
         says = f"{counted(count, 'recording')} {'says' if count == 1 else 'say'} {counted(different, 'text')}"
         return f"the source is kept: {says}, too few different ones to adapt to; {record_more(options)}"
     plural = "recording is" if count == 1 else "recordings are"
