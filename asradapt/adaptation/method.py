@@ -123,9 +123,7 @@ class Method(ABC):
         network's own precision; logits, which nothing in the network takes, stay as exact as they are.
         """
         if self.products_only and torch.is_autocast_enabled(y.device.type):
-            return self.apply(x, y, tensors).to(
-                y.dtype
-            )  # the products would go back to the coarser one by themselves
+            return self.apply(x, y, tensors).to(y.dtype)  # products go back to the coarser one by themselves
         exact = next((one.dtype for one in tensors.values() if one.is_floating_point()), y.dtype)
         if y.dtype == exact and x.dtype == exact:
             return self.apply(x, y, tensors)

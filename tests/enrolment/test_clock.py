@@ -59,6 +59,8 @@ def test_an_enrolment_with_hardly_any_time_ends_and_says_what_it_was_given(tone_
     options = EnrolmentOptions(method="input", rates=(10.0, 5.0), budget=1e-3)
     (one,) = enroll(tone_model, {"ann": speak("ann", shift=1.0, utterances=6)}, options=options).speakers
     assert one.record.gate["budget"] == 1e-3
+    assert one.record.decision == "source"
+    assert "the budget allowed hardly any training" in one.explanation
     assert one.record.gate["tried"]["rate"] == 10.0
     assert one.record.gate["tried"]["steps"] == 1
 
