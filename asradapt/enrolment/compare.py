@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asradapt.enrolment.gate import Verdict
@@ -47,24 +47,54 @@ class Comparison:
         }
 
 
-def compare(model: SourceModel, person: Person, verdict: Verdict, options: EnrolmentOptions) -> Comparison | None:
+def compare(person: Person, verdict: Verdict, current: Mapping[int, ErrorCounts]) -> Comparison | None:
     """Compare a new version with the one in use; None where none is in use, or nothing speaks about it.
 
     Not worse means: neither more wrong characters nor more wrong words, on the recordings that the version
     in use has not learned from, each judged by a fold that has not either. The recordings it has learned
     from cannot tell. Where there are no others, the version in use stays, unless the new one has learned from
     more recordings or from corrected texts.
+
+    Args:
+        person: The person, with what was there before.
+        verdict: Of the new version, beside the source.
+        current: Counts of the version in use, as `counts_in_use` finds them.
     """
+    if not current:
+        return nothing_new(person)
+    new = [verdict.after[index] for index in current]
+    return judge_pair(person.past.version, list(current.values()), new, person.seed)
+
+
+def counts_in_use(model: SourceModel, person: Person, options: EnrolmentOptions) -> dict[int, ErrorCounts]:
+    """Counts of the version in use on the recordings that it has not learned from, by their position."""
     past = person.past
     if past.current is None:
-        return None
+        return {}
     unseen = [index for index, seen in enumerate(past.seen(person.examples)) if not seen]
-    if not unseen:
-        return nothing_new(person)
     pairs = [(0, person.examples[index]) for index in unseen]
+    if not pairs:
+        return {}
     scores = evaluate_pairs(model, standing_bank(model, past.current), pairs, options.training)[0]
-    current = [scores.counts[id(example)] for _, example in pairs]
-    return judge_pair(past.version, current, [verdict.after[index] for index in unseen], person.seed)
+    return {index: scores.counts[id(person.examples[index])] for index in unseen}
+
+
+def worse_than_source(
+    version: int, source: Sequence[ErrorCounts], current: Sequence[ErrorCounts], *, confidence: float, seed: int
+) -> str:
+    """What to know where the version in use is worse than the source beyond chance, else an empty string.
+
+    Whose voice or microphone has changed would keep it, as an enrolment that does not pass replaces nothing.
+    """
+    before, after = total(source), total(current)
+    pairs = zip(source, current, strict=True)
+    chance = sign_flip([old.character_errors - new.character_errors for old, new in pairs], seed=seed)
+    if chance > 1 - confidence or after.errors < before.errors:
+        return ""
+    return (
+        f"on {counted(len(current), 'new recording')} version {version} is worse than the source (word errors "
+        f"{after.wer:.1%}, the source {before.wer:.1%})"
+    )
 
 
 def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[ErrorCounts], seed: int) -> Comparison:

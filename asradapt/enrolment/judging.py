@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.clock import Clock
-from asradapt.enrolment.compare import Comparison, compare, nothing_new
+from asradapt.enrolment.compare import Comparison, compare, counts_in_use, nothing_new, worse_than_source
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import split_of
@@ -27,13 +27,17 @@ DIFFERENT = 3  # texts at least: of one or two the folds say nothing, and everyt
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A person after cross-validation and gate; no choice and no verdict where the recordings were too few."""
+    """A person after cross-validation and gate; no choice and no verdict where the recordings were too few.
+
+    `doubt` says where the version in use, which stays unless this enrolment is accepted, is worse than the source.
+    """
 
     person: Person
     before: tuple[ErrorCounts, ...]
     choice: Choice | None
     verdict: Verdict | None
     comparison: Comparison | None = None
+    doubt: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -84,9 +88,19 @@ def judge(
     for person, counts in zip(people, before, strict=True):
         one = by_name.get(person.name)
         verdict = decide(counts, one.counts, confidence=options.confidence, seed=person.seed) if one else None
-        beside = compare(model, person, verdict, options) if verdict else known[person.name]
-        judged.append(Judged(person, counts, one.choice if one else None, verdict, beside))
+        current = counts_in_use(model, person, options)
+        beside = compare(person, verdict, current) if verdict else known[person.name]
+        doubt = _doubt(person, counts, current, options)
+        judged.append(Judged(person, counts, one.choice if one else None, verdict, beside, doubt))
     return judged
+
+
+def _doubt(
+    person: Person, source: Sequence[ErrorCounts], current: Mapping[int, ErrorCounts], options: EnrolmentOptions
+) -> str:
+    before = [source[index] for index in current]
+    after = list(current.values())
+    return worse_than_source(person.past.version, before, after, confidence=options.confidence, seed=person.seed)
 
 
 def _different(person: Person) -> int:
@@ -144,7 +158,12 @@ def _precision(model: SourceModel) -> dict[str, object]:
 
 
 def explain(judged: Judged, options: EnrolmentOptions) -> str:
-    """The outcome in one plain sentence."""
+    """The outcome in one plain sentence, with what speaks against the version that stays in use."""
+    said = _outcome(judged, options)
+    return f"{said}; {judged.doubt}" if judged.doubt and not judged.accepted else said
+
+
+def _outcome(judged: Judged, options: EnrolmentOptions) -> str:
     if judged.verdict and judged.comparison and judged.verdict.accepted:
         beside = judged.comparison.explanation
         return f"{judged.verdict.explanation}; {beside}" if judged.accepted else beside

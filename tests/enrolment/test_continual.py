@@ -14,7 +14,7 @@ from test_enroll import INPUT, files_of
 
 from asradapt.adaptation import create
 from asradapt.enrolment import EnrolmentOptions, enroll
-from asradapt.enrolment.compare import judge_pair
+from asradapt.enrolment.compare import judge_pair, worse_than_source
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.past import Past, begin, learned_from, standing_bank
 from asradapt.enrolment.people import make_person
@@ -196,3 +196,31 @@ def test_not_worse_means_neither_more_wrong_letters_nor_more_wrong_words():
     verdict = judge_pair(3, [right], [letter], 0)
     assert not verdict.accepted
     assert verdict.explanation.startswith("worse than version 3 on 1 new recording:")
+
+
+def test_a_version_that_stays_and_is_worse_than_the_source_is_told(tone_model, store, speak):
+    store_speaker(store, tone_model, "ann", "input")  # random: as if her microphone were another now
+    record = store.record("ann")
+    store.save(replace(record, split={"folds": [[0], [1]], "texts": ["x"], "digests": ["x"]}), _strong(store))
+    plain = speak("ann", shift=0.0, utterances=4, seed=7)  # as the source knows speech: nothing is to be gained
+    one = once(tone_model, store, plain)
+    assert one.stays == 2
+    assert "on 4 new recordings version 2 is worse than the source (word errors" in one.explanation
+    few = once(tone_model, store, plain[:2])  # too few to try anything, and to say anything
+    assert "too few to check" in few.explanation
+    assert "worse than the source" not in few.explanation
+
+
+def _strong(store):
+    return {name: 4 * tensor for name, tensor in store.load("ann").tensors.items()}
+
+
+def test_worse_than_the_source_means_more_wrong_letters_than_chance_and_no_fewer_wrong_words():
+    right, wrong = score("ab cd", "ab cd"), score("ab cd", "ax xx")
+    told = worse_than_source(2, [right] * 4, [wrong] * 4, confidence=0.9, seed=0)
+    assert told == "on 4 new recordings version 2 is worse than the source (word errors 100.0%, the source 0.0%)"
+    assert worse_than_source(2, [right] * 3, [wrong] * 3, confidence=0.9, seed=0) == ""
+    assert worse_than_source(2, [wrong] * 4, [right] * 4, confidence=0.9, seed=0) == ""
+    assert worse_than_source(2, [], [], confidence=0.9, seed=0) == ""
+    letters, words = score("ab cd", "axxxxx cd"), score("ab cd", "ax cx")
+    assert worse_than_source(2, [words] * 4, [letters] * 4, confidence=0.9, seed=0) == ""
