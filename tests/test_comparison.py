@@ -22,7 +22,9 @@ from asradapt.scoring import align, changes, confusions, holm, normalize, score,
 from asradapt.scoring.hypotheses import trn_lines
 from asradapt.scoring.remarks import UNNAMED
 from asradapt.store import SpeakerStore
+from asradapt.test_time import EachOptions
 from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 SAID = ("red", "the blue hats", "one two three four five")
@@ -91,6 +93,25 @@ def test_our_systems_hear_what_the_transcriber_hears(tiny, store, utterances):
     bob = [one for one in found.utterances if one.speaker == "bob"]
     assert any(one.texts[1] != one.texts[2] for one in bob)  # ann's adaptation for everybody
     assert [w for w in found.warnings if "ann@v1: this adaptation is used for 1 other people" in w]
+
+
+def test_any_of_our_systems_can_adapt_to_every_segment(tiny, store, utterances):
+    read = parse_systems("source+each,adapted+each,ann+each,ann@v1+each,x+each.trn")
+    assert [(s.kind, s.speaker, s.version, s.each) for s in read] == [
+        ("source", "", None, True),
+        ("adapted", "", None, True),
+        ("speaker", "ann", None, True),
+        ("speaker", "ann", 1, True),
+        ("file", "", None, False),
+    ]
+    named = parse_systems("source,source+each,adapted,adapted+each")
+    found = compare_systems(named, utterances, model=tiny, store=store)
+    options = TranscriberOptions(adapt_each=EachOptions())
+    for column, place in ((1, None), (3, store)):
+        heard = Transcriber(tiny, place, options).transcribe(utterances)
+        texts = [one.text for one in heard if isinstance(one, Transcript)]
+        assert [one.texts[column] for one in found.utterances] == texts
+        assert texts != [one.texts[column - 1] for one in found.utterances]
 
 
 def test_missing_speakers_and_versions_are_told_before_the_work(tiny, store, utterances):

@@ -14,7 +14,7 @@ from asradapt.errors import AsradaptError
 from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_logits, class_confusion, entropy, uncertainty
-from asradapt.test_time.adapt import descend
+from asradapt.test_time.adapt import descend, rates_of
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
@@ -25,7 +25,7 @@ _SPEC = importlib.util.spec_from_file_location(
 bench = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(bench)
 
-STRONG = EachOptions(steps=2, rate=5.0)  # so that it changes what is heard
+STRONG = EachOptions(steps=2, rate=5.0, last=1.0, keep=1.0)  # so that it changes what is heard
 # Alone and in a batch: rounding of differently batched sums, through two steps.
 SAME = {"rtol": 0, "atol": 1e-3}
 
@@ -118,6 +118,30 @@ def test_it_starts_from_what_is_attached(tiny, prepared):
     assert float((speaker - tiny.encode(features, frames)[0]).abs().max()) > 1.0
 
 
+def test_what_was_heard_before_has_its_part_in_the_logits(tiny, prepared):
+    features, frames = prepared(tiny)
+    before = tiny.encode(features, frames)[0]
+    after, part = (
+        adapted_logits(tiny, features, frames, EachOptions(steps=2, keep=keep))[0] for keep in (1.0, 0.25)
+    )
+    torch.testing.assert_close(part, 0.75 * before + 0.25 * after)
+    assert float((after - before).abs().max()) > 10 * SAME["atol"]
+
+
+def test_the_rate_falls_evenly_from_the_input_to_the_output(tiny):
+    bank = SpeakerBank(tiny, create("input+affine"))
+    rates = rates_of(bank, tiny, EachOptions(rate=2.0, last=0.5))
+    sites = [site.name for site in tiny.sites]
+    assert set(rates) == set(bank.tensors)
+    assert rates["input/features/shift"] == pytest.approx(2 * 3e-3)
+    for name, rate in rates.items():
+        method, site, _ = name.split("/")
+        if method == "affine":
+            assert rate == pytest.approx(2 * 1e-2 * (1 - 0.5 * sites.index(site) / (len(sites) - 1)))
+    even = rates_of(bank, tiny, EachOptions(rate=2.0, last=1.0))
+    assert set(even.values()) == {2 * 3e-3, 2 * 1e-2}
+
+
 def test_a_step_has_its_size_in_every_row_and_a_broken_row_stays():
     tensor = torch.zeros(4, 3, 2)
     tensor.grad = torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor(
@@ -137,6 +161,8 @@ def test_a_step_has_its_size_in_every_row_and_a_broken_row_stays():
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"rate": 0.0}, "above 0"),
+        ({"last": 1.5}, "from 0 to 1"),
+        ({"keep": 0.0}, "from above 0 to 1"),
         ({"share": 1.5}, "from 0 to 1, got 1.5"),
         ({"methods": "encoder"}, "takes one utterance a batch"),
         ({"methods": "nothing"}, "no adaptation method named 'nothing'"),

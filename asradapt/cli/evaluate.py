@@ -80,7 +80,8 @@ def _check_export(folder: Path) -> None:
 @click.option(
     "--systems",
     metavar="LIST",
-    help="Compare these instead, separated by commas: source, adapted, SPEAKER, SPEAKER@vN, and files of other "
+    help="Compare these instead, separated by commas: source, adapted, SPEAKER, SPEAKER@vN, each of them also as "
+    "NAME+each (every segment adapts it to itself, as with transcribe --adapt-each), and files of other "
     "recognisers' texts (.jsonl, .ctm, .trn, or NAME=FILE).",
 )
 @click.option(

@@ -19,11 +19,13 @@ from asradapt.scoring.hypotheses import SUFFIXES
 from asradapt.scoring.remarks import digits_in, without_speaker
 from asradapt.store import SpeakerStore
 from asradapt.store.reading import Adaptation
+from asradapt.test_time import EachOptions
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
 
 SOURCE, ADAPTED = "source", "adapted"
+EACH = "+each"  # behind a system of ours: every segment adapts it to itself (no speaker's name has a plus)
 
 _VERSION = re.compile(r"(.+)@v(\d+)")
 
@@ -39,6 +41,7 @@ class System:
         speaker: Whose adaptation, for the kind `speaker`.
         version: Which version of it; None for the current one.
         path: The file, for the kind `file`.
+        each: Whether every segment adapts the system to itself first.
     """
 
     name: str
@@ -46,10 +49,11 @@ class System:
     speaker: str = ""
     version: int | None = None
     path: Path | None = None
+    each: bool = False
 
 
 def parse_systems(text: str) -> tuple[System, ...]:
-    """Reads `source,adapted,alice,alice@v2,other.jsonl,sphinx=out.trn`.
+    """Reads `source,adapted+each,alice,alice@v2,other.jsonl,sphinx=out.trn`.
 
     Raises:
         UsageError: Nothing is named, or two systems have one name.
@@ -61,8 +65,8 @@ def parse_systems(text: str) -> tuple[System, ...]:
         problems.append("none is named")
     if problems:
         raise UsageError(
-            f"cannot compare these systems: {'; '.join(problems)}. Give source, adapted, SPEAKER, SPEAKER@vN or "
-            "NAME=FILE with hypotheses (.jsonl, .ctm, .trn), separated by commas"
+            f"cannot compare these systems: {'; '.join(problems)}. Give source, adapted, SPEAKER, SPEAKER@vN (also "
+            "as NAME+each) or NAME=FILE with hypotheses (.jsonl, .ctm, .trn), separated by commas"
         )
     return systems
 
@@ -73,11 +77,13 @@ def _system(item: str) -> System:
         return System(name.strip(), "file", path=Path(path.strip()))
     if item.lower().endswith(SUFFIXES):
         return System(Path(item).stem, "file", path=Path(item))
-    if item in (SOURCE, ADAPTED):
-        return System(item, "source" if item == SOURCE else "adapted")
-    if found := _VERSION.fullmatch(item):
-        return System(item, "speaker", found[1], int(found[2]))
-    return System(item, "speaker", item)
+    plain = item.removesuffix(EACH)
+    each = plain != item
+    if plain in (SOURCE, ADAPTED):
+        return System(item, "source" if plain == SOURCE else "adapted", each=each)
+    if found := _VERSION.fullmatch(plain):
+        return System(item, "speaker", found[1], int(found[2]), each=each)
+    return System(item, "speaker", plain, each=each)
 
 
 def needs_model(systems: Iterable[System]) -> bool:
@@ -199,6 +205,8 @@ def _transcriber(
 ) -> Transcriber:
     if model is None:
         raise UsageError(f"{system.name!r} needs a source model")
+    if system.each:
+        options = replace(options or TranscriberOptions(), adapt_each=EachOptions())
     if system.kind == "source":
         return Transcriber(model, None, options, decoder)
     if store is None:

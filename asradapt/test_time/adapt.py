@@ -27,15 +27,19 @@ class EachOptions:
         methods: Which tensors an utterance has of its own, as for an enrolment: `affine`, `input+affine`...
         steps: Updates of each utterance.
         rate: Factor on the methods' own rates; their product is the root mean square by which an update changes
-            each tensor.
+            each tensor at the first site.
+        last: The share of it at the last site; it falls evenly from site to site in between.
+        keep: How much the logits after the updates count in what is heard; the rest is those from before them.
         temperature: Logits are divided by it before the loss.
         share: How much the entropy counts in the loss; the rest is class confusion.
         batch_seconds: Audio in one pass, padding included; bounds the memory, which gradients need more of.
     """
 
     methods: str = "input+affine"
-    steps: int = 2
-    rate: float = 0.4
+    steps: int = 1
+    rate: float = 2.0
+    last: float = 0.2
+    keep: float = 0.7
     temperature: float = 2.5
     share: float = 0.3
     batch_seconds: float = 96.0
@@ -46,6 +50,10 @@ class EachOptions:
             problems.append(f"steps must be at least 1, got {self.steps}")
         if not (self.rate > 0 and self.batch_seconds > 0):
             problems.append("rate and seconds of a batch must be above 0")
+        if not (0 <= self.last <= 1 and 0 < self.keep <= 1):
+            problems.append(
+                "the rate's share at the last site lies from 0 to 1, and what is kept from above 0 to 1"
+            )
         problems += loss_problems(self.temperature, self.share)
         if any(method.one_speaker for method in create(self.methods)):
             problems.append(f"method {self.methods!r} takes one utterance a batch; choose another")
@@ -75,13 +83,27 @@ def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         tensor.grad = None
 
 
+def rates_of(bank: SpeakerBank, model: SourceModel, options: EachOptions) -> dict[str, float]:
+    """How far an update changes each tensor of a bank: less the nearer its site is to the output."""
+    places = {site.name: number for number, site in enumerate(model.sites)}
+    end = max(1, len(places) - 1)
+    own = {method.name: options.rate * method.rate for method in bank.methods}
+    rates = {}
+    for name in bank.tensors:
+        method, site = name.split("/")[:2]
+        rates[name] = own[method] * (1 - (1 - options.last) * places.get(site, 0) / end)
+    return rates
+
+
 def adapted_logits(
     model: SourceModel, features: Tensor, frames: Tensor, options: EachOptions | None = None
 ) -> tuple[Tensor, Tensor]:
     """Logits of a batch after every row has adapted the model to itself by unsupervised steps.
 
     SUTA (Lin et al. 2022, arXiv 2203.14222) for all rows at once: each row has its own tensors, starts at the
-    model as it is (with whatever is attached to it), and sees only its own loss.
+    model as it is (with whatever is attached to it), and sees only its own loss. Unlike there, the logits from
+    before the updates have a part in the result: what the model has become too sure of is in doubt again, also for
+    a language model.
 
     Args:
         model: The source model, with or without an adaptation attached.
@@ -100,10 +122,10 @@ def adapted_logits(
     options = options or EachOptions()
     rows = torch.arange(len(features), device=features.device)
     bank = SpeakerBank(model, create(options.methods), speakers=len(features)).requires_grad()
-    own = {method.name: options.rate * method.rate for method in bank.methods}
-    rates = {name: own[name.split("/")[0]] for name in bank.tensors}
+    rates = rates_of(bank, model, options)
+    before = torch.zeros(())
     with bank.attach(model, rows):
-        for _ in range(options.steps):
+        for step in range(options.steps):
             with torch.enable_grad():
                 logits, lengths = model.encode(features, frames)
                 losses = uncertainty(
@@ -114,6 +136,9 @@ def adapted_logits(
                     tokens=len(model.tokens),
                 )
                 losses.sum().backward()  # type: ignore[no-untyped-call]
+            before = before if step else logits.detach()
             descend(bank.tensors, rates)
         with torch.no_grad():
-            return model.encode(features, frames)
+            after, lengths = model.encode(features, frames)
+            # not `lerp`: tokens that another row has added are minus infinity before and after
+            return options.keep * after + (1 - options.keep) * before, lengths
