@@ -65,8 +65,8 @@ def parse_systems(text: str) -> tuple[System, ...]:
         problems.append("none is named")
     if problems:
         raise UsageError(
-            f"cannot compare these systems: {'; '.join(problems)}. Give source, adapted, SPEAKER, SPEAKER@vN (also "
-            "as NAME+each) or NAME=FILE with hypotheses (.jsonl, .ctm, .trn), separated by commas"
+            f"cannot compare these systems: {'; '.join(problems)}. Give source, adapted, SPEAKER, SPEAKER@vN (or "
+            "NAME+each) or NAME=FILE with hypotheses (.jsonl, .ctm, .trn), separated by commas"
         )
     return systems
 
