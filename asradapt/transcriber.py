@@ -270,9 +270,9 @@ class Transcriber:
             if writes(self.model):
                 return [(one, 0.0) for one in self.model.write(*self.model.forward(waveforms, counts))]
             if self.options.adapt_each:
-                logits, frames = adapted_logits(
-                    self.model, *self.model.prepare(waveforms, counts), self.options.adapt_each
-                )
+                search = self.decoder.options.beams > 0
+                features = self.model.prepare(waveforms, counts)
+                logits, frames = adapted_logits(self.model, *features, self.options.adapt_each, search=search)
             else:
                 logits, frames = self.model.forward(waveforms, counts)
         heard = self.decoder(logits, frames, phrases, added)

@@ -10,6 +10,7 @@ import torch
 from samples import random_state, store_speaker
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.errors import AsradaptError
 from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerStore
@@ -125,6 +126,9 @@ def test_what_was_heard_before_has_its_part_in_the_logits(tiny, prepared):
         adapted_logits(tiny, features, frames, EachOptions(steps=2, keep=keep))[0] for keep in (1.0, 0.25)
     )
     torch.testing.assert_close(part, 0.75 * before + 0.25 * after)
+    options = EachOptions(steps=2, searched=0.5)
+    searched = adapted_logits(tiny, features, frames, options, search=True)[0]
+    torch.testing.assert_close(searched, 0.5 * before + 0.5 * after)
     assert float((after - before).abs().max()) > 10 * SAME["atol"]
 
 
@@ -161,8 +165,9 @@ def test_a_step_has_its_size_in_every_row_and_a_broken_row_stays():
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"rate": 0.0}, "above 0"),
-        ({"last": 1.5}, "from 0 to 1"),
-        ({"keep": 0.0}, "from above 0 to 1"),
+        ({"last": 1.5}, "from 0 to 1, got 1.5"),
+        ({"keep": 0.0}, "above 0 and at most 1"),
+        ({"searched": 1.5}, "above 0 and at most 1"),
         ({"share": 1.5}, "from 0 to 1, got 1.5"),
         ({"methods": "encoder"}, "takes one utterance a batch"),
         ({"methods": "nothing"}, "no adaptation method named 'nothing'"),
@@ -210,6 +215,18 @@ def test_whose_adaptation_it_starts_from_is_seen_in_the_text(tiny, store, clips)
     gentle = EachOptions(steps=1, rate=1e-4)
     assert heard(tiny, store, clips, adapt_each=gentle) == heard(tiny, store, clips)
     assert heard(tiny, None, clips, adapt_each=gentle) != heard(tiny, store, clips)
+
+
+def test_a_beam_search_gets_logits_that_are_less_sure(tiny, clips):
+    def confidences(each, beams):
+        decoder = Decoder(tiny.tokens, tiny.frame_seconds, None, DecoderOptions(beams=beams))
+        options = TranscriberOptions(adapt_each=each)
+        found = Transcriber(tiny, None, options, decoder).transcribe(clips)
+        return [one.confidence for one in found if isinstance(one, Transcript)]
+
+    one, other = (EachOptions(keep=keep, searched=0.4) for keep in (0.9, 0.1))
+    assert confidences(one, 0) != confidences(other, 0)
+    assert confidences(one, 2) == confidences(other, 2)
 
 
 def test_the_benchmark_trains_what_suta_trains_and_restores_it(tiny, prepared):

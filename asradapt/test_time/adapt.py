@@ -30,19 +30,21 @@ class EachOptions:
             each tensor at the first site.
         last: The share of it at the last site; it falls evenly from site to site in between.
         keep: How much the logits after the updates count in what is heard; the rest is those from before them.
+        searched: The same for a beam search, which suffers from a model that is too sure.
         temperature: Logits are divided by it before the loss.
         share: How much the entropy counts in the loss; the rest is class confusion.
         batch_seconds: Audio in one pass, padding included; bounds the memory, which gradients need more of.
     """
 
     methods: str = "input+affine"
-    steps: int = 1
-    rate: float = 2.0
+    steps: int = 2
+    rate: float = 1.2
     last: float = 0.2
-    keep: float = 0.7
+    keep: float = 0.85
+    searched: float = 0.4
     temperature: float = 2.5
     share: float = 0.3
-    batch_seconds: float = 96.0
+    batch_seconds: float = 48.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -50,10 +52,10 @@ class EachOptions:
             problems.append(f"steps must be at least 1, got {self.steps}")
         if not (self.rate > 0 and self.batch_seconds > 0):
             problems.append("rate and seconds of a batch must be above 0")
-        if not (0 <= self.last <= 1 and 0 < self.keep <= 1):
-            problems.append(
-                "the rate's share at the last site lies from 0 to 1, and what is kept from above 0 to 1"
-            )
+        if not 0 <= self.last <= 1:
+            problems.append(f"the rate's share at the last site must lie from 0 to 1, got {self.last}")
+        if not (0 < self.keep <= 1 and 0 < self.searched <= 1):
+            problems.append("what counts of the logits after the updates must be above 0 and at most 1")
         problems += loss_problems(self.temperature, self.share)
         if any(method.one_speaker for method in create(self.methods)):
             problems.append(f"method {self.methods!r} takes one utterance a batch; choose another")
@@ -96,7 +98,12 @@ def rates_of(bank: SpeakerBank, model: SourceModel, options: EachOptions) -> dic
 
 
 def adapted_logits(
-    model: SourceModel, features: Tensor, frames: Tensor, options: EachOptions | None = None
+    model: SourceModel,
+    features: Tensor,
+    frames: Tensor,
+    options: EachOptions | None = None,
+    *,
+    search: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Logits of a batch after every row has adapted the model to itself by unsupervised steps.
 
@@ -110,6 +117,7 @@ def adapted_logits(
         features: (B, F', M) as `model.prepare` gives them.
         frames: (B,) their true frame counts.
         options: How.
+        search: Whether a beam search is to read the logits.
 
     Returns:
         Logits (B, F, V), without gradients, and frame counts (B,).
@@ -141,4 +149,5 @@ def adapted_logits(
         with torch.no_grad():
             after, lengths = model.encode(features, frames)
             # not `lerp`: tokens that another row has added are minus infinity before and after
-            return options.keep * after + (1 - options.keep) * before, lengths
+            keep = options.searched if search else options.keep
+            return keep * after + (1 - keep) * before, lengths

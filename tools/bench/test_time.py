@@ -5,8 +5,9 @@
 SUTA as published (Lin et al. 2022, arXiv 2203.14222), on the same model: one utterance at a time, all norms and
 the convolutions that read the features, AdamW, 10 steps, temperature 2.5, entropy 0.3 and class confusion 0.7,
 and the source restored after every utterance. `--suta-rate` is its learning rate (published: 2e-5). Speed is audio
-per second of processor time on a CPU, of wall time elsewhere, from features to text; files and features are not
-counted. With `--store` everything starts from the speakers' stored adaptations, else from the source.
+per second of processor time on a CPU, of wall time elsewhere or with `--wall` (which takes quiet cores), from
+features to text; files and features are not counted. With `--store` everything starts from the speakers' stored
+adaptations, else from the source.
 """
 
 from __future__ import annotations
@@ -66,11 +67,12 @@ def suta(model: ConformerSource, features: Tensor, frames: Tensor, rate: float) 
     return found
 
 
-def clock(model: ConformerSource) -> float:
-    """Processor seconds on a CPU, whoever else computes there; wall seconds elsewhere."""
-    if model.device.type == "cpu":
+def clock(model: ConformerSource, wall: bool) -> float:
+    """Processor seconds on a CPU, whoever else computes there; wall seconds elsewhere, or where wanted."""
+    if model.device.type != "cpu":
+        torch.cuda.synchronize()
+    elif not wall:
         return time.process_time()
-    torch.cuda.synchronize()
     return time.perf_counter()
 
 
@@ -81,10 +83,11 @@ def run(
     batches: Sequence[Sequence[int]],
     way: Way,
     decoder: Decoder,
+    wall: bool = False,
 ) -> tuple[list[str], float]:
     """Texts in the order of `prepared`, and seconds."""
     texts, bank = [""] * len(prepared), MixedBank(model)
-    began = clock(model)
+    began = clock(model, wall)
     for batch in batches:
         features = pad_sequence([prepared[index] for index in batch], batch_first=True)
         frames = torch.tensor([len(prepared[index]) for index in batch], device=model.device)
@@ -92,7 +95,7 @@ def run(
             logits, lengths = way(features, frames)
         for index, heard in zip(batch, decoder(logits, lengths), strict=True):
             texts[index] = heard.text
-    return texts, clock(model) - began
+    return texts, clock(model, wall) - began
 
 
 def prepare(model: ConformerSource, utterances: Sequence[Utterance]) -> list[Tensor]:
@@ -126,6 +129,7 @@ def main() -> None:
     parser.add_argument(
         "--without-suta", action="store_true", help="leave out SUTA one by one, which takes longest"
     )
+    parser.add_argument("--wall", action="store_true", help="wall time, on all threads")
     parser.add_argument("--suta-rate", type=float, default=2e-5)
     parser.add_argument("--methods", default=EachOptions().methods)
     parser.add_argument("--steps", type=int, default=EachOptions().steps)
@@ -150,7 +154,10 @@ def main() -> None:
 
     ways: dict[str, tuple[Sequence[Sequence[int]], Way]] = {
         "before": (full, source),
-        "ours": (full, lambda features, frames: adapted_logits(model, features, frames, each)),
+        "ours": (
+            full,
+            lambda features, frames: adapted_logits(model, features, frames, each, search=language is not None),
+        ),
         "SUTA, one by one": (
             [[index] for index in range(len(prepared))],
             lambda features, frames: suta(model, features, frames, args.suta_rate),
@@ -161,7 +168,7 @@ def main() -> None:
     members = members_of(model, args.store, utterances)
     first = None
     for name, (batches, way) in ways.items():
-        texts, seconds = run(model, prepared, members, batches, way, decoder)
+        texts, seconds = run(model, prepared, members, batches, way, decoder, args.wall)
         counts = [score(u.text or "", text) for u, text in zip(utterances, texts, strict=True)]
         first = first or counts
         change = paired_bootstrap(first, counts, speakers=[u.speaker or "" for u in utterances])
