@@ -134,6 +134,8 @@ def main() -> None:
     parser.add_argument("--methods", default=EachOptions().methods)
     parser.add_argument("--steps", type=int, default=EachOptions().steps)
     parser.add_argument("--rate", type=float, default=EachOptions().rate)
+    parser.add_argument("--last", type=float, default=EachOptions().last, help="share of the rate at the output")
+    parser.add_argument("--keep", type=float, help="what the logits after the updates count  [as in transcribe]")
     args = parser.parse_args()
     model = load_model(args.model, device=args.device)
     utterances = read_manifest(args.manifest, where=parse_where(args.where)).utterances[:: args.every]
@@ -141,7 +143,9 @@ def main() -> None:
     language = load_language(args.lm) if args.lm else None
     options = DecoderOptions() if language else DecoderOptions(beams=0)
     decoder = Decoder(model.tokens, model.frame_seconds, language, options)
-    each = replace(EachOptions(), methods=args.methods, steps=args.steps, rate=args.rate)
+    each = replace(EachOptions(), methods=args.methods, steps=args.steps, rate=args.rate, last=args.last)
+    if args.keep is not None:
+        each = replace(each, keep=args.keep, searched=args.keep)
     lengths = [len(features) for features in prepared]
     frames_a_second = 4 * model.frame_seconds**-1
     full = list(length_batches(lengths, budget=round(each.batch_seconds * frames_a_second)))
