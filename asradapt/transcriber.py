@@ -16,34 +16,28 @@ import numpy.typing as npt
 import torch
 
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
-from asradapt.audio import Recording, load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, joined, letters_expected
 from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import (
-    InputError,
     UsageError,
 )
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
-from asradapt.pcm import digest
 from asradapt.phrases import Phrases
-from asradapt.pipeline import Ahead, reading_threads
 from asradapt.runs import Run, best_runs, runs_of
 from asradapt.store import SpeakerStore
 from asradapt.test_time import adapted_logits
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
-from asradapt.types import Failure, Utterance
-from asradapt.voice import Piece, VoiceOptions, everywhere
-from asradapt.voice import pieces as voiced_pieces
+from asradapt.types import Utterance
+from asradapt.voice import VoiceOptions, everywhere
+from asradapt.windows import Sizes, WindowReader
 
 Progress = Callable[[float], None]  # the share that is done
 
 
 Row = tuple[list[npt.NDArray[np.float32]], Member, Sequence[str]]  # samples, who speaks, that speaker's phrases
 Part = tuple[Heard, float]  # what was heard, and how many of its letters are expected to be right
-
-WINDOW_FILES = 4096  # of a window at most: very short files, and those that fail, hardly fill one with audio
 
 
 class Transcriber:
@@ -91,11 +85,6 @@ class Transcriber:
         asked = self.options.segment_seconds
         return min(asked, self.model.window_seconds) if writes(self.model) else asked
 
-    @cached_property
-    def _window(self) -> float:
-        """Seconds read at a time: as asked for, or ten minutes, or enough for two passes of a large device."""
-        return self.options.window_seconds or max(600.0, 2 * self._seconds)
-
     def member(self, speaker: str) -> Member:
         """The stored adaptation of a speaker, read once; raises as `Enrollees.member`."""
         return self.enrollees.member(speaker)
@@ -128,39 +117,12 @@ class Transcriber:
                 yield Transcript(one.utterance, text, one.seconds, adapted, heard.words, sure, parts, one.digest)
 
     def windows(self, utterances: Iterable[Utterance], *, source_only: bool = False) -> Iterator[Window]:
-        """Read files in windows of bounded length; what cannot be read is in the window's `failed`.
-
-        Threads read the files of the next window while this one is worked on.
-        """
-        window, seconds = Window(), 0.0
-        strangers: set[str] = set()
-        reader = Ahead(
-            self._read,
-            utterances,
-            weight=lambda recording: recording.seconds,
-            most=self._window,
-            threads=reading_threads(),
-        )
-        for utterance, recording in reader:
-            window.inputs += 1
-            try:
-                member = (
-                    NOBODY
-                    if source_only
-                    else self.enrollees.or_nobody(utterance.speaker, strangers, window.warnings)
-                )
-                loaded, notes = self._load(utterance, member, recording(), with_phrases=not source_only)
-            except InputError as error:
-                window.failed.append(Failure(str(utterance.audio), str(error)))
-            else:
-                window.loaded.append(loaded)
-                window.warnings += [f"{utterance.audio}: {note}" for note in notes]
-                seconds += loaded.seconds
-            if seconds >= self._window or window.inputs >= WINDOW_FILES:
-                yield window
-                window, seconds = Window(), 0.0
-        if window.inputs:
-            yield window
+        """Read files in windows of bounded length; what cannot be read is in the window's `failed`."""
+        seconds = self.options.window_seconds or max(600.0, 2 * self._seconds)  # two passes of a large device
+        detector = None if self.options.detect_voice else everywhere
+        sizes = Sizes(self.model.sample_rate, self._longest, seconds)
+        reader = WindowReader(sizes, self.enrollees, self.phrases, detector)
+        return reader.windows(utterances, source_only=source_only)
 
     def texts(
         self, loaded: Sequence[Loaded], *, source_only: bool = False, progress: Progress | None = None
@@ -218,23 +180,6 @@ class Transcriber:
             own = [places[place] for place in runs[number]]
             found.append(parts[number][0].placed(own, min(one.seconds, sum(own[-1]))))
         return joined(found)
-
-    def _read(self, utterance: Utterance) -> Recording:
-        return load_audio(utterance.audio, self.model.sample_rate)
-
-    def _load(
-        self, utterance: Utterance, member: Member, recording: Recording, *, with_phrases: bool
-    ) -> tuple[Loaded, tuple[str, ...]]:
-        found: list[Piece] = []
-        if not recording.silent:
-            options = VoiceOptions(longest=self._longest)
-            detector = None if self.options.detect_voice else everywhere
-            found = voiced_pieces(recording.samples, recording.sample_rate, options, detector)
-        starts = tuple(piece.start / recording.sample_rate for piece in found)
-        phrases = self.phrases(utterance.speaker) if with_phrases else ()
-        samples = [piece.samples for piece in found]
-        known = digest(recording.samples)
-        return Loaded(utterance, samples, recording.seconds, member, starts, phrases, known), recording.warnings
 
     def phrases(self, speaker: str | None) -> Phrases:
         """What a speaker's vocabulary holds now; nothing for greedy decoding or who is not enrolled."""

@@ -21,6 +21,7 @@ from asradapt.batching import segments
 
 Waveform = npt.NDArray[np.float32]
 Span = tuple[int, int]  # first sample, and the one behind the last
+Detector = Callable[[Waveform, int, float], list[Span]]  # samples, rate, threshold: where speech is
 RATE = 16_000  # silero-vad's own
 STEP = 0.03  # seconds over which loudness is measured
 HANG = 0.15  # seconds of quiet that do not end speech
@@ -120,7 +121,7 @@ def pieces(
     samples: Waveform,
     rate: int,
     options: VoiceOptions | None = None,
-    detector: Callable[[Waveform, int, float], list[Span]] | None = None,
+    detector: Detector | None = None,
 ) -> list[Piece]:
     """Pieces of bounded length that together hold all speech, no word cut in two where it can be helped.
 

@@ -34,6 +34,7 @@ LAYERS = (
     {"enrolment", "store", "recordings", "test_time", "budget"},
     {
         "transcript",
+        "windows",
         "transcript_files",
         "corrections",
         "correcting",

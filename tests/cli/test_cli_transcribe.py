@@ -365,7 +365,7 @@ def test_one_speaker_is_heard_on_the_model_that_they_were_enrolled_on(enrolled, 
 def test_a_manifest_is_heard_window_by_window_in_its_order(asradapt, recordings, tmp_path, monkeypatch):
     inputs = ("transcribe", "--manifest", recordings / "manifest.jsonl", "--format", "jsonl")
     whole = asradapt(*inputs)
-    monkeypatch.setattr("asradapt.transcriber.WINDOW_FILES", 5)
+    monkeypatch.setattr("asradapt.windows.WINDOW_FILES", 5)
     assert asradapt(*inputs).out == whole.out
     out = tmp_path / "out"
     assert asradapt(*inputs, "--output-dir", out).out.splitlines()[0] == str(out / "ann0.jsonl")
@@ -376,7 +376,7 @@ def test_ctrl_c_keeps_what_is_written_and_the_rest_follows_later(asradapt, recor
     from asradapt.transcriber import Transcriber
 
     inputs = ("transcribe", "--manifest", recordings / "manifest.jsonl", "--output-dir", tmp_path / "out")
-    monkeypatch.setattr("asradapt.transcriber.WINDOW_FILES", 10)
+    monkeypatch.setattr("asradapt.windows.WINDOW_FILES", 10)
     heard, calls = Transcriber.heard, []
 
     def until_the_third(self, *arguments, **options):
