@@ -42,7 +42,7 @@ docs: setup
 WORK ?= .scratch/recipes
 results: setup
 	for corpus in speechocean762 philipp_lj fsdd simulated; do \
-	    $(RUN)/python recipes/corpora/measure.py recipes/$$corpus/config.toml $(SPEECH) --work $(WORK) --lm lm_en || exit 1; \
+	    $(RUN)/python recipes/corpora/measure.py recipes/$$corpus/config.toml $(SPEECH) --work $(WORK) --lm lm_en --each || exit 1; \
 	done
 
 # The learning curve of docs/results.md, which takes an hour or more.

@@ -91,9 +91,7 @@ def test_times_of_words_are_those_in_the_whole_recording(tiny_model, tmp_path, m
     model = tiny_model(kernel=5)
     soundfile.write(tmp_path / "long.wav", recording([(1, 3), (20, 22)], 30.0), RATE)
     spans = [(1.0, 3.0), (20.0, 22.0)]
-    monkeypatch.setattr(
-        "asradapt.windows.pieces", lambda *given: pieces(*given[:2], OPTIONS, knowing(spans))
-    )
+    monkeypatch.setattr("asradapt.windows.pieces", lambda *given: pieces(*given[:2], OPTIONS, knowing(spans)))
     word = Heard((Word("hello", 0.4, 0.8, 1.0),))
     monkeypatch.setattr(Decoder, "__call__", lambda self, *given: [word] * len(given[0]))
     found = Transcriber(model, None, TranscriberOptions()).transcribe([Utterance(tmp_path / "long.wav")])
@@ -141,9 +139,7 @@ def test_a_pause_inside_a_sentence_is_bridged_where_it_is_heard_better(
     spans = [(1.0, 3.0), (4.3, 6.3)]  # pieces of 2.6 s, from 0.7 s and 4.0 s on
     options = VoiceOptions(longest=6.0, padding=0.3, gap=0.7)
     soundfile.write(tmp_path / "long.wav", recording(spans, 30.0), RATE)
-    monkeypatch.setattr(
-        "asradapt.windows.pieces", lambda *given: pieces(*given[:2], options, knowing(spans))
-    )
+    monkeypatch.setattr("asradapt.windows.pieces", lambda *given: pieces(*given[:2], options, knowing(spans)))
     alone, together = (Word("hello", 0.0, 0.8, 1.0),), (Word("both", 0.0, 0.8, 1.0), Word("there", 2.7, 3.1, 1.0))
     # a piece of 2.6 s has 65 frames
     monkeypatch.setattr(

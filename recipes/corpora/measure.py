@@ -1,11 +1,11 @@
 """Run a recipe: check the recordings, enrol everybody, measure, report; all by the project's own commands.
 
-    python recipes/corpora/measure.py recipes/fsdd/config.toml SPEECH --work WORK [--lm lm_en] [--curve]
+    python recipes/corpora/measure.py recipes/fsdd/config.toml SPEECH --work WORK [--lm lm_en] [--each] [--curve]
 
 SPEECH is the folder that holds the corpus (`simulated` needs none). WORK/NAME keeps the manifest, the store of
 speakers, the JSON of every command and report.html. Prints tables in Markdown for docs/results.md and what they
 were made with; the same seed gives the same numbers. With --lm everything is measured once more by beam search
-with a language model.
+with a language model; with --each also as `transcribe --adapt-each` hears, with and without the adaptations.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ from recipe import Recipe, Simulated, read_recipe
 HEAD = (
     "| recipe | decoding | adapted | WER before → after | for other recordings | for other people | "
     "CER before → after | better/equal/worse |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+SYSTEMS = ("source", "source+each", "adapted", "adapted+each")
+EACH_HEAD = (
+    "\n| recipe | decoding | source | every segment adapts it | adapted | every segment adapts that | "
+    "WER of the last less the source's, for other recordings |\n|---|---|---|---|---|---|---|"
 )
 
 
@@ -101,6 +108,13 @@ def row(recipe: Recipe, found: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def each_row(recipe: Recipe, found: dict[str, Any]) -> str:
+    """One line of the table of systems that every segment adapts to itself: WER and CER of each."""
+    rates = [f"{one['wer']:.1%}, {one['cer']:.1%}" for one in found["systems"]]
+    (change,) = [one for one in found["pairs"] if (one["first"], one["second"]) == (SYSTEMS[0], SYSTEMS[-1])]
+    return "| " + " | ".join([recipe.name, found["decoding"], *rates, _interval(change["over_utterances"])]) + " |"
+
+
 def group_rows(found: dict[str, Any]) -> list[str]:
     """The groups of every column in Markdown."""
     lines = []
@@ -150,7 +164,15 @@ def made_with(model: str, seed: int, work: Path) -> str:
 
 
 def measure(
-    recipe: Recipe, data: Path, work: Path, *, curve: bool, model: str, seed: int, lm: str = ""
+    recipe: Recipe,
+    data: Path,
+    work: Path,
+    *,
+    curve: bool,
+    model: str,
+    seed: int,
+    lm: str = "",
+    each: bool = False,
 ) -> list[str]:
     """Runs all steps of a recipe and returns the tables, a line each."""
     work = (work / recipe.name).resolve()
@@ -174,6 +196,11 @@ def measure(
     if lm:
         lines.append(row(recipe, run(["evaluate", *test, "--lm", lm], work / "evaluate-lm.json")))
     lines += group_rows(found)
+    if each:
+        lines.append(EACH_HEAD)
+        for name, decoding in (("each", []), ("each-lm", ["--lm", lm]))[: 2 if lm else 1]:
+            systems = ["--systems", ",".join(SYSTEMS), *decoding]
+            lines.append(each_row(recipe, run(["evaluate", *test, *systems], work / f"evaluate-{name}.json")))
     if curve and recipe.curve:
         points = [
             "--minutes",
@@ -194,6 +221,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", default=Path())
     parser.add_argument("--work", type=Path, default=Path(".scratch/recipes"))
     parser.add_argument("--lm", default="", help="measure with this language model too, such as lm_en")
+    parser.add_argument("--each", action="store_true", help="also with every segment adapting the model to itself")
     parser.add_argument("--curve", action="store_true", help="also the learning curve, which takes longest")
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--seed", type=int, default=0)
@@ -204,9 +232,8 @@ def main() -> None:
             raise UsageError(f'{args.config} has no points for --curve: add curve = "0.5,1,2"')
         if args.lm:
             load_language(args.lm)  # a wrong name is told before any work
-        lines = measure(
-            recipe, args.data, args.work, curve=args.curve, model=args.model, seed=args.seed, lm=args.lm
-        )
+        options = {"curve": args.curve, "model": args.model, "seed": args.seed, "lm": args.lm, "each": args.each}
+        lines = measure(recipe, args.data, args.work, **options)
     except AsradaptError as error:
         sys.exit(f"error: {error}")
     print("\n".join(lines))

@@ -171,6 +171,18 @@ def test_a_recipe_runs_and_gives_the_same_numbers_again(tmp_path, babble, tiny_m
         for work in ("b", "c")
     )
     assert used == fresh
+    each = measure.measure(
+        recipe, tmp_path / "data", tmp_path / "d", curve=False, model=model_path, seed=4, each=True
+    )
+    assert [line for line in each if line not in fresh] == each[-3:-1] == [measure.EACH_HEAD, each[-2]]
+    cells = each[-2].strip("| ").split(" | ")
+    before, after = (
+        json.loads((tmp_path / "d" / "set" / "evaluate.json").read_text())["pooled"][when]
+        for when in ("before", "after")
+    )
+    assert cells[:3] == ["set", "greedy", f"{before['wer']:.1%}, {before['cer']:.1%}"]
+    assert cells[4] == f"{after['wer']:.1%}, {after['cer']:.1%}"
+    assert cells[2] != cells[3]
     assert not (tmp_path / "b" / "set" / "store" / "left-over").exists()
 
 
