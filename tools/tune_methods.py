@@ -7,17 +7,19 @@ Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the metho
 anchor and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site
 names must match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is
 the share of recordings that are made of words of all of them; average=0 takes the end of the path; step is
-the most seconds of an update. Folds as in enrolment. The table shows pooled character error, word error and
-CTC loss per token of the held-out utterances, at each of the --strengths. --fit FILE trains on everything
-instead, and keeps the mean of the tensors.
+the most seconds of an update; mix is the share of recordings in whose place one of --others is heard. Folds as
+in enrolment. The table shows pooled character error, word error and CTC loss per token of the held-out
+utterances, at each of the --strengths. --fit FILE trains on everything instead, and keeps the mean of the
+tensors.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.method import Method
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
-from asradapt.enrolment.examples import prepare_examples
+from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.people import Person, make_person
 from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs
@@ -49,6 +51,7 @@ NUMBERS = {
     "splices": -1.0,
     "average": 1.0,
     "step": TrainingOptions.step_seconds,
+    "mix": 0.0,
 }
 
 
@@ -97,6 +100,18 @@ def parse(text: str) -> Candidate:
     return Candidate(text, method, numbers, sites)
 
 
+class MixingTrainer(Trainer):
+    """Takes recordings of other voices in the place of some of a person's own, in every update."""
+
+    others: Sequence[Example] = ()
+    mix = 0.0
+
+    def _spliced(self, example: Example, row: int, chance: random.Random) -> Example:
+        if self.others and chance.random() < self.mix:
+            return chance.choice(self.others)
+        return super()._spliced(example, row, chance)
+
+
 def load_people(model: SourceModel, args: argparse.Namespace, options: EnrolmentOptions) -> list[Person]:
     """Every n-th speaker of the manifest, with the first recordings of each."""
     by_name: dict[str, list[Utterance]] = {}
@@ -135,7 +150,8 @@ def run(model: SourceModel, people: list[Person], candidate: Candidate, args: ar
     bank = SpeakerBank(model, candidate.methods(), speakers=len(tasks))
     if candidate.numbers["prior"]:
         start(bank, load_file(args.prior))
-    trainer = Trainer(model, bank, tasks, candidate.training())
+    trainer = MixingTrainer(model, bank, tasks, candidate.training())
+    trainer.others, trainer.mix = args.others, candidate.numbers["mix"]
     cells = [f"0: {judge(trainer, bank, pairs)}"]
     for number in range(args.steps):
         trainer.step(number, range(len(tasks)))
@@ -176,6 +192,7 @@ def main() -> None:
     parser.add_argument("candidates", nargs="+", type=parse)
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--where", action="append", default=[])
+    parser.add_argument("--others", type=Path, help="manifest of the recordings for mix")
     parser.add_argument("--every", type=int, default=1, help="take every n-th speaker")
     parser.add_argument("--utterances", type=int, default=0, help="of each speaker; 0 for all")
     parser.add_argument("--folds", type=int, default=3)
@@ -189,6 +206,8 @@ def main() -> None:
     model = load_model(args.model, device="cpu")
     options = replace(EnrolmentOptions(), folds=args.folds)
     people = load_people(model, args, options)
+    others = read_manifest(args.others).utterances if args.others else ()
+    args.others = prepare_examples(model, others).usable
     print(f"{len(people)} speakers; updates: held-out CER WER loss", flush=True)
     for candidate in args.candidates:
         bank = run(model, people, candidate, args)
