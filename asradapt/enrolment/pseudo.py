@@ -15,12 +15,13 @@ from asradapt.adaptation import SpeakerBank
 from asradapt.audio import load_audio
 from asradapt.decoding import Decoder, DecoderOptions, Heard
 from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
-from asradapt.enrolment.objective import Pair, encode_pairs, objective_of
+from asradapt.enrolment.objective import Pair, adapted, encode_pairs, objective_of
 from asradapt.enrolment.training import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, TextError, UsageError
 from asradapt.language import load_language
 from asradapt.models import DEFAULT_MODEL
 from asradapt.models.base import SourceModel, without_ctc, writes
+from asradapt.test_time import EachOptions, adapted_logits
 from asradapt.types import Failure, Utterance
 from asradapt.voice import VoiceOptions, pieces
 
@@ -90,6 +91,7 @@ def hear(
     decoder: Decoder,
     options: TrainingOptions,
     phrases: Phrases | None = None,
+    each: EachOptions | None = None,
 ) -> list[Heard]:
     """What the teacher hears, in the order of `pairs`.
 
@@ -100,11 +102,17 @@ def hear(
         decoder: The teacher.
         options: Sizes of the batches.
         phrases: Vocabularies of the rows.
+        each: How every recording adapts the model to itself first; None does not.
     """
     heard: dict[tuple[int, int], Heard] = {}
     by_row = bank is not None and bank.one_speaker
-    for batch in pair_batches(model, pairs, options.batch_seconds, by_row=by_row):
-        logits, frames = encode_pairs(model, bank, batch)
+    seconds = each.batch_seconds if each else options.batch_seconds
+    for batch in pair_batches(model, pairs, seconds, by_row=by_row):
+        if each:
+            with adapted(model, bank, batch) as inputs:
+                logits, frames = adapted_logits(model, *inputs, each, search=decoder.options.beams > 0)
+        else:
+            logits, frames = encode_pairs(model, bank, batch)
         added = [bank.added if bank else ()] * len(batch)
         found = decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch], added)
         heard |= {(row, id(example)): one for (row, example), one in zip(batch, found, strict=True)}

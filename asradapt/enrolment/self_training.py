@@ -12,7 +12,7 @@ Letters: S rows of the bank.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -29,6 +29,7 @@ from asradapt.enrolment.training import Task, minibatch, pair_batches, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
+from asradapt.test_time import EachOptions
 from asradapt.test_time.losses import loss_problems, uncertainty
 
 Report = Callable[[float], None]  # share of the work that is done
@@ -50,6 +51,8 @@ class SelfTraining:
             (`heard_texts`): those that the model hears after the first half.
         texts_steps: Updates of the second half at least.
         texts_passes: Passes over the recordings there, where these are more updates.
+        each: How every recording adapts the source to itself before the source hears in it, with the language
+            model, the words that adaptations are judged by; None lets the source hear as it is.
     """
 
     method: str = "input+affine"
@@ -62,6 +65,7 @@ class SelfTraining:
     texts_from: float = 60.0
     texts_steps: int = 80
     texts_passes: int = 12
+    each: EachOptions | None = field(default_factory=EachOptions)
 
     def __post_init__(self) -> None:
         problems = []

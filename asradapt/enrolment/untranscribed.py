@@ -29,6 +29,9 @@ from asradapt.scoring import ErrorCounts, Interval, total
 from asradapt.store import SpeakerRecord, SpeakerStore, another_source, validate_speaker
 from asradapt.types import Failure, Utterance
 
+REFERENCE = "words that the source, adapted to each recording, hears with the language model, by confidence"
+"""What error counts of an enrolment without transcripts are relative to."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Work:
@@ -74,7 +77,7 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
     """What the source hears in everybody's recordings; where nothing is heard, they go to `failed`."""
     pairs = [(row, example) for row, examples in enumerate(cut.values()) for example in examples]
     vocabularies = {row: _vocabulary(work, name) for row, name in enumerate(cut)}
-    heard = hear(work.model, None, pairs, work.decoder, work.options.training, vocabularies)
+    heard = hear(work.model, None, pairs, work.decoder, work.options.training, vocabularies, work.plan.each)
     lessons: dict[int, list[tuple[Example, Heard]]] = {}
     for (row, example), text in zip(pairs, heard, strict=True):
         if (lesson := labelled(work.model, example, text)) is None:
@@ -215,7 +218,7 @@ def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> E
     record = replace(
         record,
         split=record.split | {"transcribed": False, "texts": []},  # what was heard may be private talk
-        folds=record.folds | {"reference": "words that the source hears with the language model, by confidence"},
+        folds=record.folds | {"reference": REFERENCE},
         gate=record.gate | {"self_training": asdict(work.plan), "confidence_of_texts": round(confidence, 4)},
     )
     interval = verdict.words if verdict else Interval(0.0, None, None, 0.95, None)

@@ -37,13 +37,15 @@ from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
 from asradapt.scoring import ErrorCounts
 from asradapt.store import SpeakerRecord
-from asradapt.test_time import uncertainty
+from asradapt.test_time import EachOptions, uncertainty
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 from asradapt.voice import everywhere, pieces
 
 WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
 OPTIONS = EnrolmentOptions(method="input")
-PLAN = SelfTraining(steps=6, rate=1.0)
+PLAN = SelfTraining(steps=6, rate=1.0, each=None)  # a few tones are too little to adapt to
 BETWEEN = 1.3  # bands: nearer to the next letter than to its own
 
 
@@ -211,6 +213,22 @@ def test_texts_are_those_that_each_row_hears(tone_model, ann, teacher):
         heard = pseudo.hear(tone_model, first, pairs, teacher, OPTIONS.training)
         assert [text.text for text in texts] == [one.text for one in heard if one.text]
     assert len({tuple(text.text for text in texts) for texts in found}) > 1
+
+
+def test_adaptations_are_judged_by_what_the_source_adapted_to_each_recording_hears(
+    tone_model, ann, teacher, monkeypatch
+):
+    learners = []
+    monkeypatch.setattr(untranscribed, "_learn", lambda work, able, report: learners.append(able))
+    strong = EachOptions(methods="input", rate=40.0, searched=1.0)
+    for each in (None, strong):
+        plan = replace(PLAN, each=each)
+        enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=plan)
+    (plain,), (adapted,) = learners
+    expected = Transcriber(tone_model, None, TranscriberOptions(adapt_each=strong), teacher).transcribe(ann)
+    texts = [one.text for one in expected if isinstance(one, Transcript) and one.text]
+    assert [heard.text for heard in adapted.heard] == texts
+    assert [heard.text for heard in plain.heard] != texts
 
 
 def test_a_person_without_texts_learns_twice_and_is_stored(tone_model, ann, teacher, store):
