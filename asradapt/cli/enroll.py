@@ -196,8 +196,9 @@ def enroll(
         "--fresh": fresh,
         "--add-tokens": add_tokens,
     }
-    if untranscribed and rank and "lowrank" not in method.split("+"):
-        raise UsageError("--rank is that of lowrank; with --untranscribed it takes --method lowrank")
+    if rank and "lowrank" not in method.split("+") and (untranscribed or method != "auto"):
+        wanted = "with --untranscribed it takes --method lowrank" if untranscribed else f"{method} has none"
+        raise UsageError(f"--rank is that of lowrank; {wanted}")
     _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
     people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.enrolment import Enrolment

@@ -165,7 +165,7 @@ def test_a_manifest_of_other_people_is_refused_by_name(asradapt, recordings, hom
         (("ann", "ann0.wav", "--speakers-at-once", "0"), "at least 1"),
         (("ann", "ann0.wav", "--method", "affine+affine"), "twice"),
         (("ann", "ann0.wav", "--method", "encoder+affine"), "cannot be combined"),
-        (("ann", "ann0.wav", "--method", "affine", "--rank", "8"), "not part of it"),
+        (("ann", "ann0.wav", "--method", "affine", "--rank", "8"), "--rank is that of lowrank; affine has none"),
         (("ann", "ann0.wav", "--rank", "0"), "--rank"),
         (("ann", "ann0.wav", "--seed", "-1"), "-1 is not from 0"),
         (("ann", "ann0.wav", "--seed", "one"), "--seed"),
