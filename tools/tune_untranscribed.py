@@ -52,7 +52,7 @@ def by_doubt(
     learner = Learner(
         Person("one", tuple(examples), (tuple(range(len(examples))),), 0, (Setting(method, rate),)), heard
     )
-    plan = SelfTraining(method=method, rate=rate, steps=steps, passes=1, rounds=1)
+    plan = SelfTraining(method=method, rate=rate, steps=steps, rounds=1)
     self_train(model, [learner], OPTIONS, plan, lambda share: None)
     bank = SpeakerBank(model, create(method))
     bank.load(0, learner.first.states[0])
@@ -111,7 +111,7 @@ def main() -> None:
         if what == "doubt":
             bank = by_doubt(model, learn, method, float(rate), int(steps))
         else:
-            first = by_doubt(model, learn, "input+affine", 0.15, 16) if what == "again" else None
+            first = by_doubt(model, learn, "input+affine", 0.6, 6) if what == "again" else None
             least = 0.6 if what in ("sure", "surely") else 0.0
             chosen = learn if what in ("said", "spoken") else heard_examples(model, first, learn, least)
             work = Work(int(steps), args.fits, what in ("changed", "surely", "spoken", "again"))

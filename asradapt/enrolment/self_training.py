@@ -2,7 +2,8 @@
 
 Every person has a row of the bank for each fold, which never learns from its held-out recordings, and one that
 learns from all of them; they train side by side. What is minimised is the loss of SUTA (Lin et al. 2022, entropy
-and class confusion), here over all recordings of a person. The texts that the source hears with the language model
+and class confusion), here over all recordings of a person, along the gradient itself and not by Adam, which moves
+what is noise as far as what counts and gains far less. The texts that the source hears with the language model
 are not learned, which is worse (docs/untranscribed.md), but held-out recordings are compared with them. From a
 minute of speech on a second half follows: `heard_texts`.
 
@@ -21,15 +22,13 @@ from asradapt.decoding import Decoder
 from asradapt.enrolment.learners import Learner, agreement, judge
 from asradapt.enrolment.memory import Passes, add_gradients
 from asradapt.enrolment.objective import Pair, adapted
-from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.options import EnrolmentOptions
-from asradapt.enrolment.planning import portions
 from asradapt.enrolment.pseudo import hear
 from asradapt.enrolment.training import Task, minibatch, pair_batches, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
-from asradapt.test_time import EachOptions
+from asradapt.test_time import EachOptions, depth_shares, descend
 from asradapt.test_time.losses import loss_problems, uncertainty
 
 Report = Callable[[float], None]  # share of the work that is done
@@ -41,9 +40,11 @@ class SelfTraining:
 
     Attributes:
         method: What `--method auto` takes for the first half, whatever the amount of speech.
-        rate: Factor on the methods' own learning rates.
-        steps: Updates at least, however few the recordings.
-        passes: Passes over the recordings, where these are more updates.
+        rate: Factor on the methods' own rates; their product is the root mean square by which an update of the
+            first half changes each tensor at the first site.
+        last: The share of it at the last site; it falls evenly from site to site in between.
+        steps: Updates of the first half.
+        step_seconds: Audio of one row in one of these updates, at most.
         rounds: How often held-out recordings are looked at; the best number of updates is chosen from these.
         temperature: Logits are divided by it before the loss.
         share: How much the entropy counts in the loss; the rest is class confusion.
@@ -56,9 +57,10 @@ class SelfTraining:
     """
 
     method: str = "input+affine"
-    rate: float = 0.15
-    steps: int = 12
-    passes: int = 1
+    rate: float = 0.6
+    last: float = 0.2
+    steps: int = 6
+    step_seconds: float = 120.0
     rounds: int = 3
     temperature: float = 2.5
     share: float = 0.3
@@ -69,10 +71,12 @@ class SelfTraining:
 
     def __post_init__(self) -> None:
         problems = []
-        if min(self.rounds, self.passes, self.steps, self.texts_steps, self.texts_passes) < 1:
+        if min(self.rounds, self.steps, self.texts_steps, self.texts_passes) < 1:
             problems.append("rounds, passes and steps must be at least 1")
-        if not self.rate > 0:
-            problems.append(f"the rate must be above 0, got {self.rate}")
+        if not (self.rate > 0 and self.step_seconds > 0):
+            problems.append("rate and seconds of an update must be above 0")
+        if not 0 <= self.last <= 1:
+            problems.append(f"the rate's share at the last site must lie from 0 to 1, got {self.last}")
         problems += loss_problems(self.temperature, self.share)
         if problems:
             raise UsageError("; ".join(problems))
@@ -113,15 +117,15 @@ class _Job:
         self._done = [0] * rows  # updates of each row
         methods = learners[0].person.settings[0].methods(options.method_options)
         self._bank = SpeakerBank(model, methods, speakers=rows, seed=options.seed)
-        rates = row_rates(self._bank, self._tasks)
+        shares = depth_shares(self._bank, model, plan.last)
+        self._rates = {name: rate * shares[name] for name, rate in row_rates(self._bank, self._tasks).items()}
         self._bank.requires_grad()
         training = options.training
         self._passes = Passes(model, batch_seconds=training.batch_seconds, recompute=training.recompute)
-        self._optimiser = RowAdam(self._bank.tensors, rates, decay=options.training.decay, average=False)
 
     def run(self, report: Report) -> SpeakerBank:
         """All rounds; afterwards the learners hold their candidates. Returns what was learned, rows as theirs."""
-        most = [self._most(task) for task in self._tasks]
+        most = [self._plan.steps] * len(self._tasks)
         for number in range(1, self._plan.rounds + 1):
             marks = [round(last * number / self._plan.rounds) for last in most]
             while active := [row for row, mark in enumerate(marks) if self._done[row] < mark]:
@@ -132,15 +136,10 @@ class _Job:
             self._judge(strength)
         return self._bank.requires_grad(False)
 
-    def _most(self, task: Task) -> int:
-        """Updates of a row in all rounds together."""
-        seconds = sum(example.seconds for example in task.train)
-        return max(self._plan.steps, self._plan.passes * portions(seconds, len(task.train), self._options))
-
     def _step(self, active: Sequence[int]) -> None:
         """One update of the rows `active`, each from recordings of its own."""
-        training = self._options.training
-        work = {row: minibatch(self._tasks[row], self._done[row], training.step_seconds) for row in active}
+        seconds = self._plan.step_seconds
+        work = {row: minibatch(self._tasks[row], self._done[row], seconds) for row in active}
         pairs = [(row, example) for row, examples in work.items() for example in examples]
 
         def learn(batch: Sequence[Pair]) -> None:
@@ -152,7 +151,7 @@ class _Job:
 
         for batch in pair_batches(self._model, pairs, self._passes.seconds, by_row=self._bank.one_speaker):
             self._passes.run(learn, batch)
-        self._optimiser.step(torch.tensor(active, device=self._model.device))
+        descend(self._bank.tensors, self._rates)  # the other rows have no gradient
         for row in active:
             self._done[row] += 1
 

@@ -64,15 +64,16 @@ class EachOptions:
 
 
 @torch.no_grad()
-def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
+def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float | Tensor]) -> None:
     """Change every row of every tensor by its rate (root mean square) against its gradient; clear the gradients.
 
     The direction is the gradient's own. Adam's first steps are signs, which rounding turns where a gradient
-    is near zero, and what else is in the batch changes rounding. A row whose gradient is not finite stays.
+    is near zero, and what else is in the batch changes rounding. A row whose gradient is nothing or not finite
+    stays.
 
     Args:
         tensors: (B, ...) each, a row an utterance.
-        rates: How far, by the name of the tensor.
+        rates: How far, by the name of the tensor; a number, or (B,) numbers.
     """
     for name, tensor in tensors.items():
         if tensor.grad is None:
@@ -81,20 +82,23 @@ def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         size = gradient.square().mean(dim=1, keepdim=True).sqrt()
         sound = size.isfinite() & (size > FAINTEST)
         change = torch.where(sound, gradient / size, 0.0)
-        tensor -= rates[name] * change.view_as(tensor)
+        rate = torch.as_tensor(rates[name], dtype=tensor.dtype, device=tensor.device).view(-1, 1)
+        tensor -= (rate * change).view_as(tensor)
         tensor.grad = None
+
+
+def depth_shares(bank: SpeakerBank, model: SourceModel, last: float) -> dict[str, float]:
+    """The share of its rate that each tensor of a bank has: 1 at the model's first site, `last` at its last."""
+    places = {site.name: number for number, site in enumerate(model.sites)}
+    end = max(1, len(places) - 1)
+    return {name: 1 - (1 - last) * places.get(name.split("/")[1], 0) / end for name in bank.tensors}
 
 
 def rates_of(bank: SpeakerBank, model: SourceModel, options: EachOptions) -> dict[str, float]:
     """How far an update changes each tensor of a bank: less the nearer its site is to the output."""
-    places = {site.name: number for number, site in enumerate(model.sites)}
-    end = max(1, len(places) - 1)
     own = {method.name: options.rate * method.rate for method in bank.methods}
-    rates = {}
-    for name in bank.tensors:
-        method, site = name.split("/")[:2]
-        rates[name] = own[method] * (1 - (1 - options.last) * places.get(site, 0) / end)
-    return rates
+    shares = depth_shares(bank, model, options.last)
+    return {name: own[name.split("/")[0]] * share for name, share in shares.items()}
 
 
 def adapted_logits(
