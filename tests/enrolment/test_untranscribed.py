@@ -37,7 +37,7 @@ from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
 from asradapt.scoring import ErrorCounts
 from asradapt.store import SpeakerRecord
-from asradapt.test_time import EachOptions, uncertainty
+from asradapt.test_time import EachOptions, depth_shares, uncertainty
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
@@ -215,6 +215,25 @@ def test_texts_are_those_that_each_row_hears(tone_model, ann, teacher):
     assert len({tuple(text.text for text in texts) for texts in found}) > 1
 
 
+def test_an_update_moves_every_tensor_as_far_as_its_depth_says(tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    one.person = replace(one.person, settings=(Setting("input+affine", 0.6),))
+    plan = replace(PLAN, method="input+affine", steps=1, rounds=1, last=0.5)
+    bank = self_train(tone_model, [one], OPTIONS, plan, lambda share: None)
+    shares = depth_shares(bank, tone_model, 0.5)
+    own = {method.name: method.rate for method in bank.methods}
+    assert len(set(shares.values())) > 2
+    still = 0
+    for name, tensor in bank.tensors.items():
+        rate = 0.6 * own[name.split("/")[0]] * shares[name]
+        sizes = tensor.flatten(1).square().mean(1).sqrt()
+        if not sizes.any():  # nothing that is heard depends on it
+            still += 1
+        else:
+            torch.testing.assert_close(sizes, torch.full_like(sizes, rate), rtol=1e-4, atol=0)
+    assert len(shares) - still >= 4
+
+
 def test_adaptations_are_judged_by_what_the_source_adapted_to_each_recording_hears(
     tone_model, ann, teacher, monkeypatch
 ):
@@ -232,7 +251,7 @@ def test_adaptations_are_judged_by_what_the_source_adapted_to_each_recording_hea
 
 
 def test_a_person_without_texts_learns_twice_and_is_stored(tone_model, ann, teacher, store):
-    options, plan = replace(OPTIONS, rates=(3.0,)), replace(LONG, rate=0.33, texts_steps=80)
+    options, plan = replace(OPTIONS, rates=(3.0,)), replace(LONG, rate=0.15, texts_steps=80)
     done = enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=options, plan=plan, store=store)
     (one,) = done.speakers
     assert one.record.decision == "adapted", one.explanation
@@ -452,7 +471,9 @@ def test_words_count_by_their_confidence_and_unsure_or_added_ones_do_not():
     assert agreement(Heard(()), "ab").words == 0
 
 
-@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"steps": 0}, {"rate": 0.0}, {"share": 2.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"rounds": 0}, {"steps": 0}, {"rate": 0.0}, {"step_seconds": 0.0}, {"last": 1.5}, {"share": 2.0}]
+)
 def test_plans_that_cannot_be_are_refused(wrong):
     with pytest.raises(UsageError):
         SelfTraining(**wrong)
