@@ -20,9 +20,7 @@ from asradapt.batching import length_batches, pad
 from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, joined, letters_expected
 from asradapt.enrollees import NOBODY, Enrollees
-from asradapt.errors import (
-    UsageError,
-)
+from asradapt.errors import UsageError
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
 from asradapt.phrases import Phrases
 from asradapt.runs import Run, best_runs, runs_of

@@ -1,7 +1,4 @@
-"""Files read in windows of bounded length, ahead of the work on them, and cut into pieces.
-
-Letters: T samples.
-"""
+"""Files read in windows of bounded length, ahead of the work on them, and cut into pieces."""
 
 from __future__ import annotations
 

@@ -14,7 +14,14 @@ from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.errors import AsradaptError
 from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerStore
-from asradapt.test_time import EachOptions, adapted_logits, class_confusion, entropy, uncertainty
+from asradapt.test_time import (
+    EachOptions,
+    adapted_logits,
+    class_confusion,
+    depth_shares,
+    entropy,
+    uncertainty,
+)
 from asradapt.test_time.adapt import descend, rates_of
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript
@@ -146,6 +153,17 @@ def test_the_rate_falls_evenly_from_the_input_to_the_output(tiny):
     assert set(even.values()) == {2 * 3e-3, 2 * 1e-2}
 
 
+def test_a_wide_matrix_moves_no_activation_further_than_a_narrow_one(tiny):
+    """The input site of wav2vec 2.0 is 512 wide: a step of the same size for every number would ruin it."""
+    bank = SpeakerBank(tiny, create("input+affine"))
+    name = "input/features/matrix"
+    narrow = depth_shares(bank, tiny, 0.2)
+    bank.tensors[name] = torch.zeros(1, 512, 512)
+    wide = depth_shares(bank, tiny, 0.2)
+    assert (narrow.pop(name), wide.pop(name)) == (1.0, 80 / 512)
+    assert narrow == wide
+
+
 def test_a_step_has_its_size_in_every_row_and_a_broken_row_stays():
     tensor = torch.zeros(4, 3, 2)
     tensor.grad = torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor(
@@ -217,7 +235,7 @@ def test_whose_adaptation_it_starts_from_is_seen_in_the_text(tiny, store, clips)
     assert heard(tiny, None, clips, adapt_each=gentle) != heard(tiny, store, clips)
 
 
-def test_a_beam_search_gets_logits_that_are_less_sure(tiny, clips):
+def test_a_beam_search_gets_a_mean_of_its_own(tiny, clips):
     def confidences(each, beams):
         decoder = Decoder(tiny.tokens, tiny.frame_seconds, None, DecoderOptions(beams=beams))
         options = TranscriberOptions(adapt_each=each)

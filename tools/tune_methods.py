@@ -107,7 +107,7 @@ class MixingTrainer(Trainer):
     mix = 0.0
 
     def _spliced(self, example: Example, row: int, chance: random.Random) -> Example:
-        if self.others and chance.random() < self.mix:
+        if self.mix and chance.random() < self.mix:
             return chance.choice(self.others)
         return super()._spliced(example, row, chance)
 

@@ -77,7 +77,7 @@ def _system(item: str) -> System:
         return System(name.strip(), "file", path=Path(path.strip()))
     if item.lower().endswith(SUFFIXES):
         return System(Path(item).stem, "file", path=Path(item))
-    plain = item.removesuffix(EACH)
+    plain = item.removesuffix(EACH)  # `+each` alone is left a name that no speaker can have
     each = plain != item
     if plain in (SOURCE, ADAPTED):
         return System(item, "source" if plain == SOURCE else "adapted", each=each)

@@ -13,8 +13,10 @@ import torch
 
 from asradapt.adaptation import SpeakerBank
 from asradapt.audio import load_audio
+from asradapt.budget import in_halves
 from asradapt.decoding import Decoder, DecoderOptions, Heard
 from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
+from asradapt.enrolment.memory import find_sizes
 from asradapt.enrolment.objective import Pair, adapted, encode_pairs, objective_of
 from asradapt.enrolment.training import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, TextError, UsageError
@@ -105,17 +107,20 @@ def hear(
         each: How every recording adapts the model to itself first; None does not.
     """
     heard: dict[tuple[int, int], Heard] = {}
-    by_row = bank is not None and bank.one_speaker
-    seconds = each.batch_seconds if each else options.batch_seconds
-    for batch in pair_batches(model, pairs, seconds, by_row=by_row):
+
+    def listen(batch: Sequence[Pair]) -> list[Heard]:
         if each:
             with adapted(model, bank, batch) as inputs:
                 logits, frames = adapted_logits(model, *inputs, each, search=decoder.options.beams > 0)
         else:
             logits, frames = encode_pairs(model, bank, batch)
         added = [bank.added if bank else ()] * len(batch)
-        found = decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch], added)
-        heard |= {(row, id(example)): one for (row, example), one in zip(batch, found, strict=True)}
+        return decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch], added)
+
+    by_row = bank is not None and bank.one_speaker
+    seconds = min(each.batch_seconds, options.batch_seconds or find_sizes(model).learned) if each else 0.0
+    for batch in pair_batches(model, pairs, seconds or options.batch_seconds, by_row=by_row):
+        heard |= {(row, id(e)): one for (row, e), one in zip(batch, in_halves(listen, batch), strict=True)}
     return [heard[row, id(example)] for row, example in pairs]
 
 

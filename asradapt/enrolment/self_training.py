@@ -3,7 +3,7 @@
 Every person has a row of the bank for each fold, which never learns from its held-out recordings, and one that
 learns from all of them; they train side by side. What is minimised is the loss of SUTA (Lin et al. 2022, entropy
 and class confusion), here over all recordings of a person, along the gradient itself and not by Adam, which moves
-what is noise as far as what counts and gains far less. The texts that the source hears with the language model
+what is noise as far as what counts and gains far less. The texts that are heard with the language model
 are not learned, which is worse (docs/untranscribed.md), but held-out recordings are compared with them. From a
 minute of speech on a second half follows: `heard_texts`.
 
@@ -85,7 +85,7 @@ class SelfTraining:
 def source_agreement(
     model: SourceModel, learners: Sequence[Learner], options: EnrolmentOptions
 ) -> list[tuple[ErrorCounts, ...]]:
-    """Where the source alone misses what it hears with the language model."""
+    """Where the source alone misses what is heard with the language model."""
     pairs = [(0, example) for one in learners for example in one.person.examples]
     found = iter(hear(model, None, pairs, Decoder(model.tokens, model.frame_seconds), options.training))
     return [tuple(agreement(heard, next(found).text) for heard in one.heard) for one in learners]

@@ -161,7 +161,7 @@ def _explain(judged: Judged, options: EnrolmentOptions) -> str:
     old, new = total(verdict.before), total(verdict.after)
     change = (
         "on held-out recordings the model alone misses "
-        f"{old.wer:.1%} of the words that it hears with the language model before and {new.wer:.1%} after"
+        f"{old.wer:.1%} of the words that are heard with the language model before and {new.wer:.1%} after"
     )
     if verdict.accepted:
         odds = f"{verdict.chance:.1%}" if verdict.chance >= 0.001 else "under 0.1%"
@@ -288,7 +288,7 @@ def enroll_untranscribed(
         progress: Called with what is being done and the share of the whole that is done.
 
     Returns:
-        Everybody, as from `enroll`; error counts are the words missed of those that the source hears with the
+        Everybody, as from `enroll`; error counts are the words missed of those that are heard with the
         language model, in tenths of their confidence.
 
     Raises:

@@ -16,6 +16,7 @@ from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.test_time.losses import loss_problems, uncertainty
 
+WIDTH = 80  # of the activations that the rates were measured on
 FAINTEST = 1e-12  # a gradient whose root mean square is less than this moves nothing
 
 
@@ -88,10 +89,19 @@ def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float | Tensor]) 
 
 
 def depth_shares(bank: SpeakerBank, model: SourceModel, last: float) -> dict[str, float]:
-    """The share of its rate that each tensor of a bank has: 1 at the model's first site, `last` at its last."""
+    """The share of its rate that each tensor of a bank has: 1 at the model's first site, `last` at its last.
+
+    Matrices have less where they are wider than 80: with a root mean square of its own for every number, what a
+    matrix adds to an activation grows with its width.
+    """
     places = {site.name: number for number, site in enumerate(model.sites)}
     end = max(1, len(places) - 1)
-    return {name: 1 - (1 - last) * places.get(name.split("/")[1], 0) / end for name in bank.tensors}
+    shares = {}
+    for name, tensor in bank.tensors.items():
+        width = max(tensor.shape[1:]) if tensor.ndim > 2 else 0
+        depth = 1 - (1 - last) * places.get(name.split("/")[1], 0) / end  # weights that are no site have all of it
+        shares[name] = depth * min(1.0, WIDTH / width) if width else depth
+    return shares
 
 
 def rates_of(bank: SpeakerBank, model: SourceModel, options: EachOptions) -> dict[str, float]:
@@ -152,6 +162,5 @@ def adapted_logits(
             descend(bank.tensors, rates)
         with torch.no_grad():
             after, lengths = model.encode(features, frames)
-            # not `lerp`: tokens that another row has added are minus infinity before and after
             keep = options.searched if search else options.keep
             return keep * after + (1 - keep) * before, lengths

@@ -338,7 +338,7 @@ def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(w
     assert 0 < record.gate["confidence_of_texts"] <= 1
     assert "language model" in record.folds["reference"]
     assert enrolled.as_dict()["transcribed"] is False
-    told = "misses 100.0% of the words that it hears with the language model before and 0.0% after"
+    told = "misses 100.0% of the words that are heard with the language model before and 0.0% after"
     assert told in enrolled.explanation
     assert enrolled.explanation.count(". ") == 0
 
