@@ -74,7 +74,14 @@ def test_systems_are_read():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("", "none is named"), ("source,source,a,a", "'a' .*'source' is named")]
+    ("text", "said"),
+    [
+        ("", "none is named"),
+        ("source,source,a,a", "'a' .*'source' is named"),
+        ("source,+each", r"'\+each': write NAME\+each"),
+        ("ann+each@v1", "once and behind the version"),
+        ("source+each+each", "once and behind the version"),
+    ],
 )
 def test_wrong_systems_are_refused(text, said):
     with pytest.raises(UsageError, match=said):

@@ -183,6 +183,7 @@ def test_a_step_has_its_size_in_every_row_and_a_broken_row_stays():
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"rate": 0.0}, "above 0"),
+        ({"rate": float("inf")}, "finite"),
         ({"last": 1.5}, "from 0 to 1, got 1.5"),
         ({"keep": 0.0}, "above 0 and at most 1"),
         ({"searched": 1.5}, "above 0 and at most 1"),

@@ -189,6 +189,8 @@ def enroll(
     model is kept for this speaker, and that is a success too. Who is enrolled already is enrolled further: from
     the recordings that were kept, or from the version in use, which is replaced only by one that is not worse.
     """
+    from asradapt.adaptation import create
+
     with_texts = {
         "--budget": budget,
         "--strict": strict,
@@ -196,6 +198,8 @@ def enroll(
         "--fresh": fresh,
         "--add-tokens": add_tokens,
     }
+    if rank and method != "auto":
+        create(method)  # a wrong name is told before what does not go with it
     if rank and "lowrank" not in method.split("+") and (untranscribed or method != "auto"):
         wanted = "with --untranscribed it takes --method lowrank" if untranscribed else f"{method} has none"
         raise UsageError(f"--rank is that of lowrank; {wanted}")

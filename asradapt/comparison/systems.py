@@ -77,8 +77,10 @@ def _system(item: str) -> System:
         return System(name.strip(), "file", path=Path(path.strip()))
     if item.lower().endswith(SUFFIXES):
         return System(Path(item).stem, "file", path=Path(item))
-    plain = item.removesuffix(EACH)  # `+each` alone is left a name that no speaker can have
+    plain = item.removesuffix(EACH)
     each = plain != item
+    if "+" in plain or (each and not plain.strip()):
+        raise UsageError(f"cannot compare {item!r}: write NAME{EACH}, once and behind the version (ann@v1{EACH})")
     if plain in (SOURCE, ADAPTED):
         return System(item, "source" if plain == SOURCE else "adapted", each=each)
     if found := _VERSION.fullmatch(plain):

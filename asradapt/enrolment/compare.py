@@ -92,8 +92,8 @@ def worse_than_source(
     if chance > 1 - confidence or after.errors < before.errors:
         return ""
     return (
-        f"on {counted(len(current), 'new recording')} version {version} is worse than the source (word errors "
-        f"{after.wer:.1%}, the source {before.wer:.1%})"
+        f"on {counted(len(current), 'new recording')} version {version} is worse than the source (wrong letters "
+        f"{after.cer:.1%}, the source {before.cer:.1%}; word errors {after.wer:.1%} and {before.wer:.1%})"
     )
 
 

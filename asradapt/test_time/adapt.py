@@ -51,8 +51,8 @@ class EachOptions:
         problems = []
         if self.steps < 1:
             problems.append(f"steps must be at least 1, got {self.steps}")
-        if not (self.rate > 0 and self.batch_seconds > 0):
-            problems.append("rate and seconds of a batch must be above 0")
+        if not (0 < self.rate < float("inf") and self.batch_seconds > 0):
+            problems.append("rate and seconds of a batch must be above 0, and the rate finite")
         if not 0 <= self.last <= 1:
             problems.append(f"the rate's share at the last site must lie from 0 to 1, got {self.last}")
         if not (0 < self.keep <= 1 and 0 < self.searched <= 1):

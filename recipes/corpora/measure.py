@@ -23,6 +23,8 @@ from asradapt import __version__
 from asradapt.cli import run as command
 from asradapt.errors import AsradaptError, UsageError
 from asradapt.language import load_language
+from asradapt.models import load_model
+from asradapt.models.base import without_ctc, writes
 from prepare import prepare
 from recipe import Recipe, Simulated, read_recipe
 
@@ -232,6 +234,8 @@ def main() -> None:
             raise UsageError(f'{args.config} has no points for --curve: add curve = "0.5,1,2"')
         if args.lm:
             load_language(args.lm)  # a wrong name is told before any work
+        if args.each and writes(source := load_model(args.model)):
+            raise UsageError(without_ctc(source, "--each"))
         options = {"curve": args.curve, "model": args.model, "seed": args.seed, "lm": args.lm, "each": args.each}
         lines = measure(recipe, args.data, args.work, **options)
     except AsradaptError as error:

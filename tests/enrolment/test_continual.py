@@ -205,7 +205,7 @@ def test_a_version_that_stays_and_is_worse_than_the_source_is_told(tone_model, s
     plain = speak("ann", shift=0.0, utterances=4, seed=7)  # as the source knows speech: nothing is to be gained
     one = once(tone_model, store, plain)
     assert one.stays == 2
-    assert "on 4 new recordings version 2 is worse than the source (word errors" in one.explanation
+    assert "on 4 new recordings version 2 is worse than the source (wrong letters" in one.explanation
     few = once(tone_model, store, plain[:2])  # too few to try anything, and to say anything
     assert "too few to check" in few.explanation
     assert "worse than the source" not in few.explanation
@@ -218,7 +218,10 @@ def _strong(store):
 def test_worse_than_the_source_means_more_wrong_letters_than_chance_and_no_fewer_wrong_words():
     right, wrong = score("ab cd", "ab cd"), score("ab cd", "ax xx")
     told = worse_than_source(2, [right] * 4, [wrong] * 4, confidence=0.9, seed=0)
-    assert told == "on 4 new recordings version 2 is worse than the source (word errors 100.0%, the source 0.0%)"
+    assert told == (
+        "on 4 new recordings version 2 is worse than the source (wrong letters 60.0%, the source 0.0%; word "
+        "errors 100.0% and 0.0%)"
+    )
     assert worse_than_source(2, [right] * 3, [wrong] * 3, confidence=0.9, seed=0) == ""
     assert worse_than_source(2, [wrong] * 4, [right] * 4, confidence=0.9, seed=0) == ""
     assert worse_than_source(2, [], [], confidence=0.9, seed=0) == ""
