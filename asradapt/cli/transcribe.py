@@ -59,7 +59,7 @@ STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
 @click.option(
     "--adapt-each",
     is_flag=True,
-    help="Let every segment adapt the model to itself first, without any text; takes five times as long. Helps "
+    help="Let every segment adapt the model to itself first, without any text; takes four to six times as long. Helps "
     "most with --beam 0.",
 )
 @click.option("--no-vad", is_flag=True, help="Leave no silence out of recordings over 20 seconds.")
