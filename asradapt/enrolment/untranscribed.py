@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-
-from torch import Tensor
+from dataclasses import replace
 
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.gate import Verdict, decide
-from asradapt.enrolment.heard_texts import learn_texts, setting_of
-from asradapt.enrolment.judging import Judged, explain, make_record
-from asradapt.enrolment.learners import Learner, prefer_clearly
+from asradapt.enrolment.heard_gate import Work, finish
+from asradapt.enrolment.heard_texts import learn_texts
+from asradapt.enrolment.learners import Learner
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.people import make_person
-from asradapt.enrolment.planning import fits_of
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
-from asradapt.enrolment.selection import Choice, select
 from asradapt.enrolment.self_training import SelfTraining, self_train, source_agreement
 from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
-from asradapt.scoring import ErrorCounts, Interval, total
+from asradapt.scoring import total
 from asradapt.store import SpeakerRecord, SpeakerStore, another_source, validate_speaker
 from asradapt.types import Failure, Utterance
 
-REFERENCE = "words that the source, adapted to each recording, hears with the language model, by confidence"
-"""What error counts of an enrolment without transcripts are relative to."""
 
-
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """What all steps of an enrolment need."""
-
-    model: SourceModel
-    decoder: Decoder
-    options: EnrolmentOptions
-    plan: SelfTraining
-    store: SpeakerStore | None
-    check: RetentionCheck
-    failed: list[Failure] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def _in_use(work: _Work, name: str) -> SpeakerRecord | None:
+def _in_use(work: Work, name: str) -> SpeakerRecord | None:
     """The record of a speaker's current version, if that is an adaptation to the same source."""
     if work.store is None or name not in work.store:
         return None
@@ -59,7 +37,7 @@ def _in_use(work: _Work, name: str) -> SpeakerRecord | None:
     return record if record.decision == "adapted" and own else None
 
 
-def _allowed(work: _Work, names: Sequence[str]) -> list[str]:
+def _allowed(work: Work, names: Sequence[str]) -> list[str]:
     """Whoever has no adaptation that was learned from transcripts; that one is better and stays."""
     free = []
     for name in names:
@@ -73,7 +51,7 @@ def _allowed(work: _Work, names: Sequence[str]) -> list[str]:
     return free
 
 
-def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
+def _label(work: Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
     """What the source hears in everybody's recordings; where nothing is heard, they go to `failed`."""
     pairs = [(row, example) for row, examples in enumerate(cut.values()) for example in examples]
     vocabularies = {row: _vocabulary(work, name) for row, name in enumerate(cut)}
@@ -95,12 +73,12 @@ def _label(work: _Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
     return learners
 
 
-def _setting(work: _Work) -> Setting:
+def _setting(work: Work) -> Setting:
     method = work.plan.method if work.options.method == "auto" else work.options.method
     return Setting(method, work.plan.rate * work.options.rates[0])
 
 
-def _vocabulary(work: _Work, name: str) -> tuple[str, ...]:
+def _vocabulary(work: Work, name: str) -> tuple[str, ...]:
     """A person's phrases; one damaged file must not end everybody's enrolment."""
     try:
         return work.store.vocabulary(name) if work.store is not None and name in work.store else ()
@@ -119,7 +97,7 @@ def _unless_less(store: SpeakerStore, one: Enrolled) -> Enrolled:
     return replace(one, record=record, explanation=_stays(name, version), stays=version)
 
 
-def _heard_enough(work: _Work, cut: Mapping[str, Sequence[Example]]) -> dict[str, Sequence[Example]]:
+def _heard_enough(work: Work, cut: Mapping[str, Sequence[Example]]) -> dict[str, Sequence[Example]]:
     """Whoever brings more speech than their version has learned from; the others are told before any work."""
     more: dict[str, Sequence[Example]] = {}
     for name, examples in cut.items():
@@ -138,7 +116,7 @@ def _stays(name: str, version: int) -> str:
     )
 
 
-def _cut(work: _Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, tuple[Example, ...]]:
+def _cut(work: Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, tuple[Example, ...]]:
     """Everybody's recordings in pieces."""
     cut = {}
     for name, utterances in speakers.items():
@@ -149,84 +127,7 @@ def _cut(work: _Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, 
     return cut
 
 
-def _explain(judged: Judged, options: EnrolmentOptions) -> str:
-    """The outcome in one plain sentence."""
-    verdict = judged.verdict
-    if total(judged.before).words == 0:
-        return "the source is kept: no word in these recordings is sure enough to judge by; record more clearly"
-    if total(judged.before).errors == 0:
-        return "the source is kept: the language model changes nothing in these recordings, so they teach nothing"
-    if verdict is None:
-        return explain(judged, options)
-    old, new = total(verdict.before), total(verdict.after)
-    change = (
-        "on held-out recordings the model alone misses "
-        f"{old.wer:.1%} of the words that are heard with the language model before and {new.wer:.1%} after"
-    )
-    if verdict.accepted:
-        odds = f"{verdict.chance:.1%}" if verdict.chance >= 0.001 else "under 0.1%"
-        return f"adapted without transcripts: {change} (chance alone does as well in {odds} of cases)"
-    if verdict.words.difference < 0 and new.character_errors >= old.character_errors:
-        return f"the source is kept: no fewer wrong letters, which decide, although {change}"
-    if verdict.words.difference < 0:
-        return f"the source is kept: {change}, which may be chance; more recordings, or their texts, would tell"
-    return f"the source is kept: {change}, no improvement; recordings with their texts would help more"
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What the gate says of one half of the learning."""
-
-    choice: Choice
-    verdict: Verdict
-    state: Mapping[str, Tensor]
-    fits: int
-
-
-def _outcome(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> _Outcome | None:
-    """The second half, if it passes the gate, else the first one; None where nothing was learned.
-
-    The first half has then had a second chance, so that it may be by chance in half as many cases.
-    """
-    person, tolerated = learner.person, 1 - work.options.confidence
-    fits = fits_of(setting_of(learner, work.options), person.seconds, work.options)
-    halves = [(learner.second, fits), (learner.first, 1)]
-    outcomes = []
-    for found, count in halves:
-        if found.seen:
-            selected = select(person, found.seen, prefer_clearly)
-            verdict = decide(before, selected.counts, confidence=1 - tolerated, seed=person.seed)
-            place = next(i for i, choice in enumerate(found.seen) if choice is selected.choice)
-            outcomes.append(_Outcome(selected.choice, verdict, found.states[place], count))
-            tolerated /= 2
-    return next((one for one in outcomes if one.verdict.accepted), outcomes[0] if outcomes else None)
-
-
-def _finish(work: _Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> Enrolled:
-    """Choose, pass the gate, and write the record of one person."""
-    person, found = learner.person, _outcome(work, learner, before)
-    choice, verdict = (found.choice, found.verdict) if found else (None, None)
-    judged = Judged(person, before, choice, verdict)
-    state: Mapping[str, Tensor] = {}
-    retention = None
-    if found and judged.accepted:
-        state = found.state
-        (retention,) = work.check.measure(found.choice.setting.methods(work.options.method_options), [state])
-    record = make_record(work.model, judged, retention, work.options, found.fits if found and state else 0)
-    sure = [text.confidence for text in learner.heard if text.confidence is not None]  # where words were heard
-    confidence = sum(sure) / len(sure) if sure else 0.0
-    record = replace(
-        record,
-        split=record.split | {"transcribed": False, "texts": []},  # what was heard may be private talk
-        folds=record.folds | {"reference": REFERENCE},
-        gate=record.gate | {"self_training": asdict(work.plan), "confidence_of_texts": round(confidence, 4)},
-    )
-    interval = verdict.words if verdict else Interval(0.0, None, None, 0.95, None)
-    explanation = _explain(judged, work.options)
-    return Enrolled(record, state, total(before), total(judged.after), interval, explanation, 0.0, retention)
-
-
-def _learn(work: _Work, learners: Sequence[Learner], report: Callable[[float], None]) -> None:
+def _learn(work: Work, learners: Sequence[Learner], report: Callable[[float], None]) -> None:
     """By doubt, and those with minutes of speech then from what they hear with the language model."""
     long = [one for one in learners if one.person.seconds >= work.plan.texts_from]
     first = 0.15 if long else 1.0  # of the work
@@ -239,7 +140,7 @@ def _learn(work: _Work, learners: Sequence[Learner], report: Callable[[float], N
         learn_texts(work.model, long, found, work.decoder, work.options, work.plan, tell)
 
 
-def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Progress) -> list[Enrolled]:
+def _run_job(work: Work, speakers: Mapping[str, Sequence[Utterance]], tell: Progress) -> list[Enrolled]:
     """Read, hear, learn and judge the people of one job."""
     began = time.monotonic()
     tell("reading", 0.0)
@@ -259,7 +160,7 @@ def _run_job(work: _Work, speakers: Mapping[str, Sequence[Utterance]], tell: Pro
     ]
     if able:
         _learn(work, able, lambda share: tell("learning", 0.1 + 0.9 * share))
-    enrolled = [_finish(work, one, counts) for one, counts in zip(learners, before, strict=True)]
+    enrolled = [finish(work, one, counts) for one, counts in zip(learners, before, strict=True)]
     wall = (time.monotonic() - began) / len(enrolled)
     return [replace(one, wall_seconds=wall) for one in enrolled]
 
@@ -303,7 +204,7 @@ def enroll_untranscribed(
         raise UsageError("learning without transcripts needs beam search with a language model; give both")
     options = options or EnrolmentOptions()
     check = RetentionCheck(model, options.training)
-    work = _Work(model, decoder, options, plan or SelfTraining(), store, check)
+    work = Work(model, decoder, options, plan or SelfTraining(), store, check)
     names: dict[str, list[Utterance]] = {}
     for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
         names.setdefault(validate_speaker(name), []).extend(utterances)

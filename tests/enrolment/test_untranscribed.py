@@ -19,6 +19,7 @@ from asradapt.enrolment import (
     Setting,
     enroll,
     enroll_untranscribed,
+    heard_gate,
     heard_texts,
     learners,
     pseudo,
@@ -270,7 +271,7 @@ def test_who_brings_no_more_speech_is_told_before_any_work(work, tone_model, ann
         Choice(Setting("input"), 1, 1.0, 1.0, tuple(agreement(h, h.text) for h in one.heard), ()),
         SpeakerBank(tone_model, create("input")).state(0),
     )
-    enrolled = untranscribed._finish(work, one, tuple(agreement(heard, "") for heard in one.heard))
+    enrolled = heard_gate.finish(work, one, tuple(agreement(heard, "") for heard in one.heard))
     store.save(enrolled.record, enrolled.state)
     monkeypatch.setattr(untranscribed, "hear", lambda *_: pytest.fail("nothing is to be heard"))
     again = enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, store=store)
@@ -293,10 +294,10 @@ def test_the_first_half_is_used_where_the_second_does_not_pass(tone_model, ann, 
     state = {name: tensor[:1] for name, tensor in SpeakerBank(tone_model, create("input")).tensors.items()}
     one.first.add(choice(6, 1), state)
     one.second.add(choice(80, 5, (0,) * count), state)
-    kept = untranscribed._finish(work, one, before)
+    kept = heard_gate.finish(work, one, before)
     assert (kept.record.gate["tried"]["steps"], kept.record.gate["tried"]["fits"]) == (6, 1)
     one.second.seen[0] = choice(80, 2, (0,) * count)
-    kept = untranscribed._finish(work, one, before)
+    kept = heard_gate.finish(work, one, before)
     assert (kept.record.gate["tried"]["steps"], kept.record.gate["tried"]["fits"]) == (80, 4)
 
 
@@ -316,7 +317,7 @@ def test_a_person_alone_learns_the_same_as_in_company(tone_model, ann, teacher, 
 @pytest.fixture
 def work(tone_model, teacher):
     check = RetentionCheck(tone_model, OPTIONS.training)
-    return untranscribed._Work(tone_model, teacher, OPTIONS, PLAN, None, check)
+    return heard_gate.Work(tone_model, teacher, OPTIONS, PLAN, None, check)
 
 
 def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(work, tone_model, ann, teacher):
@@ -327,7 +328,7 @@ def test_a_candidate_that_finds_the_sure_words_is_kept_and_the_record_says_how(w
         Choice(Setting("input"), steps, 1.0, 1.0, counts, ()) for steps, counts in ((1, missed), (2, found))
     ]
     one.first.states = [SpeakerBank(tone_model, create("input")).state(0) for _ in range(2)]
-    enrolled = untranscribed._finish(work, one, missed)
+    enrolled = heard_gate.finish(work, one, missed)
     assert enrolled.state is one.first.states[1]
     record = SpeakerRecord.from_json(replace(enrolled.record, version=1).to_json())
     assert (record.decision, record.method, record.transcribed) == ("adapted", "input", False)
@@ -348,7 +349,7 @@ def test_a_candidate_that_finds_fewer_is_refused(work, tone_model, ann, teacher)
     missed = tuple(agreement(heard, "") for heard in one.heard)
     found = tuple(agreement(heard, heard.text) for heard in one.heard)
     one.first.seen, one.first.states = [Choice(Setting("input"), 1, 1.0, 1.0, missed, ())], [{}]
-    enrolled = untranscribed._finish(work, one, found[:4] + missed[4:])
+    enrolled = heard_gate.finish(work, one, found[:4] + missed[4:])
     assert (enrolled.record.decision, enrolled.record.method, enrolled.state) == ("source", "identity", {})
     assert "no improvement" in enrolled.explanation
 
@@ -433,7 +434,7 @@ def test_a_later_one_replaces_an_earlier_one_only_with_more_speech(work, tone_mo
     missed = tuple(agreement(heard, "") for heard in one.heard)
     one.first.seen = [Choice(Setting("input"), 1, 1.0, 1.0, tuple(agreement(h, h.text) for h in one.heard), ())]
     one.first.states = [SpeakerBank(tone_model, create("input")).state(0)]
-    enrolled = untranscribed._finish(work, one, missed)
+    enrolled = heard_gate.finish(work, one, missed)
     assert enrolled.record.decision == "adapted"
     assert untranscribed._unless_less(store, enrolled) is enrolled
     store.save(enrolled.record, enrolled.state)
