@@ -24,6 +24,8 @@ from asradapt.types import Failure
 
 REFERENCE = "words that the source, adapted to each recording, hears with the language model, by confidence"
 """What error counts of an enrolment without transcripts are relative to."""
+EACH = ", and `transcribe --adapt-each` needs no enrolment"
+"""What else helps, without texts and without anything to judge by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +62,10 @@ def _explain(judged: Judged, options: EnrolmentOptions) -> str:
     if verdict.words.difference < 0 and new.character_errors >= old.character_errors:
         return f"the source is kept: no fewer wrong letters, which decide, although {change}"
     if verdict.words.difference < 0:
-        return f"the source is kept: {change}, which may be chance; more recordings, or their texts, would tell"
-    return f"the source is kept: {change}, no improvement; recordings with their texts would help more"
+        return (
+            f"the source is kept: {change}, which may be chance; more recordings, or their texts, would tell{EACH}"
+        )
+    return f"the source is kept: {change}, no improvement; recordings with their texts would help more{EACH}"
 
 
 @dataclass(frozen=True)
