@@ -203,6 +203,8 @@ def main() -> None:
     parser.add_argument("--prior", type=Path)
     parser.add_argument("--fit", type=Path)
     args = parser.parse_args()
+    if not args.others and any(candidate.numbers["mix"] for candidate in args.candidates):
+        parser.error("mix takes the recordings of --others")
     model = load_model(args.model, device="cpu")
     options = replace(EnrolmentOptions(), folds=args.folds)
     people = load_people(model, args, options)

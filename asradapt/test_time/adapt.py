@@ -16,7 +16,7 @@ from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.test_time.losses import loss_problems, uncertainty
 
-WIDTH = 80  # of the activations that the rates were measured on
+WIDTH = 80  # of the matrix that the rates were measured with: the features of `source_en`
 FAINTEST = 1e-12  # a gradient whose root mean square is less than this moves nothing
 
 
