@@ -3,9 +3,9 @@
 Every person has a row of the bank for each fold, which never learns from its held-out recordings, and one that
 learns from all of them; they train side by side. What is minimised is the loss of SUTA (Lin et al. 2022, entropy
 and class confusion), here over all recordings of a person, along the gradient itself and not by Adam, which moves
-what is noise as far as what counts and gains far less. The texts that are heard with the language model
-are not learned, which is worse (docs/untranscribed.md), but held-out recordings are compared with them. From a
-minute of speech on a second half follows: `heard_texts`.
+what is noise as far as what counts and gains less for most people. The texts that are heard with the language
+model are not learned, which is worse (docs/untranscribed.md), but held-out recordings are compared with them. From
+a minute of speech on a second half follows: `heard_texts`.
 
 Letters: S rows of the bank.
 """
