@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank
 from asradapt.decoding import Decoder
@@ -28,7 +29,7 @@ from asradapt.enrolment.training import Task, minibatch, pair_batches, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
-from asradapt.test_time import EachOptions, depth_shares, descend
+from asradapt.test_time import EachOptions, depth_shares, descend, direction
 from asradapt.test_time.losses import loss_problems, uncertainty
 
 Report = Callable[[float], None]  # share of the work that is done
@@ -59,7 +60,7 @@ class SelfTraining:
     method: str = "input+affine"
     rate: float = 0.6
     last: float = 0.2
-    steps: int = 6
+    steps: int = 4
     step_seconds: float = 120.0
     rounds: int = 3
     temperature: float = 2.5
@@ -142,18 +143,34 @@ class _Job:
         work = {row: minibatch(self._tasks[row], self._done[row], seconds) for row in active}
         pairs = [(row, example) for row, examples in work.items() for example in examples]
 
-        def learn(batch: Sequence[Pair]) -> None:
-            weights = torch.tensor([1 / len(work[row]) for row, _ in batch], device=self._model.device)
-            with adapted(self._model, self._bank, batch) as inputs:
-                logits, frames = self._model.encode(*inputs)
-                losses = uncertainty(logits, frames, temperature=self._plan.temperature, share=self._plan.share)
-                add_gradients((losses * weights).sum(), self._bank.tensors.values())
-
         for batch in pair_batches(self._model, pairs, self._passes.seconds, by_row=self._bank.one_speaker):
-            self._passes.run(learn, batch)
+            self._passes.run(self._learn_together if self._bank.one_speaker else self._learn, batch)
         descend(self._bank.tensors, self._rates)  # the other rows have no gradient
         for row in active:
             self._done[row] += 1
+
+    def _learn(self, batch: Sequence[Pair]) -> None:
+        """Add the direction of every recording, all of one size, to the gradients of its row."""
+        rows = [row for row, _ in batch]
+        own = self._bank.select(rows).requires_grad()  # a row of its own for each recording
+        tensors = own.tensors.values()
+        with adapted(self._model, own, [(place, example) for place, (_, example) in enumerate(batch)]) as inputs:
+            found = torch.autograd.grad(self._losses(*inputs).sum(), list(tensors), allow_unused=True)
+        places = torch.tensor(rows, device=self._model.device)
+        for tensor, gradient in zip(self._bank.tensors.values(), found, strict=True):
+            if gradient is not None:
+                tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+                tensor.grad.index_add_(0, places, direction(gradient))
+
+    def _learn_together(self, batch: Sequence[Pair]) -> None:
+        """The same where a batch has one set of tensors: the sum of the gradients as they are."""
+        with adapted(self._model, self._bank, batch) as inputs:
+            add_gradients(self._losses(*inputs).sum(), self._bank.tensors.values())
+
+    def _losses(self, features: Tensor, frames: Tensor) -> Tensor:
+        """How unsure the model is of each recording (B,)."""
+        logits, frames = self._model.encode(features, frames)
+        return uncertainty(logits, frames, temperature=self._plan.temperature, share=self._plan.share)
 
     def _judge(self, strength: float) -> None:
         """Note what the adaptations as they are, at this strength, make of the held-out recordings."""

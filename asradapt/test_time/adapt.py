@@ -65,6 +65,15 @@ class EachOptions:
 
 
 @torch.no_grad()
+def direction(gradient: Tensor) -> Tensor:
+    """Gradients (B, ...) with a root mean square of 1 in every row; a row that is nothing or not finite is zero."""
+    flat = gradient.flatten(1)
+    size = flat.square().mean(dim=1, keepdim=True).sqrt()
+    sound = size.isfinite() & (size > FAINTEST)
+    return torch.where(sound, flat / size, 0.0).view_as(gradient)
+
+
+@torch.no_grad()
 def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float | Tensor]) -> None:
     """Change every row of every tensor by its rate (root mean square) against its gradient; clear the gradients.
 
@@ -79,12 +88,8 @@ def descend(tensors: Mapping[str, Tensor], rates: Mapping[str, float | Tensor]) 
     for name, tensor in tensors.items():
         if tensor.grad is None:
             continue
-        gradient = tensor.grad.flatten(1)
-        size = gradient.square().mean(dim=1, keepdim=True).sqrt()
-        sound = size.isfinite() & (size > FAINTEST)
-        change = torch.where(sound, gradient / size, 0.0)
-        rate = torch.as_tensor(rates[name], dtype=tensor.dtype, device=tensor.device).view(-1, 1)
-        tensor -= (rate * change).view_as(tensor)
+        rate = torch.as_tensor(rates[name], dtype=tensor.dtype, device=tensor.device)
+        tensor -= rate.view(-1, *[1] * (tensor.ndim - 1)) * direction(tensor.grad)
         tensor.grad = None
 
 

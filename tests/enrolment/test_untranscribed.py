@@ -235,6 +235,26 @@ def test_an_update_moves_every_tensor_as_far_as_its_depth_says(tone_model, ann, 
     assert len(shares) - still >= 4
 
 
+def test_recordings_count_alike_however_large_their_gradients(tone_model, ann, teacher, monkeypatch):
+    plan = replace(PLAN, steps=1, rounds=1)
+    steps = []
+    for factor in (1.0, 1000.0):
+
+        def larger(logits, frames, *, temperature, share, factor=factor):
+            losses = uncertainty(logits, frames, temperature=temperature, share=share)
+            return losses * torch.where(torch.arange(len(losses)) % 2 == 0, factor, 1.0)
+
+        monkeypatch.setattr("asradapt.enrolment.self_training.uncertainty", larger)
+        one = learner(tone_model, ann, teacher)
+        self_train(tone_model, [one], OPTIONS, plan, lambda share: None)
+        steps.append(one.first.states[0])
+    for name, tensor in steps[0].items():
+        torch.testing.assert_close(steps[1][name], tensor)
+    alone = learner(tone_model, ann[:3], teacher)  # and every one of them does count
+    self_train(tone_model, [alone], OPTIONS, plan, lambda share: None)
+    assert any(not torch.allclose(alone.first.states[0][name], tensor) for name, tensor in steps[0].items())
+
+
 def test_adaptations_are_judged_by_what_the_source_adapted_to_each_recording_hears(
     tone_model, ann, teacher, monkeypatch
 ):
