@@ -3,4 +3,13 @@
 from asradapt.test_time.adapt import EachOptions, adapted_logits, depth_shares, descend, direction
 from asradapt.test_time.losses import class_confusion, entropy, uncertainty
 
-__all__ = ["EachOptions", "adapted_logits", "class_confusion", "depth_shares", "descend", "direction", "entropy", "uncertainty"]
+__all__ = [
+    "EachOptions",
+    "adapted_logits",
+    "class_confusion",
+    "depth_shares",
+    "descend",
+    "direction",
+    "entropy",
+    "uncertainty",
+]

@@ -66,7 +66,7 @@ class EachOptions:
 
 @torch.no_grad()
 def direction(gradient: Tensor) -> Tensor:
-    """Gradients (B, ...) with a root mean square of 1 in every row; a row that is nothing or not finite is zero."""
+    """Gradients (B, ...) with a root mean square of 1 in every row, zero where one is nothing or not finite."""
     flat = gradient.flatten(1)
     size = flat.square().mean(dim=1, keepdim=True).sqrt()
     sound = size.isfinite() & (size > FAINTEST)
