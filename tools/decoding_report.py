@@ -38,7 +38,7 @@ MEASURED_ON = (
 )
 LANGUAGE_WEIGHTS = (0.4, 0.6, 0.8, 1.0)
 WORD_SCORES = (0.0, 0.75, 1.5, 2.25)
-TUNING_BEAMS = 16
+TUNING_BEAMS = 128
 Decoder = Callable[[torch.Tensor, torch.Tensor], list[str]]
 
 

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from asradapt.decoding import Decoder
     from asradapt.models.base import SourceModel
 
-DEFAULT_BEAMS = 32
+DEFAULT_BEAMS = 256  # `asradapt.decoding.BEAMS`, without the import of PyTorch
 
 
 def decoding_options(command: F) -> F:
     """`--lm`, `--no-lm`, `--beam`, `--lm-weight`, `--word-score` and `--vocab`, of commands that give texts."""
-    return _options(command, "lm_en with the model source_en", "32 with a language model, else 0")
+    return _options(command, "lm_en with the model source_en", f"{DEFAULT_BEAMS} with a language model, else 0")
 
 
 def greedy_options(command: F) -> F:
     """The same of commands that measure: greedily, unless they are told otherwise."""
     searched = "none; lm_en with the model source_en where another of these options asks for a search"
-    return _options(command, searched, "32 with another of these options, else 0")
+    return _options(command, searched, f"{DEFAULT_BEAMS} with another of these options, else 0")
 
 
 def _options(command: F, language: str, beams: str) -> F:

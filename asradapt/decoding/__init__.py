@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asradapt.decoding.alignment import align
-from asradapt.decoding.beam import BeamOptions, Hypothesis, beam_search
+from asradapt.decoding.beam import BEAMS, BeamOptions, Hypothesis, beam_search
 from asradapt.decoding.decoder import GREEDY, Decoder, DecoderOptions
 from asradapt.decoding.fusion import Fusion, Weights
 from asradapt.decoding.greedy import BLANK, Emissions, best_path, greedy_decode, greedy_emissions, letters_expected
@@ -11,6 +11,7 @@ from asradapt.decoding.hotwords import Hotwords, make_hotwords
 from asradapt.decoding.words import Calibration, Heard, Timing, Word, joined
 
 __all__ = [
+    "BEAMS",
     "BLANK",
     "GREEDY",
     "BeamOptions",

@@ -23,6 +23,8 @@ from asradapt.decoding.fusion import Fusion
 from asradapt.decoding.search import NEVER, STAY, Beams, Search
 from asradapt.errors import UsageError
 
+BEAMS = 256  # docs/decoding.md: what more of them bring, and cost
+
 
 @dataclass(frozen=True)
 class BeamOptions:
@@ -36,7 +38,7 @@ class BeamOptions:
         best: Texts of a row that are returned.
     """
 
-    beams: int = 32
+    beams: int = BEAMS
     tokens: int = 10
     floor: float = 8.0
     skip: float = 0.99

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from asradapt.decoding.alignment import align
-from asradapt.decoding.beam import BeamOptions, beam_search
+from asradapt.decoding.beam import BEAMS, BeamOptions, beam_search
 from asradapt.decoding.fusion import Fusion, Weights
 from asradapt.decoding.greedy import greedy_emissions
 from asradapt.decoding.hotwords import make_hotwords
@@ -47,7 +47,7 @@ class DecoderOptions:
         timing: How far words reach beyond their frames; None for what a model's card says, and not at all without.
     """
 
-    beams: int = 32
+    beams: int = BEAMS
     best: int = 1
     weights: Weights = field(default_factory=Weights)
     phrases: tuple[str, ...] = ()

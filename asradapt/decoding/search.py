@@ -145,8 +145,10 @@ class Search:
             What the other one brings (n, K), and which growth (n, K, C) is used up by that.
         """
         last = beams.words.last
-        same, source = (beams.name[:, :, None] == beams.parent[:, None, :]).to(torch.uint8).max(dim=1)
-        found = same > 0
+        names, order = beams.name.sort(dim=1)
+        place = torch.searchsorted(names, beams.parent).clamp(max=self.count - 1)
+        found = names.gather(1, place) == beams.parent
+        source = order.gather(1, place)
         twice = last.gather(1, source) == last
         from_source = torch.where(twice, beams.blank.gather(1, source), total.gather(1, source))
         arriving = torch.where(found, from_source + logp.gather(1, last.clamp(min=0)), NEVER)

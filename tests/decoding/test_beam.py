@@ -6,7 +6,17 @@ import pytest
 import torch
 from language_samples import ARPA, TOKENS, all_texts, ngrams, word_logprob, write_arpa
 
-from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search, greedy_decode, make_hotwords
+from asradapt.cli.decoding_options import DEFAULT_BEAMS
+from asradapt.decoding import (
+    BEAMS,
+    BeamOptions,
+    DecoderOptions,
+    Fusion,
+    Weights,
+    beam_search,
+    greedy_decode,
+    make_hotwords,
+)
 from asradapt.errors import UsageError
 from asradapt.language import make_lexicon, read_arpa
 
@@ -162,7 +172,7 @@ def test_scores_are_finite_and_texts_differ_in_a_narrow_beam(language, lexicon):
 
 
 def test_options_that_make_no_sense_are_refused():
-    for bad in ({"beams": 0}, {"best": 33}, {"tokens": 0}, {"floor": 0.0}, {"skip": -1.0}):
+    for bad in ({"beams": 0}, {"best": BEAMS + 1}, {"tokens": 0}, {"floor": 0.0}, {"skip": -1.0}):
         with pytest.raises(UsageError):
             BeamOptions(**bad)
 
@@ -181,3 +191,7 @@ def test_phrases_are_spelled_as_they_are_scored(phrase: str, written: str) -> No
         node = int(trees.children[node, tokens.index(letter)])
         assert node > 0, f"{phrase!r} is not spelled {written!r}"
     assert bool(trees.ends[node])
+
+
+def test_the_commands_search_as_wide_as_the_library():
+    assert DEFAULT_BEAMS == BEAMS == BeamOptions().beams == DecoderOptions().beams
