@@ -93,8 +93,8 @@ def decoders(model: SourceModel, language: str) -> dict[str, Decoder]:
     options = DecoderOptions(calibration=Calibration())
     plain = replace(options, beams=0, greedy_calibration=Calibration())
     return {
-        "greedy": Decoder(model.tokens, model.frame_seconds, None, plain),
-        "beam + LM": Decoder(model.tokens, model.frame_seconds, load_language(language), options),
+        "greedy": Decoder.of(model, None, plain),
+        "beam + LM": Decoder.of(model, load_language(language), options),
     }
 
 

@@ -1,6 +1,6 @@
 """Tune the weights of the language model and measure decoding: error rates and real-time factors.
 
-    python tools/decoding_report.py SPEECH --work DIR [--model source_en] [--language lm_en] [--no-tune]
+    python tools/decoding_report.py SPEECH --work DIR [--model source_en] [--no-tune] [--widths 32 256]
 
 SPEECH holds the corpora, each with manifest.jsonl. The logits are computed once for every model and kept in DIR.
 Weights are chosen on `enroll` and `validation` parts by pooled word error rate; `test` parts are only measured.
@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search, greedy_decode
+from asradapt.decoding.priors import TokenPrior
 from asradapt.language import EMBEDDED_LANGUAGE, load_language, make_lexicon
 from asradapt.models import load_model
 from asradapt.scoring import ErrorCounts, score, total
@@ -36,8 +37,9 @@ MEASURED_ON = (
     ("kathleen", "validation"),
     ("cmu_arctic", "validation"),
 )
-LANGUAGE_WEIGHTS = (0.4, 0.6, 0.8, 1.0)
-WORD_SCORES = (0.0, 0.75, 1.5, 2.25)
+PRIORS = (0.0, 0.3, 0.6, 0.9)
+LANGUAGE_WEIGHTS = (0.8, 1.0, 1.2)
+WORD_SCORES = (-0.75, 0.0, 0.75)
 TUNING_BEAMS = 128
 Decoder = Callable[[torch.Tensor, torch.Tensor], list[str]]
 
@@ -53,28 +55,51 @@ def decode(chosen: LogitSet, decoder: Decoder) -> tuple[ErrorCounts, float]:
     return total(counts), spent
 
 
-def searching(tokens: tuple[str, ...], fusion: Fusion, options: BeamOptions) -> Decoder:
-    """A decoder that takes the best text of a beam search."""
-    return lambda logits, frames: [row[0].text for row in beam_search(logits, frames, tokens, fusion, options)]
+def searching(
+    tokens: tuple[str, ...], fusion: Fusion, options: BeamOptions, prior: TokenPrior | None = None
+) -> Decoder:
+    """A decoder that takes the best text of a beam search, with the prior divided out."""
+
+    def search(logits: torch.Tensor, frames: torch.Tensor) -> list[str]:
+        logits = prior.divided_out(logits, fusion.weights.prior) if prior else logits
+        return [row[0].text for row in beam_search(logits, frames, tokens, fusion, options)]
+
+    return search
 
 
-def tune(sets: list[LogitSet], tokens: tuple[str, ...], fusion: Fusion) -> Weights:
+def tune(sets: list[LogitSet], tokens: tuple[str, ...], fusion: Fusion, prior: TokenPrior | None) -> Weights:
     """The weights with the lowest pooled word error rate; prints the table."""
-    print("| language weight | word score | pooled WER | " + " | ".join(s.name for s in sets) + " |")
-    print("|--:|--:|--:|" + "--:|" * len(sets))
+    print("| prior | language weight | word score | pooled WER | " + " | ".join(s.name for s in sets) + " |")
+    print("|--:|--:|--:|--:|" + "--:|" * len(sets))
     best, lowest = Weights(), float("inf")
     options = BeamOptions(beams=TUNING_BEAMS)
-    for language, word in itertools.product(LANGUAGE_WEIGHTS, WORD_SCORES):
-        weights = replace(fusion.weights, language=language, word=word)
-        decoder = searching(tokens, replace(fusion, weights=weights), options)
+    shares = PRIORS if prior else PRIORS[:1]
+    for share, language, word in itertools.product(shares, LANGUAGE_WEIGHTS, WORD_SCORES):
+        weights = replace(fusion.weights, language=language, word=word, prior=share)
+        decoder = searching(tokens, replace(fusion, weights=weights), options, prior)
         errors = [decode(chosen, decoder)[0] for chosen in sets]
         pooled = total(errors).wer
         cells = " | ".join(f"{one.wer:.1%}" for one in errors)
-        print(f"| {language} | {word} | {pooled:.2%} | {cells} |", flush=True)
+        print(f"| {share} | {language} | {word} | {pooled:.2%} | {cells} |", flush=True)
         if pooled < lowest:
             best, lowest = weights, pooled
-    print(f"\nBest: language={best.language}, word={best.word} ({lowest:.2%})\n")
+    print(f"\nBest: prior={best.prior}, language={best.language}, word={best.word} ({lowest:.2%})\n")
     return best
+
+
+def widths(
+    sets: list[LogitSet], tokens: tuple[str, ...], fusion: Fusion, prior: TokenPrior | None, counts: list[int]
+) -> None:
+    """Print what searches of these widths make of the sets that weights are tuned on."""
+    print("| hypotheses | pooled WER | " + " | ".join(s.name for s in sets) + " | real-time factor |")
+    print("|--:|--:|" + "--:|" * len(sets) + "--:|")
+    seconds = sum(chosen.seconds for chosen in sets)
+    for count in counts:
+        found = [decode(chosen, searching(tokens, fusion, BeamOptions(beams=count), prior)) for chosen in sets]
+        cells = " | ".join(f"{errors.wer:.1%}" for errors, _ in found)
+        spent = sum(own for _, own in found) / seconds
+        print(f"| {count} | {total(errors for errors, _ in found).wer:.2%} | {cells} | {spent:.4f} |", flush=True)
+    print()
 
 
 def main() -> None:
@@ -85,22 +110,25 @@ def main() -> None:
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--language", default=EMBEDDED_LANGUAGE)
     parser.add_argument("--beams", type=int, default=BeamOptions().beams)
+    parser.add_argument("--widths", type=int, nargs="+", default=[], help="numbers of hypotheses to compare")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-tune", action="store_true", help="measure with the weights as they are")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     model = load_model(args.model, device="cpu")
     tokens, language = model.tokens, load_language(args.language)
-    boundary = tokens.index(" ")
+    boundary, prior = tokens.index(" "), TokenPrior.of(model.card, tokens)
     fusion = Fusion(boundary, Weights(), language, make_lexicon(language, tokens))
+    sets = [load(args.speech, corpus, part, model, args.work) for corpus, part in TUNED_ON]
+    if args.widths:
+        widths(sets, tokens, fusion, prior, args.widths)
     if not args.no_tune:
-        sets = [load(args.speech, corpus, part, model, args.work) for corpus, part in TUNED_ON]
-        fusion = replace(fusion, weights=tune(sets, tokens, fusion))
+        fusion = replace(fusion, weights=tune(sets, tokens, fusion, prior))
     options = BeamOptions(beams=args.beams)
     decoders: dict[str, Decoder] = {
         "greedy": lambda logits, frames: greedy_decode(logits, frames, tokens),
         "beam": searching(tokens, Fusion(boundary, Weights(word=0.0)), options),
-        "beam + LM": searching(tokens, fusion, options),
+        "beam + LM": searching(tokens, fusion, options, prior),
     }
     print("| set | decoding | WER | CER | S / D / I | real-time factor of decoding |\n|---|---|--:|--:|--:|--:|")
     pooled: dict[str, list[ErrorCounts]] = {name: [] for name in decoders}

@@ -120,7 +120,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(args.model, device="cpu")
-    decoder = Decoder(model.tokens, model.frame_seconds, load_language(), DecoderOptions())
+    decoder = Decoder.of(model, load_language(), DecoderOptions())
     transcriber = Transcriber(model, None, TranscriberOptions(detect_voice=not args.no_voice), decoder)
     utterances = clips(args.speech, args.minutes, args.part)
     reference = " ".join(one.text or "" for one in utterances)

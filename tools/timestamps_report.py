@@ -135,8 +135,8 @@ def decoders(model: SourceModel, timing: Timing) -> dict[str, Decoder]:
     greedy = DecoderOptions(beams=0, timing=timing)
     searched = DecoderOptions(timing=timing)
     return {
-        "greedy": Decoder(model.tokens, model.frame_seconds, None, greedy),
-        "beam + LM": Decoder(model.tokens, model.frame_seconds, load_language(EMBEDDED_LANGUAGE), searched),
+        "greedy": Decoder.of(model, None, greedy),
+        "beam + LM": Decoder.of(model, load_language(EMBEDDED_LANGUAGE), searched),
     }
 
 

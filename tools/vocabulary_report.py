@@ -97,7 +97,7 @@ def main() -> None:
     model, language = load_model(args.model, device="cpu"), load_language(EMBEDDED_LANGUAGE)
     sets = [load(args.speech, corpus, args.part, model, args.work) for corpus in CORPORA]
     lists = rarest(sets, language)
-    decoder = Decoder(model.tokens, model.frame_seconds, language, DecoderOptions())
+    decoder = Decoder.of(model, language, DecoderOptions())
     print(
         "| list | strength | least log probability | recall | false insertions | WER |\n|---|--:|--:|--:|--:|--:|"
     )

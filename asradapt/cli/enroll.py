@@ -93,7 +93,7 @@ def _teacher(source: SourceModel, lm: str | None) -> Decoder:
 
     if lm is None or writes(source):  # which it refuses
         return teacher_for(source)
-    return Decoder(source.tokens, source.frame_seconds, load_language(lm), DecoderOptions())
+    return Decoder.of(source, load_language(lm), DecoderOptions())
 
 
 @click.command()

@@ -17,6 +17,7 @@ from asradapt.decoding.beam import BEAMS, BeamOptions, beam_search
 from asradapt.decoding.fusion import Fusion, Weights
 from asradapt.decoding.greedy import greedy_emissions
 from asradapt.decoding.hotwords import make_hotwords
+from asradapt.decoding.priors import TokenPrior
 from asradapt.decoding.words import Calibration, Heard, Timing, Word, words_of
 from asradapt.errors import UsageError
 from asradapt.language import LanguageModel, Lexicon, make_lexicon
@@ -45,6 +46,7 @@ class DecoderOptions:
         calibration: From probabilities to confidence, with beam search.
         greedy_calibration: The same for greedy decoding.
         timing: How far words reach beyond their frames; None for what a model's card says, and not at all without.
+        prior: The source model's prior of its tokens; None for what a model's card says, and none without.
     """
 
     beams: int = BEAMS
@@ -54,6 +56,7 @@ class DecoderOptions:
     calibration: Calibration = SEARCHED
     greedy_calibration: Calibration = GREEDILY
     timing: Timing | None = None
+    prior: TokenPrior | None = None
 
 
 class Decoder:
@@ -88,9 +91,10 @@ class Decoder:
     def of(
         cls, model: SourceModel, language: LanguageModel | None = None, options: DecoderOptions | None = None
     ) -> Decoder:
-        """A decoder for a model, with the timing that its card names where the options name none."""
+        """A decoder for a model, with the timing and the prior that its card names where the options name none."""
         options = options or DecoderOptions(beams=GREEDY)
-        options = replace(options, timing=options.timing or Timing.of(model.card))
+        timing, prior = Timing.of(model.card), TokenPrior.of(model.card, model.tokens)
+        options = replace(options, timing=options.timing or timing, prior=options.prior or prior)
         return cls(model.tokens, model.frame_seconds, language, options)
 
     def __call__(
@@ -133,12 +137,17 @@ class Decoder:
         marks = [number for number, token in enumerate(tokens) if number and is_mark(token)]
         if marks:  # `<unk>` and the like are no text
             logits = logits.index_fill(-1, torch.tensor(marks, device=logits.device), NEVER)
-        rows = beam_search(logits, frames, tokens, fusion, options)
+        rows = beam_search(self._searched(logits), frames, tokens, fusion, options)
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
         sure, seconds = self.options.calibration, self.frame_seconds
         spoken = [words_of(found, row, tokens, seconds, sure) for row in range(len(rows))]
         texts = [tuple(one.text for one in hypotheses) for hypotheses in rows]
         return [Heard(*both) for both in zip(self._timed(spoken, frames), texts, strict=True)]
+
+    def _searched(self, logits: Tensor) -> Tensor:
+        """The logits for the search; times and confidence are those of the logits as they are."""
+        prior, weight = self.options.prior, self.options.weights.prior
+        return logits if self.language is None or prior is None else prior.divided_out(logits, weight)
 
     def _timed(self, spoken: Sequence[Sequence[Word]], frames: Tensor) -> list[tuple[Word, ...]]:
         """The words of every row with their times moved as the model needs it."""

@@ -28,12 +28,14 @@ class Weights:
         word: Nats for every word.
         phrase: Nats for every token of a listed phrase; a speaker's own strength comes before it.
         listed: Natural log probability that a word of a listed phrase has at least.
+        prior: How much of the source model's own prior of its tokens is divided out, with a language model.
     """
 
-    language: float = 0.8
-    word: float = 0.75
+    language: float = 1.0
+    word: float = 0.0
     phrase: float = STRENGTH
     listed: float = -9.0
+    prior: float = 0.6
 
 
 @dataclass

@@ -43,7 +43,7 @@ def teacher_for(model: SourceModel) -> Decoder:
             f"the model {model.name!r} comes without a language model, and its own greedy texts teach it nothing "
             "that it does not know: give a language model"
         )
-    return Decoder(model.tokens, model.frame_seconds, load_language(), DecoderOptions())
+    return Decoder.of(model, load_language(), DecoderOptions())
 
 
 @torch.no_grad()

@@ -36,7 +36,7 @@ def ours(model_name: str, device: str, utterances: Sequence[Utterance], *, langu
         from asradapt.decoding import Decoder, DecoderOptions
         from asradapt.language import load_language
 
-        decoder = Decoder(model.tokens, model.frame_seconds, load_language("lm_en"), DecoderOptions())
+        decoder = Decoder.of(model, load_language("lm_en"), DecoderOptions())
     transcriber = Transcriber(model, decoder=decoder)
 
     def work() -> None:

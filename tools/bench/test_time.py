@@ -142,7 +142,7 @@ def main() -> None:
     prepared = prepare(model, utterances)
     language = load_language(args.lm) if args.lm else None
     options = DecoderOptions() if language else DecoderOptions(beams=0)
-    decoder = Decoder(model.tokens, model.frame_seconds, language, options)
+    decoder = Decoder.of(model, language, options)
     each = replace(EachOptions(), methods=args.methods, steps=args.steps, rate=args.rate, last=args.last)
     if args.keep is not None:
         each = replace(each, keep=args.keep, searched=args.keep)

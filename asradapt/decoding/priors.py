@@ -1,0 +1,59 @@
+"""How often a model writes each token whatever it hears, which a language model makes up for.
+
+The outputs of a CTC network are posteriors: they hold what its training texts were like, and how many frames of
+them were blank. A language model brings a prior of its own, so part of theirs is divided out (Bourlard and Morgan
+1994; for CTC: Miao et al. 2015, arXiv 1507.08240).
+
+Letters: B batch, F frames, V tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asradapt.errors import InputError
+
+CARD = "token_prior"
+"""The key of a model's card under which the prior stands."""
+
+
+@dataclass(frozen=True)
+class TokenPrior:
+    """The prior of a model's tokens.
+
+    Attributes:
+        logprob: Natural log probability of every token in any frame, the blank first.
+    """
+
+    logprob: tuple[float, ...]
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any], tokens: Sequence[str]) -> TokenPrior | None:
+        """What the card of a model says under `token_prior`; None where it says nothing.
+
+        Raises:
+            InputError: If it says something other than a log probability of each token.
+        """
+        if CARD not in card:
+            return None
+        said = card[CARD]
+        try:
+            found = tuple(float(value) for value in said)
+        except (TypeError, ValueError):
+            found = ()
+        if len(found) != len(tokens) or not all(-math.inf < value <= 0 for value in found):
+            raise InputError(f"the model's card has a {CARD} that is not {len(tokens)} log probabilities")
+        return cls(found)
+
+    def divided_out(self, logits: Tensor, weight: float) -> Tensor:
+        """Logits (B, F, V) less the weighted prior; tokens behind those of the model have the mean of theirs."""
+        mean = sum(self.logprob[1:]) / max(1, len(self.logprob) - 1)
+        added = logits.shape[-1] - len(self.logprob)
+        prior = torch.tensor([*self.logprob, *[mean] * added], dtype=logits.dtype, device=logits.device)
+        return logits - weight * prior
