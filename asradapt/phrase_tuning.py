@@ -18,7 +18,7 @@ from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
 
-STRENGTHS = (0.0, 0.25, STRENGTH, 0.75, 1.0, 1.5)
+STRENGTHS = (0.0, 0.15, STRENGTH, 0.5, 0.75, 1.0)
 CHANCE = 0.1
 """Probability of chance, of all strengths together, up to which one of them is better than the usual one."""
 

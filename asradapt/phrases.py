@@ -8,7 +8,7 @@ from typing import Self
 
 from asradapt.errors import InputError
 
-STRENGTH = 0.5
+STRENGTH = 0.3
 """Nats that a listed phrase gains for every token, where nothing else is known: docs/decoding.md."""
 STRONGEST = 5.0
 

@@ -133,10 +133,32 @@ def test_what_was_heard_before_has_its_part_in_the_logits(tiny, prepared):
         adapted_logits(tiny, features, frames, EachOptions(steps=2, keep=keep))[0] for keep in (1.0, 0.25)
     )
     torch.testing.assert_close(part, 0.75 * before + 0.25 * after)
-    options = EachOptions(steps=2, searched=0.5)
-    searched = adapted_logits(tiny, features, frames, options, search=True)[0]
-    torch.testing.assert_close(searched, 0.5 * before + 0.5 * after)
     assert float((after - before).abs().max()) > 10 * SAME["atol"]
+
+
+def letter_probability(logits: torch.Tensor) -> float:
+    """The mean over the frames (F, V) in which a letter is likeliest."""
+    best = [row.softmax(0).max(0) for row in logits]
+    sizes = [float(value) for value, token in best if token != 0]
+    return sum(sizes) / len(sizes)
+
+
+def test_for_a_search_the_updates_count_less_the_surer_the_first_hearing_is(tiny, prepared):
+    features, frames = prepared(tiny)
+    before, lengths = tiny.encode(features, frames)
+    after = adapted_logits(tiny, features, frames, EachOptions(keep=1.0))[0]
+    sizes = [letter_probability(before[row, :count]) for row, count in enumerate(lengths.tolist())]
+    low, high = min(sizes), max(sizes)
+    assert high - low > 0.01
+    options = EachOptions(searched=0.5, trusted=0.1, unsure=low, sure=high)
+    searched = adapted_logits(tiny, features, frames, options, search=True)[0]
+    for row, (size, count) in enumerate(zip(sizes, lengths.tolist(), strict=True)):
+        keep = 0.1 + 0.4 * (high - size) / (high - low)
+        expected = (1 - keep) * before[row, :count] + keep * after[row, :count]
+        torch.testing.assert_close(searched[row, :count], expected, rtol=1e-4, atol=1e-4)
+        part = (features[row : row + 1, : int(frames[row])], frames[row : row + 1])
+        alone = adapted_logits(tiny, *part, options, search=True)[0][0]
+        torch.testing.assert_close(searched[row, : len(alone)], alone, **SAME)
 
 
 def test_the_rate_falls_evenly_from_the_input_to_the_output(tiny):
@@ -187,6 +209,8 @@ def test_a_step_has_its_size_in_every_row_and_a_broken_row_stays():
         ({"last": 1.5}, "from 0 to 1, got 1.5"),
         ({"keep": 0.0}, "above 0 and at most 1"),
         ({"searched": 1.5}, "above 0 and at most 1"),
+        ({"trusted": 0.9, "searched": 0.5}, "for the sure no more"),
+        ({"unsure": 0.8, "sure": 0.7}, "must rise"),
         ({"share": 1.5}, "from 0 to 1, got 1.5"),
         ({"methods": "encoder"}, "takes one utterance a batch"),
         ({"methods": "nothing"}, "no adaptation method named 'nothing'"),

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.decoding import BLANK
 from asradapt.errors import UsageError
+from asradapt.features import mask
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.test_time.losses import loss_problems, uncertainty
 
@@ -31,7 +33,11 @@ class EachOptions:
             each tensor at the first site.
         last: The share of it at the last site; it falls evenly from site to site in between.
         keep: How much the logits after the updates count in what is heard; the rest is those from before them.
-        searched: The same for a beam search, which suffers from a model that is too sure.
+        searched: The same for a beam search, which suffers from a model that is too sure, where the letters of the
+            first hearing have a probability of `unsure` or less on average.
+        trusted: The same where they have `sure` or more; it falls evenly in between.
+        unsure: A mean probability of letters.
+        sure: A greater one.
         temperature: Logits are divided by it before the loss.
         share: How much the entropy counts in the loss; the rest is class confusion.
         batch_seconds: Audio in one pass, padding included; bounds the memory, which gradients need more of.
@@ -42,7 +48,10 @@ class EachOptions:
     rate: float = 1.2
     last: float = 0.2
     keep: float = 0.85
-    searched: float = 0.4
+    searched: float = 0.6
+    trusted: float = 0.1
+    unsure: float = 0.7
+    sure: float = 0.8
     temperature: float = 2.5
     share: float = 0.3
     batch_seconds: float = 48.0
@@ -55,8 +64,12 @@ class EachOptions:
             problems.append("rate and seconds of a batch must be above 0, and the rate finite")
         if not 0 <= self.last <= 1:
             problems.append(f"the rate's share at the last site must lie from 0 to 1, got {self.last}")
-        if not (0 < self.keep <= 1 and 0 < self.searched <= 1):
-            problems.append("what counts of the logits after the updates must be above 0 and at most 1")
+        if not (0 < self.keep <= 1 and 0 <= self.trusted <= self.searched <= 1 and self.searched > 0):
+            problems.append(
+                "what counts of the logits after the updates must be above 0 and at most 1, for the sure no more"
+            )
+        if not 0 <= self.unsure < self.sure <= 1:
+            problems.append("mean probabilities must rise from unsure to sure, from 0 to 1")
         problems += loss_problems(self.temperature, self.share)
         if any(method.one_speaker for method in create(self.methods)):
             problems.append(f"method {self.methods!r} takes one utterance a batch; choose another")
@@ -167,5 +180,14 @@ def adapted_logits(
             descend(bank.tensors, rates)
         with torch.no_grad():
             after, lengths = model.encode(features, frames)
-            keep = options.searched if search else options.keep
+            keep = _searched(before, lengths, options) if search else options.keep
             return keep * after + (1 - keep) * before, lengths
+
+
+def _searched(logits: Tensor, frames: Tensor, options: EachOptions) -> Tensor:
+    """How much the updates of each row count for a beam search (B, 1, 1), by its first hearing (B, F, V)."""
+    likeliest = logits.softmax(dim=-1).max(dim=-1)
+    heard = mask(frames, logits.shape[1]) & (likeliest.indices != BLANK)
+    mean = (likeliest.values * heard).sum(dim=1) / heard.sum(dim=1).clamp(min=1)  # nothing heard: unsure
+    doubt = ((options.sure - mean) / (options.sure - options.unsure)).clamp(0.0, 1.0)
+    return (options.trusted + (options.searched - options.trusted) * doubt)[:, None, None]

@@ -71,16 +71,16 @@ def test_phrases_and_their_strength_are_shown(asradapt, enrolled):
 
 def test_the_strength_is_printed_set_and_given_back(asradapt, enrolled):
     asradapt("vocab", "add", "ann", "Zoe")
-    assert asradapt("vocab", "strength", "ann").out == "0.5\n"
+    assert asradapt("vocab", "strength", "ann").out == "0.3\n"
     assert asradapt("vocab", "strength", "ann", "0.25").out == "0.25\n"
     assert asradapt("vocab", "add", "ann", "Riga", "--json").json == {
         "speaker": "ann",
         "phrases": ["Riga", "Zoe"],
         "strength": 0.25,
     }
-    assert asradapt("vocab", "strength", "bob").out == "0.5\n"
-    assert asradapt("vocab", "strength", "ann", "--usual").out == "0.5\n"
-    assert asradapt("vocab", "strength", "ann", "--json").json == {"speaker": "ann", "strength": 0.5, "own": False}
+    assert asradapt("vocab", "strength", "bob").out == "0.3\n"
+    assert asradapt("vocab", "strength", "ann", "--usual").out == "0.3\n"
+    assert asradapt("vocab", "strength", "ann", "--json").json == {"speaker": "ann", "strength": 0.3, "own": False}
     for arguments in (("6",), ("-1",), ("nan",), ("0.5", "--usual")):
         assert asradapt("vocab", "strength", "ann", *arguments).code == 2
 
@@ -98,7 +98,7 @@ def test_a_strength_is_found_by_recordings_and_stored(asradapt, enrolled, record
     assert (greedy.code, "beam search" in greedy.err) == (2, True)
     done = asradapt("vocab", "tune", "ann", *rows, "--json")
     assert done.code == 0
-    assert [one["strength"] for one in done.json["tried"]] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.5]
+    assert [one["strength"] for one in done.json["tried"]] == list(STRENGTHS)
     assert all(one["said"] == done.json["tried"][0]["said"] > 0 for one in done.json["tried"])
     assert asradapt("vocab", "strength", "ann").out == f"{done.json['strength']:g}\n"
     assert done.json["own"] == done.json["stored"]

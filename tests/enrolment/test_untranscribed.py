@@ -260,7 +260,7 @@ def test_adaptations_are_judged_by_what_the_source_adapted_to_each_recording_hea
 ):
     learners = []
     monkeypatch.setattr(untranscribed, "_learn", lambda work, able, report: learners.append(able))
-    strong = EachOptions(methods="input", rate=40.0, searched=1.0)
+    strong = EachOptions(methods="input", rate=40.0, searched=1.0, trusted=1.0)
     for each in (None, strong):
         plan = replace(PLAN, each=each)
         enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=plan)

@@ -145,7 +145,7 @@ def main() -> None:
     decoder = Decoder.of(model, language, options)
     each = replace(EachOptions(), methods=args.methods, steps=args.steps, rate=args.rate, last=args.last)
     if args.keep is not None:
-        each = replace(each, keep=args.keep, searched=args.keep)
+        each = replace(each, keep=args.keep, searched=args.keep, trusted=args.keep)
     lengths = [len(features) for features in prepared]
     frames_a_second = 4 * model.frame_seconds**-1
     full = list(length_batches(lengths, budget=round(each.batch_seconds * frames_a_second)))

@@ -1,0 +1,76 @@
+"""What a model writes anyway is divided out where a language model brings a prior of its own, and only there."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from language_samples import TOKENS, write_arpa
+
+from asradapt.decoding import Decoder, DecoderOptions, Weights
+from asradapt.decoding.priors import TokenPrior
+from asradapt.errors import InputError
+from asradapt.language import read_arpa
+from asradapt.models import DEFAULT_MODEL, load_model
+
+COUNT = len(TOKENS)
+EVEN = tuple([-math.log(COUNT)] * COUNT)
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory):
+    return read_arpa(write_arpa(tmp_path_factory.mktemp("arpa")))
+
+
+def model_with(card):
+    return SimpleNamespace(tokens=TOKENS, frame_seconds=0.04, card=card)
+
+
+def test_the_weighted_prior_is_taken_from_every_frame_and_added_tokens_have_the_mean():
+    prior = TokenPrior((-0.5, -1.0, -3.0))
+    logits = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    expected = torch.tensor([-0.5, -1.0, -3.0, -2.0, -2.0])
+    torch.testing.assert_close(prior.divided_out(logits, 0.5), logits - 0.5 * expected)
+    torch.testing.assert_close(prior.divided_out(logits, 0.0), logits)
+
+
+def test_the_card_says_it_or_there_is_none(language):
+    assert Decoder.of(model_with({}), language, DecoderOptions()).options.prior is None
+    decoder = Decoder.of(model_with({"token_prior": list(EVEN)}), language, DecoderOptions())
+    assert decoder.options.prior == TokenPrior(EVEN)
+    own = TokenPrior((-1.0, *EVEN[1:]))
+    named = Decoder.of(model_with({"token_prior": list(EVEN)}), language, DecoderOptions(prior=own))
+    assert named.options.prior == own
+
+
+@pytest.mark.parametrize("said", [EVEN[1:], [*EVEN[1:], 0.5], [*EVEN[1:], math.nan], [*EVEN[1:], "x"], 3, None])
+def test_a_card_that_says_something_else_is_refused(said):
+    with pytest.raises(InputError, match=f"not {COUNT} log probabilities"):
+        TokenPrior.of({"token_prior": said}, TOKENS)
+
+
+def test_a_letter_that_is_seldom_written_is_heard_sooner_with_a_language_model_and_not_without(language):
+    letters = [token for token in TOKENS[2:] if token.isalpha()]
+    often, seldom = (TOKENS.index(letter) for letter in letters[:2])
+    logits = torch.full((1, 3, COUNT), -9.0)
+    logits[0, :, 0], logits[0, 1, often], logits[0, 1, seldom] = -3.0, 1.0, 0.0
+    values = list(EVEN)
+    values[seldom] = -30.0
+    prior = TokenPrior(tuple(values))
+
+    def text(model, weight):
+        options = DecoderOptions(prior=prior, weights=Weights(language=0.0, word=0.0, prior=weight))
+        return Decoder(TOKENS, 0.04, model, options)(logits, torch.tensor([3]))[0].text
+
+    assert text(language, 0.0) == text(None, 0.6) == TOKENS[often]
+    assert text(language, 0.6) == TOKENS[seldom]
+
+
+def test_the_embedded_model_names_its_own():
+    model = load_model(DEFAULT_MODEL, device="cpu")
+    prior = Decoder.of(model).options.prior
+    assert prior is not None
+    assert sum(math.exp(value) for value in prior.logprob) == pytest.approx(1.0, abs=0.01)
+    assert max(prior.logprob) == prior.logprob[0]  # the blank
