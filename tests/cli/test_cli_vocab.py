@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from asradapt.phrase_tuning import STRENGTHS
+
 
 def test_phrases_are_added_listed_and_removed(asradapt, enrolled):
     assert asradapt("vocab", "add", "ann", "Zoe Miller", "kaliningrad").out.splitlines() == [
