@@ -33,7 +33,7 @@ from asradapt.models import load_model
 from asradapt.models.source import ConformerSource
 from asradapt.scoring import score, total
 
-OPTIONS = EnrolmentOptions(strengths=(1.0,))
+OPTIONS, PLAN = EnrolmentOptions(strengths=(1.0,)), SelfTraining()
 
 
 class Work(NamedTuple):
@@ -111,7 +111,7 @@ def main() -> None:
         if what == "doubt":
             bank = by_doubt(model, learn, method, float(rate), int(steps))
         else:
-            first = by_doubt(model, learn, "input+affine", 0.6, 6) if what == "again" else None
+            first = by_doubt(model, learn, "input+affine", PLAN.rate, PLAN.steps) if what == "again" else None
             least = 0.6 if what in ("sure", "surely") else 0.0
             chosen = learn if what in ("said", "spoken") else heard_examples(model, first, learn, least)
             work = Work(int(steps), args.fits, what in ("changed", "surely", "spoken", "again"))

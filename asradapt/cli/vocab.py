@@ -150,7 +150,7 @@ def list_(speaker: str, store_path: Path | None, as_json: bool) -> int:
 def strength(speaker: str, value: float | None, usual: bool, store_path: Path | None, as_json: bool) -> int:
     """How strongly the phrases of SPEAKER are listened for: print it, or set it to VALUE.
 
-    Nats that a phrase gains for every letter, from 0 to 5: 0 does not listen for them, 0.5 is what everybody has;
+    Nats that a phrase gains for every letter, from 0 to 5: 0 does not listen for them, 0.3 is what everybody has;
     the more, the more often they are heard, also where nobody said them. `vocab tune` finds one by recordings.
     """
     if value is not None and usual:

@@ -3,8 +3,9 @@
     python tools/bench/decoding.py SPEECH --work DIR [--beams 32] [--corpus philipp_lj] [--peer-python PYTHON]
 
 Without a language model all search the same space; with one, all read the shipped model (the peers as an ARPA file
-that is written to DIR). torchaudio's ctc_decoder needs flashlight-text and kenlm (`pip install 'asradapt[lm]'`);
-pyctcdecode needs an older numpy, so it runs under an interpreter of its own. One thread.
+that is written to DIR) and logits with the source model's prior divided out. torchaudio's ctc_decoder needs
+flashlight-text and kenlm (`pip install 'asradapt[lm]'`); pyctcdecode needs an older numpy, so it runs under an
+interpreter of its own. One thread.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search
+from asradapt.decoding.priors import TokenPrior
 from asradapt.language import NgramModel, load_language, make_lexicon
 from asradapt.models import load_model
+from asradapt.models.base import SourceModel
 from asradapt.scoring import score, total
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -145,6 +149,14 @@ def timed(chosen: LogitSet, decoder: Decoder) -> tuple[list[str], float]:
     return texts, spent
 
 
+def divided_out(chosen: LogitSet, model: SourceModel) -> LogitSet:
+    """The same logits less the model's prior, as they are searched with a language model, for all decoders."""
+    prior = TokenPrior.of(model.card, model.tokens)
+    if prior is None:
+        return chosen
+    return replace(chosen, logits=[prior.divided_out(rows, Weights().prior) for rows in chosen.logits])
+
+
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -158,7 +170,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model("source_en", device="cpu")
-    chosen = load(args.speech, args.corpus, args.part, model, args.work)
+    heard = load(args.speech, args.corpus, args.part, model, args.work)
     language = load_language()
     arpa, words = args.work / "lm_en.arpa", args.work / "lm_en.words"
     if not arpa.is_file():
@@ -167,25 +179,26 @@ def main() -> None:
     words.write_text("\n".join(own))
     print("| language model | decoder | WER | processor seconds | utterances a second | same text as ours |")
     print("|---|---|--:|--:|--:|--:|")
-    for title, lm, file, weights in (
-        ("none", None, None, Weights(language=0.0, word=0.0)),
-        ("lm_en", language, arpa, Weights()),
+    plain, divided = heard, divided_out(heard, model)
+    for title, chosen, lm, file, weights in (
+        ("none", plain, None, None, Weights(language=0.0, word=0.0)),
+        ("lm_en", divided, language, arpa, Weights()),
     ):
         first: list[str] = []
         runs: dict[str, Callable[[], tuple[list[str], float]]] = {
-            "asradapt, 32 at once": lambda lm=lm, w=weights: timed(
+            "asradapt, 32 at once": lambda lm=lm, w=weights, chosen=chosen: timed(
                 chosen, ours(model.tokens, lm, w, args.beams, 32)
             ),
-            "torchaudio ctc_decoder": lambda file=file, w=weights: timed(
+            "torchaudio ctc_decoder": lambda file=file, w=weights, chosen=chosen: timed(
                 chosen, flashlight(model.tokens, file, words, w, args.beams)
             ),
         }
         if args.single:
-            runs["asradapt, one by one"] = lambda lm=lm, w=weights: timed(
+            runs["asradapt, one by one"] = lambda lm=lm, w=weights, chosen=chosen: timed(
                 chosen, ours(model.tokens, lm, w, args.beams, 1)
             )
         if args.peer_python:
-            runs["pyctcdecode"] = lambda file=file, w=weights: pyctcdecode(
+            runs["pyctcdecode"] = lambda file=file, w=weights, chosen=chosen: pyctcdecode(
                 args.peer_python, chosen, model.tokens, file, words, w, args.beams
             )
         for name, run in runs.items():
