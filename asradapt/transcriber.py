@@ -213,7 +213,7 @@ class Transcriber:
             if writes(self.model):
                 return [(one, 0.0) for one in self.model.write(*self.model.forward(waveforms, counts))]
             if self.options.adapt_each:
-                search = self.decoder.options.beams > 0
+                search = self.decoder.with_language
                 features = self.model.prepare(waveforms, counts)
                 logits, frames = adapted_logits(self.model, *features, self.options.adapt_each, search=search)
             else:

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import importlib.util
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import soundfile
 import torch
+from language_samples import write_arpa
 from samples import random_state, store_speaker
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.errors import AsradaptError
+from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerStore
 from asradapt.test_time import (
@@ -209,7 +212,7 @@ def test_a_step_has_its_size_in_every_row_and_a_broken_row_stays():
         ({"last": 1.5}, "from 0 to 1, got 1.5"),
         ({"keep": 0.0}, "above 0 and at most 1"),
         ({"searched": 1.5}, "above 0 and at most 1"),
-        ({"trusted": 0.9, "searched": 0.5}, "for the sure no more"),
+        ({"trusted": 0.9, "searched": 0.5}, "trusted must lie from 0 to searched, 0.5; got 0.9"),
         ({"unsure": 0.8, "sure": 0.7}, "must rise"),
         ({"share": 1.5}, "from 0 to 1, got 1.5"),
         ({"methods": "encoder"}, "takes one utterance a batch"),
@@ -260,16 +263,21 @@ def test_whose_adaptation_it_starts_from_is_seen_in_the_text(tiny, store, clips)
     assert heard(tiny, None, clips, adapt_each=gentle) != heard(tiny, store, clips)
 
 
-def test_a_beam_search_gets_a_mean_of_its_own(tiny, clips):
-    def confidences(each, beams):
-        decoder = Decoder(tiny.tokens, tiny.frame_seconds, None, DecoderOptions(beams=beams))
+def test_a_search_with_a_language_model_gets_a_mean_of_its_own(tiny, clips, tmp_path):
+    language = read_arpa(write_arpa(tmp_path))
+
+    def confidences(each, beams, language=None):
+        decoder = Decoder(tiny.tokens, tiny.frame_seconds, language, DecoderOptions(beams=beams))
         options = TranscriberOptions(adapt_each=each)
         found = Transcriber(tiny, None, options, decoder).transcribe(clips)
         return [one.confidence for one in found if isinstance(one, Transcript)]
 
     one, other = (EachOptions(keep=keep, searched=0.4) for keep in (0.9, 0.1))
-    assert confidences(one, 0) != confidences(other, 0)
-    assert confidences(one, 2) == confidences(other, 2)
+    for beams in (0, 2):
+        assert confidences(one, beams) != confidences(other, beams)
+    assert confidences(one, 2, language) == confidences(other, 2, language)
+    doubled = replace(one, searched=0.8, trusted=0.8)
+    assert confidences(one, 2, language) != confidences(doubled, 2, language)
 
 
 def test_the_benchmark_trains_what_suta_trains_and_restores_it(tiny, prepared):

@@ -20,6 +20,7 @@ from asradapt.models import load_model
 from decoding_report import TUNED_ON
 from logits_cache import load
 
+LEAST = -20.0  # of a token that is never written
 ASSETS = Path(__file__).resolve().parents[1] / "asradapt" / "assets"
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     model = load_model(args.model, device="cpu")
     sets = [load(args.speech, corpus, part, model, args.work) for corpus, part in TUNED_ON]
     frames = torch.cat([rows for chosen in sets for rows in chosen.logits]).double()
-    prior = [round(value, 3) for value in frames.softmax(dim=1).mean(dim=0).log().tolist()]
+    prior = [max(LEAST, round(value, 3)) for value in frames.softmax(dim=1).mean(dim=0).log().tolist()]
     print(" ".join(f"{token or 'blank'!s}:{value}" for token, value in zip(model.tokens, prior, strict=True)))
     if args.write_card:
         file = ASSETS / f"{args.model}.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def open_decoder(
         UsageError: If the options contradict each other, or the model cannot be searched.
         InputError: If the language model or the phrases cannot be read.
     """
-    from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Weights
+    from asradapt.decoding import GREEDY, Decoder, DecoderOptions
     from asradapt.language import load_language
     from asradapt.models.base import without_ctc, writes
 
@@ -110,9 +111,10 @@ def open_decoder(
             raise UsageError(f"{', '.join(useless)} needs beam search: give --beam 1 or more")
         return Decoder.of(model)
     changed: dict[str, Any] = {"language": lm_weight, "word": word_score}
-    weights = Weights(**{key: value for key, value in changed.items() if value is not None})
-    options = DecoderOptions(beams=beams, weights=weights, phrases=_phrases(vocab_file))
-    return Decoder.of(model, load_language(name) if name else None, options)
+    language = load_language(name) if name else None
+    usual = Decoder.of(model, language, DecoderOptions(beams=beams, phrases=_phrases(vocab_file)))
+    weights = replace(usual.weights, **{key: value for key, value in changed.items() if value is not None})
+    return Decoder.of(model, language, replace(usual.options, weights=weights))
 
 
 def default_decoder(model: SourceModel) -> Decoder:

@@ -6,7 +6,7 @@ Letters: B batch, F frames, V tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from asradapt.decoding.alignment import align
 from asradapt.decoding.beam import BEAMS, BeamOptions, beam_search
-from asradapt.decoding.fusion import Fusion, Weights
+from asradapt.decoding.fusion import WITHOUT_PRIOR, Fusion, Weights
 from asradapt.decoding.greedy import greedy_emissions
 from asradapt.decoding.hotwords import make_hotwords
 from asradapt.decoding.priors import TokenPrior
@@ -41,7 +41,7 @@ class DecoderOptions:
     Attributes:
         beams: Hypotheses of a row; 0 decodes greedily, without language model and phrases.
         best: Texts of a row that are kept.
-        weights: How much language model, words and phrases count.
+        weights: How much language model, words and phrases count; None for what suits with a prior, or without.
         phrases: What everybody uses, besides the phrases of each row.
         calibration: From probabilities to confidence, with beam search.
         greedy_calibration: The same for greedy decoding.
@@ -51,7 +51,7 @@ class DecoderOptions:
 
     beams: int = BEAMS
     best: int = 1
-    weights: Weights = field(default_factory=Weights)
+    weights: Weights | None = None
     phrases: tuple[str, ...] = ()
     calibration: Calibration = SEARCHED
     greedy_calibration: Calibration = GREEDILY
@@ -85,6 +85,7 @@ class Decoder:
         if self.options.beams < 0:
             raise UsageError(f"the number of beams must be 0 (greedy) or more, got {self.options.beams}")
         self.language: LanguageModel | None = language
+        self.weights = self.options.weights or usual_weights(self.options.prior)
         self.lexicon: Lexicon | None = make_lexicon(language, tokens) if language and self.options.beams else None
 
     @classmethod
@@ -93,9 +94,16 @@ class Decoder:
     ) -> Decoder:
         """A decoder for a model, with the timing and the prior that its card names where the options name none."""
         options = options or DecoderOptions(beams=GREEDY)
-        timing, prior = Timing.of(model.card), TokenPrior.of(model.card, model.tokens)
-        options = replace(options, timing=options.timing or timing, prior=options.prior or prior)
+        prior = options.prior
+        if language is not None and options.beams and prior is None:  # else it is not asked for
+            prior = TokenPrior.of(model.card, model.tokens)
+        options = replace(options, timing=options.timing or Timing.of(model.card), prior=prior)
         return cls(model.tokens, model.frame_seconds, language, options)
+
+    @property
+    def with_language(self) -> bool:
+        """Whether it searches with a language model."""
+        return self.language is not None and self.options.beams > GREEDY
 
     def __call__(
         self,
@@ -146,8 +154,8 @@ class Decoder:
 
     def _searched(self, logits: Tensor) -> Tensor:
         """The logits for the search; times and confidence are those of the logits as they are."""
-        prior, weight = self.options.prior, self.options.weights.prior
-        return logits if self.language is None or prior is None else prior.divided_out(logits, weight)
+        prior = self.options.prior
+        return logits if self.language is None or prior is None else prior.divided_out(logits, self.weights.prior)
 
     def _timed(self, spoken: Sequence[Sequence[Word]], frames: Tensor) -> list[tuple[Word, ...]]:
         """The words of every row with their times moved as the model needs it."""
@@ -162,7 +170,7 @@ class Decoder:
             self.language, self.lexicon = self.language.to(device), self.lexicon.to(device)
         if self.lexicon is not None:  # kept as wide as it was ever needed: tables may be wider than the logits
             self.lexicon = self.lexicon.widened(len(self.tokens) + len(added[0]))
-        weights = self.options.weights
+        weights = self.weights
         heard_for = [() if strength_of(row) == 0 else row for row in phrases]
         factors = [_factor(strength_of(row), weights.phrase) for row in heard_for]
         everything = [(*row, *self.options.phrases) for row in heard_for]
@@ -170,6 +178,11 @@ class Decoder:
         if self.language is None:  # what is given for words makes up for what the language model takes
             weights = Weights(language=0.0, word=0.0, phrase=weights.phrase, listed=weights.listed)
         return Fusion(boundary, weights, self.language, self.lexicon, hotwords.to(device) if hotwords else None)
+
+
+def usual_weights(prior: TokenPrior | None) -> Weights:
+    """The weights that suit a source model with this prior, or without one."""
+    return Weights() if prior else WITHOUT_PRIOR
 
 
 def _factor(strength: float | None, usual: float) -> float:

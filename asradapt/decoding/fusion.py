@@ -38,6 +38,10 @@ class Weights:
     prior: float = 0.6
 
 
+WITHOUT_PRIOR = Weights(language=0.8, word=0.75)
+"""What suits a source model whose prior is not known and stays in its outputs."""
+
+
 @dataclass
 class Words:
     """Where hypotheses stand; all tensors are (B, K), but `state` (B, K, n), whole numbers.

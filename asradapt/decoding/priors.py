@@ -52,8 +52,9 @@ class TokenPrior:
         return cls(found)
 
     def divided_out(self, logits: Tensor, weight: float) -> Tensor:
-        """Logits (B, F, V) less the weighted prior; tokens behind those of the model have the mean of theirs."""
-        mean = sum(self.logprob[1:]) / max(1, len(self.logprob) - 1)
+        """Logits (B, F, V) less the weighted prior; those behind the model's are as likely as its on average."""
+        mean = math.log(sum(math.exp(value) for value in self.logprob[1:]) / max(1, len(self.logprob) - 1))
         added = logits.shape[-1] - len(self.logprob)
-        prior = torch.tensor([*self.logprob, *[mean] * added], dtype=logits.dtype, device=logits.device)
-        return logits - weight * prior
+        kind = torch.promote_types(logits.dtype, torch.float32)
+        prior = torch.tensor([*self.logprob, *[mean] * added], dtype=kind, device=logits.device)
+        return logits.to(kind) - weight * prior

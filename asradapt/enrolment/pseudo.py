@@ -111,7 +111,7 @@ def hear(
     def listen(batch: Sequence[Pair]) -> list[Heard]:
         if each:
             with adapted(model, bank, batch) as inputs:
-                logits, frames = adapted_logits(model, *inputs, each, search=decoder.options.beams > 0)
+                logits, frames = adapted_logits(model, *inputs, each, search=decoder.with_language)
         else:
             logits, frames = encode_pairs(model, bank, batch)
         added = [bank.added if bank else ()] * len(batch)

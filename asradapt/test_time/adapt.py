@@ -33,8 +33,8 @@ class EachOptions:
             each tensor at the first site.
         last: The share of it at the last site; it falls evenly from site to site in between.
         keep: How much the logits after the updates count in what is heard; the rest is those from before them.
-        searched: The same for a beam search, which suffers from a model that is too sure, where the letters of the
-            first hearing have a probability of `unsure` or less on average.
+        searched: The same with a language model, which suffers from a model that is too sure, where the letters of
+            the first hearing have a probability of `unsure` or less on average.
         trusted: The same where they have `sure` or more; it falls evenly in between.
         unsure: A mean probability of letters.
         sure: A greater one.
@@ -64,10 +64,10 @@ class EachOptions:
             problems.append("rate and seconds of a batch must be above 0, and the rate finite")
         if not 0 <= self.last <= 1:
             problems.append(f"the rate's share at the last site must lie from 0 to 1, got {self.last}")
-        if not (0 < self.keep <= 1 and 0 <= self.trusted <= self.searched <= 1 and self.searched > 0):
-            problems.append(
-                "what counts of the logits after the updates must be above 0 and at most 1, for the sure no more"
-            )
+        if not (0 < self.keep <= 1 and 0 < self.searched <= 1):
+            problems.append("what counts of the logits after the updates must be above 0 and at most 1")
+        if not 0 <= self.trusted <= self.searched:
+            problems.append(f"trusted must lie from 0 to searched, {self.searched}; got {self.trusted}")
         if not 0 <= self.unsure < self.sure <= 1:
             problems.append("mean probabilities must rise from unsure to sure, from 0 to 1")
         problems += loss_problems(self.temperature, self.share)
@@ -149,7 +149,7 @@ def adapted_logits(
         features: (B, F', M) as `model.prepare` gives them.
         frames: (B,) their true frame counts.
         options: How.
-        search: Whether a beam search is to read the logits.
+        search: Whether they are for a search with a language model.
 
     Returns:
         Logits (B, F, V), without gradients, and frame counts (B,).
@@ -185,7 +185,7 @@ def adapted_logits(
 
 
 def _searched(logits: Tensor, frames: Tensor, options: EachOptions) -> Tensor:
-    """How much the updates of each row count for a beam search (B, 1, 1), by its first hearing (B, F, V)."""
+    """How much the updates of each row count with a language model (B, 1, 1), by its first hearing (B, F, V)."""
     likeliest = logits.softmax(dim=-1).max(dim=-1)
     heard = mask(frames, logits.shape[1]) & (likeliest.indices != BLANK)
     mean = (likeliest.values * heard).sum(dim=1) / heard.sum(dim=1).clamp(min=1)  # nothing heard: unsure

@@ -164,7 +164,7 @@ def test_a_row_without_frames_is_the_empty_text_and_no_rows_are_no_texts():
 def test_scores_are_finite_and_texts_differ_in_a_narrow_beam(language, lexicon):
     fusion = Fusion(1, Weights(), language, lexicon)
     found = beam_search(
-        random_logits(2, 4, 40), torch.tensor([40, 30, 2, 1]), TOKENS, fusion, BeamOptions(best=32)
+        random_logits(2, 4, 40), torch.tensor([40, 30, 2, 1]), TOKENS, fusion, BeamOptions(beams=32, best=32)
     )
     for row in found:
         assert len({h.text for h in row}) == len(row) > 0

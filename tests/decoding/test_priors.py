@@ -9,10 +9,14 @@ import pytest
 import torch
 from language_samples import TOKENS, write_arpa
 
+from asradapt.cli.decoding_options import default_decoder, open_decoder
+from asradapt.cli.enroll import _teacher
 from asradapt.decoding import Decoder, DecoderOptions, Weights
+from asradapt.decoding.fusion import WITHOUT_PRIOR
 from asradapt.decoding.priors import TokenPrior
+from asradapt.enrolment.pseudo import teacher_for
 from asradapt.errors import InputError
-from asradapt.language import read_arpa
+from asradapt.language import load_language, read_arpa
 from asradapt.models import DEFAULT_MODEL, load_model
 
 COUNT = len(TOKENS)
@@ -24,6 +28,11 @@ def language(tmp_path_factory):
     return read_arpa(write_arpa(tmp_path_factory.mktemp("arpa")))
 
 
+@pytest.fixture(scope="module")
+def source():
+    return load_model(DEFAULT_MODEL, device="cpu")
+
+
 def model_with(card):
     return SimpleNamespace(tokens=TOKENS, frame_seconds=0.04, card=card)
 
@@ -31,7 +40,8 @@ def model_with(card):
 def test_the_weighted_prior_is_taken_from_every_frame_and_added_tokens_have_the_mean():
     prior = TokenPrior((-0.5, -1.0, -3.0))
     logits = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
-    expected = torch.tensor([-0.5, -1.0, -3.0, -2.0, -2.0])
+    mean = math.log((math.exp(-1.0) + math.exp(-3.0)) / 2)
+    expected = torch.tensor([-0.5, -1.0, -3.0, mean, mean])
     torch.testing.assert_close(prior.divided_out(logits, 0.5), logits - 0.5 * expected)
     torch.testing.assert_close(prior.divided_out(logits, 0.0), logits)
 
@@ -68,9 +78,35 @@ def test_a_letter_that_is_seldom_written_is_heard_sooner_with_a_language_model_a
     assert text(language, 0.6) == TOKENS[seldom]
 
 
-def test_the_embedded_model_names_its_own():
-    model = load_model(DEFAULT_MODEL, device="cpu")
-    prior = Decoder.of(model).options.prior
+def test_without_a_prior_the_weights_are_those_that_suit_without(language):
+    assert Decoder(TOKENS, 0.04, language, DecoderOptions()).weights == WITHOUT_PRIOR
+    assert Decoder(TOKENS, 0.04, language, DecoderOptions(prior=TokenPrior(EVEN))).weights == Weights()
+    own = Weights(language=0.3)
+    assert Decoder(TOKENS, 0.04, language, DecoderOptions(weights=own)).weights == own
+
+
+def test_a_card_is_asked_only_where_its_prior_is_used(language):
+    wrong = model_with({"token_prior": [0.5]})
+    Decoder.of(wrong)
+    Decoder.of(wrong, None, DecoderOptions())
+    Decoder.of(wrong, language, DecoderOptions(beams=0))
+    with pytest.raises(InputError):
+        Decoder.of(wrong, language, DecoderOptions())
+
+
+def test_whatever_searches_with_the_embedded_language_model_divides_the_prior_out(source):
+    named = Decoder.of(source, load_language(), DecoderOptions())
+    chosen = {"no_lm": False, "beam": None, "lm_weight": None, "vocab_file": None}
+    for decoder in (default_decoder(source), teacher_for(source), _teacher(source, "lm_en")):
+        assert decoder.options.prior == named.options.prior is not None
+        assert decoder.weights == Weights()
+    heavier = open_decoder(source, lm=None, word_score=2.0, **chosen)
+    assert heavier.options.prior == named.options.prior
+    assert heavier.weights == Weights(word=2.0)
+
+
+def test_the_embedded_model_names_its_own(source):
+    prior = Decoder.of(source, load_language(), DecoderOptions()).options.prior
     assert prior is not None
     assert sum(math.exp(value) for value in prior.logprob) == pytest.approx(1.0, abs=0.01)
     assert max(prior.logprob) == prior.logprob[0]  # the blank

@@ -154,7 +154,7 @@ def test_the_second_half_learns_the_texts_that_the_first_one_hears(tone_model, a
         alone.append(bank)
     for name, tensor in one.second.states[3].items():  # all updates, at full strength
         mean = sum(bank.tensors[name].detach() for bank in alone) / 2
-        torch.testing.assert_close(tensor, mean, rtol=0, atol=1e-4)
+        torch.testing.assert_close(tensor, mean, rtol=0, atol=3e-4)
         assert float(tensor.abs().max()) > 1e-3
 
 
