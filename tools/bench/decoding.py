@@ -3,7 +3,8 @@
     python tools/bench/decoding.py SPEECH --work DIR [--beams 32] [--corpus philipp_lj] [--peer-python PYTHON]
 
 Without a language model all search the same space; with one, all read the shipped model (the peers as an ARPA file
-that is written to DIR) and logits with the source model's prior divided out. torchaudio's ctc_decoder needs
+that is written to DIR) and logits with the source model's prior divided out, but pyctcdecode, which does better
+with the logits and weights that suit without. torchaudio's ctc_decoder needs
 flashlight-text and kenlm (`pip install 'asradapt[lm]'`); pyctcdecode needs an older numpy, so it runs under an
 interpreter of its own. One thread.
 """
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 
 from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search
+from asradapt.decoding.fusion import WITHOUT_PRIOR
 from asradapt.decoding.priors import TokenPrior
 from asradapt.language import NgramModel, load_language, make_lexicon
 from asradapt.models import load_model
@@ -198,8 +200,8 @@ def main() -> None:
                 chosen, ours(model.tokens, lm, w, args.beams, 1)
             )
         if args.peer_python:
-            runs["pyctcdecode"] = lambda file=file, w=weights, chosen=chosen: pyctcdecode(
-                args.peer_python, chosen, model.tokens, file, words, w, args.beams
+            runs["pyctcdecode"] = lambda file=file: pyctcdecode(  # of logits less the prior it makes more of them
+                args.peer_python, plain, model.tokens, file, words, WITHOUT_PRIOR, args.beams
             )
         for name, run in runs.items():
             texts, seconds = run()
