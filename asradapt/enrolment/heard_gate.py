@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from torch import Tensor
@@ -66,6 +66,13 @@ def _explain(judged: Judged, options: EnrolmentOptions) -> str:
             f"the source is kept: {change}, which may be chance; more recordings, or their texts, would tell{EACH}"
         )
     return f"the source is kept: {change}, no improvement; recordings with their texts would help more{EACH}"
+
+
+def first_passes(work: Work, learner: Learner, before: Sequence[ErrorCounts]) -> bool:
+    """Whether the gate would let the first half of the learning pass, were it all."""
+    person = learner.person
+    counts = select(person, learner.first.seen, prefer_clearly).counts
+    return decide(before, counts, confidence=work.options.confidence, seed=person.seed).accepted
 
 
 @dataclass(frozen=True)

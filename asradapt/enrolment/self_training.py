@@ -5,7 +5,7 @@ learns from all of them; they train side by side. What is minimised is the loss 
 and class confusion), here over all recordings of a person, along the gradient itself and not by Adam, which moves
 what is noise as far as what counts and gains less for most people. The texts that are heard with the language
 model are not learned, which is worse (docs/untranscribed.md), but held-out recordings are compared with them. From
-a minute of speech on a second half follows: `heard_texts`.
+a minute of speech on, or half a minute where the first half helps, a second half follows: `heard_texts`.
 
 Letters: S rows of the bank.
 """
@@ -51,6 +51,7 @@ class SelfTraining:
         share: How much the entropy counts in the loss; the rest is class confusion.
         texts_from: Seconds of speech from which on a second half follows that learns from texts
             (`heard_texts`): those that the model hears after the first half.
+        texts_earlier: Seconds from which on it follows for people whom the first half helps, as the gate says.
         texts_steps: Updates of the second half at least.
         texts_passes: Passes over the recordings there, where these are more updates.
         each: How every recording adapts the source to itself before the source hears in it, with the language
@@ -66,6 +67,7 @@ class SelfTraining:
     temperature: float = 2.5
     share: float = 0.3
     texts_from: float = 60.0
+    texts_earlier: float = 30.0
     texts_steps: int = 80
     texts_passes: int = 12
     each: EachOptions | None = field(default_factory=EachOptions)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.heard_gate import Work, finish
+from asradapt.enrolment.heard_gate import Work, finish, first_passes
 from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.learners import Learner
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
@@ -20,7 +20,7 @@ from asradapt.enrolment.self_training import SelfTraining, self_train, source_ag
 from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
-from asradapt.scoring import total
+from asradapt.scoring import ErrorCounts, total
 from asradapt.store import SpeakerRecord, SpeakerStore, another_source, validate_speaker
 from asradapt.types import Failure, Utterance
 
@@ -127,11 +127,23 @@ def _cut(work: Work, speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, t
     return cut
 
 
-def _learn(work: Work, learners: Sequence[Learner], report: Callable[[float], None]) -> None:
-    """By doubt, and those with minutes of speech then from what they hear with the language model."""
-    long = [one for one in learners if one.person.seconds >= work.plan.texts_from]
-    first = 0.15 if long else 1.0  # of the work
+def _goes_on(work: Work, learner: Learner, before: Sequence[ErrorCounts]) -> bool:
+    """Whether somebody who has learned by doubt has enough speech, or some and a gain, to learn from texts too."""
+    seconds, plan = learner.person.seconds, work.plan
+    return seconds >= plan.texts_from or (seconds >= plan.texts_earlier and first_passes(work, learner, before))
+
+
+def _learn(
+    work: Work,
+    learners: Sequence[Learner],
+    before: Sequence[Sequence[ErrorCounts]],
+    report: Callable[[float], None],
+) -> None:
+    """By doubt, and those with more speech then from what they hear with the language model."""
+    least = min(work.plan.texts_from, work.plan.texts_earlier)
+    first = 0.15 if any(one.person.seconds >= least for one in learners) else 1.0  # of the work, at most
     found = self_train(work.model, learners, work.options, work.plan, lambda share: report(first * share))
+    long = [one for one, counts in zip(learners, before, strict=True) if _goes_on(work, one, counts)]
     if long:
 
         def tell(share: float) -> None:
@@ -152,14 +164,15 @@ def _run_job(work: Work, speakers: Mapping[str, Sequence[Utterance]], tell: Prog
     before = source_agreement(work.model, learners, work.options)
     options = work.options
     able = [
-        one
+        (one, counts)
         for one, counts in zip(learners, before, strict=True)
         if len(one.person.examples) >= options.least_utterances
         and len(one.person.folds) >= 2
         and total(counts).errors  # else there is nothing to learn
     ]
     if able:
-        _learn(work, able, lambda share: tell("learning", 0.1 + 0.9 * share))
+        people, counts = zip(*able, strict=True)
+        _learn(work, people, counts, lambda share: tell("learning", 0.1 + 0.9 * share))
     enrolled = [finish(work, one, counts) for one, counts in zip(learners, before, strict=True)]
     wall = (time.monotonic() - began) / len(enrolled)
     return [replace(one, wall_seconds=wall) for one in enrolled]

@@ -25,6 +25,7 @@ from asradapt.enrolment import (
     pseudo,
     untranscribed,
 )
+from asradapt.enrolment.heard_gate import first_passes
 from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.learners import Learner, agreement, prefer_clearly
 from asradapt.enrolment.objective import encode_pairs
@@ -255,11 +256,39 @@ def test_recordings_count_alike_however_large_their_gradients(tone_model, ann, t
     assert any(not torch.allclose(alone.first.states[0][name], tensor) for name, tensor in steps[0].items())
 
 
+@pytest.mark.parametrize(("seconds", "passes"), [(0.0, True), (0.0, False), (1e9, True)])
+def test_with_less_speech_texts_are_learned_where_the_first_half_passes_the_gate(
+    tone_model, ann, teacher, monkeypatch, seconds, passes
+):
+    asked, learned = [], []
+    monkeypatch.setattr(untranscribed, "first_passes", lambda work, one, counts: asked.append(counts) or passes)
+    monkeypatch.setattr(untranscribed, "learn_texts", lambda model, people, *rest: learned.extend(people))
+    plan = replace(PLAN, texts_from=1e9, texts_earlier=seconds)
+    (one,) = enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=OPTIONS, plan=plan).speakers
+    assert len(asked) == (seconds == 0.0)
+    assert [person.person.name for person in learned] == ["ann"] * (passes and seconds == 0.0)
+    assert one.record.speaker == "ann"
+
+
+def test_the_first_half_passes_alone_by_the_gate_of_all(work, tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    full = tuple(ErrorCounts(0, 0, 0, 10, 4, 40) for _ in one.person.examples)
+    better, worse = (replace_letters(full, letters) for letters in (1, 7))
+    for found, passes in ((better, True), (full, False), (worse, False)):
+        one.first.seen = [Choice(one.person.settings[0], 1, 1.0, 1.0, found, ())]
+        assert first_passes(work, one, full) is passes
+
+
+def replace_letters(counts, letters):
+    """The same with another number of wrong letters."""
+    return tuple(ErrorCounts(0, 0, 0, 10, letters, 40) for _ in counts)
+
+
 def test_adaptations_are_judged_by_what_the_source_adapted_to_each_recording_hears(
     tone_model, ann, teacher, monkeypatch
 ):
     learners = []
-    monkeypatch.setattr(untranscribed, "_learn", lambda work, able, report: learners.append(able))
+    monkeypatch.setattr(untranscribed, "_learn", lambda work, able, before, report: learners.append(able))
     strong = EachOptions(methods="input", rate=40.0, searched=1.0, trusted=1.0)
     for each in (None, strong):
         plan = replace(PLAN, each=each)
