@@ -109,7 +109,7 @@ def tune_strength(
     if writes(model):
         raise UsageError(without_ctc(model, "listening for phrases"))
     if decoder.options.beams == GREEDY:
-        raise UsageError("phrases are listened for by beam search alone: give --beam 256, or --lm")
+        raise UsageError("phrases are listened for by beam search alone: give --beam 1 or more, or --lm")
     phrases = store.vocabulary(speaker)
     if not phrases:
         raise InputError(f"{speaker} has no phrases; add some with `asradapt vocab add`")

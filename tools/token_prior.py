@@ -15,12 +15,11 @@ from pathlib import Path
 
 import torch
 
-from asradapt.decoding.priors import CARD
+from asradapt.decoding.priors import CARD, LEAST
 from asradapt.models import load_model
 from decoding_report import TUNED_ON
 from logits_cache import load
 
-LEAST = -20.0  # of a token that is never written
 ASSETS = Path(__file__).resolve().parents[1] / "asradapt" / "assets"
 
 

@@ -110,6 +110,8 @@ def open_decoder(
         if useless:
             raise UsageError(f"{', '.join(useless)} needs beam search: give --beam 1 or more")
         return Decoder.of(model)
+    if name is None and (weighing := [option for option in useless if option in ("--lm-weight", "--word-score")]):
+        raise UsageError(f"{', '.join(weighing)} needs a language model: give --lm, and not --no-lm")
     changed: dict[str, Any] = {"language": lm_weight, "word": word_score}
     language = load_language(name) if name else None
     usual = Decoder.of(model, language, DecoderOptions(beams=beams, phrases=_phrases(vocab_file)))

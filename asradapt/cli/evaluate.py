@@ -164,7 +164,7 @@ def evaluate(
         device=device,
         seed=seed,
         show=not as_json,
-        decoding={name: value for name, value in decoding.items() if value not in (None, False)},
+        decoding={name: value for name, value in decoding.items() if value is not None and value is not False},
     )
     _check(rows, wanted)
     done = before_after(rows, wanted) if systems is None else all_systems(rows, wanted)

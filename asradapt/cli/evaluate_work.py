@@ -61,7 +61,8 @@ class Wanted:
     @property
     def decoded(self) -> str:
         """How our systems decode, in words."""
-        given = [f"--{name.replace('_', '-')} {value}" for name, value in self.decoding.items()]
+        options = {"vocab_file": "vocab"}
+        given = [f"--{options.get(name, name.replace('_', '-'))} {value}" for name, value in self.decoding.items()]
         said = click.get_current_context().meta.get(MODEL_OPTIONS, {}).get("precision", "fp32")
         precision = "" if said == "fp32" else f", in {said}"
         return (" ".join(given).replace(" True", "") or "greedy") + precision

@@ -155,7 +155,9 @@ class Decoder:
     def _searched(self, logits: Tensor) -> Tensor:
         """The logits for the search; times and confidence are those of the logits as they are."""
         prior = self.options.prior
-        return logits if self.language is None or prior is None else prior.divided_out(logits, self.weights.prior)
+        if self.language is None or prior is None or self.weights.language == 0:  # nothing would make up for it
+            return logits
+        return prior.divided_out(logits, self.weights.prior)
 
     def _timed(self, spoken: Sequence[Sequence[Word]], frames: Tensor) -> list[tuple[Word, ...]]:
         """The words of every row with their times moved as the model needs it."""

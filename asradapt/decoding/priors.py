@@ -21,6 +21,10 @@ from asradapt.errors import InputError
 
 CARD = "token_prior"
 """The key of a model's card under which the prior stands."""
+LEAST = -20.0
+"""The log probability of a token that is never written."""
+ROUNDED = 0.05
+"""How far the probabilities may be from 1 together."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,12 @@ class TokenPrior:
             found = tuple(float(value) for value in said)
         except (TypeError, ValueError):
             found = ()
-        if len(found) != len(tokens) or not all(-math.inf < value <= 0 for value in found):
-            raise InputError(f"the model's card has a {CARD} that is not {len(tokens)} log probabilities")
+        usable = len(found) == len(tokens) and all(LEAST <= value <= 0 for value in found)
+        if not usable or abs(sum(map(math.exp, found)) - 1) > ROUNDED:
+            raise InputError(
+                f"the model's card has a {CARD} that is not {len(tokens)} log probabilities, {LEAST:g} or more, "
+                "of which one token or another is certain"
+            )
         return cls(found)
 
     def divided_out(self, logits: Tensor, weight: float) -> Tensor:

@@ -39,7 +39,7 @@ def checked(phrases: Iterable[str]) -> Phrases:
     if problems:
         raise TextError(f"phrases that cannot be used: {first_of(problems, '; ')}")
     if len(kept) > MOST_PHRASES:
-        raise TextError(f"{len(kept)} phrases are too many; at most {MOST_PHRASES} are kept for a speaker")
+        raise TextError(f"{len(kept)} phrases are too many; at most {MOST_PHRASES} are listened for")
     return Phrases((phrase for _, phrase in sorted(kept.items())), strength)
 
 

@@ -150,3 +150,16 @@ def test_a_speaker_stored_under_another_name_is_judged_on_the_rows_that_a_filter
     assert "say which with --where speaker=NAME" in refused.err
     both = evaluate("--where", "speaker=ann", "--where", "speaker=bob", "--speaker", "anna")
     assert (both.code, "no rows of 'anna'" in both.err) == (1, True)
+
+
+def test_a_zero_is_an_answer_and_not_an_option_left_out(asradapt, enrolled, recordings, tmp_path):
+    (tmp_path / "names.txt").write_text("abc\n", encoding="utf-8")
+    rows = ("--manifest", recordings / "manifest.jsonl", "--where", "part=test")
+    refused = asradapt("evaluate", *rows, "--beam", 0, "--vocab", tmp_path / "names.txt")
+    assert (refused.code, "needs beam search" in refused.err) == (2, True)
+    assert asradapt("evaluate", *rows, "--beam", 0, "--json").json["decoding"] == "--beam 0"
+    named = asradapt("evaluate", *rows, "--beam", 2, "--vocab", tmp_path / "names.txt", "--json").json["decoding"]
+    assert named == f"--beam 2 --vocab {tmp_path / 'names.txt'}"
+    for option in ("--lm-weight", "--word-score"):
+        weighed = asradapt("evaluate", *rows, "--beam", 2, option, 0)
+        assert (weighed.code, "needs a language model" in weighed.err) == (2, True)

@@ -50,12 +50,24 @@ def test_the_card_says_it_or_there_is_none(language):
     assert Decoder.of(model_with({}), language, DecoderOptions()).options.prior is None
     decoder = Decoder.of(model_with({"token_prior": list(EVEN)}), language, DecoderOptions())
     assert decoder.options.prior == TokenPrior(EVEN)
-    own = TokenPrior((-1.0, *EVEN[1:]))
+    own = TokenPrior((-1.0, *EVEN[1:]))  # whoever names one knows
     named = Decoder.of(model_with({"token_prior": list(EVEN)}), language, DecoderOptions(prior=own))
     assert named.options.prior == own
 
 
-@pytest.mark.parametrize("said", [EVEN[1:], [*EVEN[1:], 0.5], [*EVEN[1:], math.nan], [*EVEN[1:], "x"], 3, None])
+@pytest.mark.parametrize(
+    "said",
+    [
+        EVEN[1:],
+        [*EVEN[1:], 0.5],
+        [*EVEN[1:], math.nan],
+        [*EVEN[1:], -1e9],
+        [0.0] * COUNT,
+        [*EVEN[1:], "x"],
+        3,
+        None,
+    ],
+)
 def test_a_card_that_says_something_else_is_refused(said):
     with pytest.raises(InputError, match=f"not {COUNT} log probabilities"):
         TokenPrior.of({"token_prior": said}, TOKENS)
@@ -67,11 +79,11 @@ def test_a_letter_that_is_seldom_written_is_heard_sooner_with_a_language_model_a
     logits = torch.full((1, 3, COUNT), -9.0)
     logits[0, :, 0], logits[0, 1, often], logits[0, 1, seldom] = -3.0, 1.0, 0.0
     values = list(EVEN)
-    values[seldom] = -30.0
+    values[seldom] = -20.0
     prior = TokenPrior(tuple(values))
 
     def text(model, weight):
-        options = DecoderOptions(prior=prior, weights=Weights(language=0.0, word=0.0, prior=weight))
+        options = DecoderOptions(prior=prior, weights=Weights(language=1e-6, word=0.0, prior=weight))
         return Decoder(TOKENS, 0.04, model, options)(logits, torch.tensor([3]))[0].text
 
     assert text(language, 0.0) == text(None, 0.6) == TOKENS[often]
@@ -110,3 +122,12 @@ def test_the_embedded_model_names_its_own(source):
     assert prior is not None
     assert sum(math.exp(value) for value in prior.logprob) == pytest.approx(1.0, abs=0.01)
     assert max(prior.logprob) == prior.logprob[0]  # the blank
+
+
+def test_where_the_language_model_counts_nothing_the_prior_stays(language):
+    logits = torch.randn(1, 4, COUNT, generator=torch.Generator().manual_seed(1))
+    prior = TokenPrior((*EVEN[:-1], -9.0))
+    for weight, same in ((0.0, True), (0.5, False)):
+        options = DecoderOptions(prior=prior, weights=Weights(language=weight))
+        searched = Decoder(TOKENS, 0.04, language, options)._searched(logits)
+        assert torch.equal(searched, logits) is same
