@@ -12,6 +12,7 @@ from samples import store_speaker
 from tones import RATE, spoken
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.audio import load_audio
 from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
 from asradapt.enrolment import (
     EnrolmentOptions,
@@ -25,7 +26,7 @@ from asradapt.enrolment import (
     pseudo,
     untranscribed,
 )
-from asradapt.enrolment.heard_gate import first_passes
+from asradapt.enrolment.heard_gate import finish, first_passes
 from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.learners import Learner, agreement, prefer_clearly
 from asradapt.enrolment.objective import encode_pairs
@@ -35,8 +36,10 @@ from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.self_training import self_train
 from asradapt.enrolment.training import APART, Task, Trainer, train
 from asradapt.errors import UsageError
+from asradapt.evaluation import heard_before
 from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
+from asradapt.pcm import digest
 from asradapt.scoring import ErrorCounts
 from asradapt.store import SpeakerRecord
 from asradapt.test_time import EachOptions, depth_shares, uncertainty
@@ -440,6 +443,18 @@ def test_too_few_recordings_keep_the_source_and_say_so(tone_model, teacher, ann)
     (one,) = enroll_untranscribed(tone_model, {"ann": ann[:2]}, decoder=teacher, options=OPTIONS).speakers
     assert one.record.decision == "source"
     assert "2 usable recordings are too few" in one.explanation
+
+
+def test_a_recording_is_known_again_by_its_samples(work, tone_model, ann, teacher):
+    one = learner(tone_model, ann, teacher)
+    named = [digest(load_audio(clip.audio, tone_model.sample_rate).samples) for clip in ann]
+    assert [example.digest for example in one.person.examples] == named
+    full = tuple(ErrorCounts(0, 0, 0, 10, 4, 40) for _ in ann)
+    better = Choice(one.person.settings[0], 1, 1.0, 1.0, replace_letters(full, 1), ())
+    one.first.add(better, SpeakerBank(tone_model, create("input")).state(0))
+    record = finish(work, one, full).record
+    (told,) = heard_before(record, [""] * len(ann), named)
+    assert f"{len(ann)} of {len(ann)} recordings" in told
 
 
 def test_silence_and_missing_files_are_told_and_the_rest_is_used(tone_model, teacher, ann, tmp_path):
