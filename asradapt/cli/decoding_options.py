@@ -114,9 +114,10 @@ def open_decoder(
         raise UsageError(f"{', '.join(weighing)} needs a language model: give --lm, and not --no-lm")
     changed: dict[str, Any] = {"language": lm_weight, "word": word_score}
     language = load_language(name) if name else None
-    usual = Decoder.of(model, language, DecoderOptions(beams=beams, phrases=_phrases(vocab_file)))
-    weights = replace(usual.weights, **{key: value for key, value in changed.items() if value is not None})
-    return Decoder.of(model, language, replace(usual.options, weights=weights))
+    options = DecoderOptions(beams=beams, phrases=_phrases(vocab_file)).on(model, search_with=language)
+    assert options.weights is not None  # `on` chooses them
+    weights = replace(options.weights, **{key: value for key, value in changed.items() if value is not None})
+    return Decoder.of(model, language, replace(options, weights=weights))
 
 
 def default_decoder(model: SourceModel) -> Decoder:

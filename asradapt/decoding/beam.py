@@ -20,7 +20,7 @@ from torch import Tensor
 
 from asradapt.decoding.frames import keep_frames
 from asradapt.decoding.fusion import Fusion
-from asradapt.decoding.search import NEVER, STAY, Beams, Search
+from asradapt.decoding.search import NEVER, STAY, Beams, Search, parents
 from asradapt.errors import UsageError
 
 BEAMS = 256  # docs/decoding.md: what more of them bring, and cost
@@ -98,11 +98,11 @@ def _results(beams: Beams, search: Search, tokens: Sequence[str], best: int) -> 
     kept = search.kept
     acoustic = torch.logaddexp(beams.blank, beams.token) + kept.rest[:, None]
     # the same text with and without a space at its end
-    twin = (beams.name[:, :, None] == beams.parent[:, None, :]) & (beams.words.last == search.fusion.boundary)[
-        :, None, :
-    ]
-    spaced = torch.where(twin, acoustic[:, None, :], NEVER).amax(dim=2)
-    acoustic = torch.where(twin.any(dim=1), NEVER, torch.logaddexp(acoustic, spaced))
+    known, longer_than = parents(beams)
+    twin = known & (beams.words.last == search.fusion.boundary)
+    nothing = torch.full_like(acoustic, NEVER)
+    spaced = nothing.scatter_reduce(1, longer_than, torch.where(twin, acoustic, nothing), "amax")
+    acoustic = torch.where(twin, nothing, torch.logaddexp(acoustic, spaced))
     score, order = (acoustic + search.fusion.close(beams.words)).sort(dim=1, descending=True, stable=True)
     acoustic = acoustic.gather(1, order)
     places = order[:, :best].cpu().numpy()

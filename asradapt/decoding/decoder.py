@@ -58,6 +58,18 @@ class DecoderOptions:
     timing: Timing | None = None
     prior: TokenPrior | None = None
 
+    def on(self, model: SourceModel, *, search_with: LanguageModel | None) -> DecoderOptions:
+        """These options with the timing, prior and weights that suit a model and a language model.
+
+        Raises:
+            InputError: If the model's card says something that cannot be used.
+        """
+        prior = self.prior
+        if search_with is not None and self.beams and prior is None:  # else it is not asked for
+            prior = TokenPrior.of(model.card, model.tokens)
+        timing, weights = self.timing or Timing.of(model.card), self.weights or usual_weights(prior)
+        return replace(self, timing=timing, prior=prior, weights=weights)
+
 
 class Decoder:
     """Decodes batches of one source model.
@@ -92,13 +104,9 @@ class Decoder:
     def of(
         cls, model: SourceModel, language: LanguageModel | None = None, options: DecoderOptions | None = None
     ) -> Decoder:
-        """A decoder for a model, with the timing and the prior that its card names where the options name none."""
+        """A decoder for a model, with what its card says where the options leave it open."""
         options = options or DecoderOptions(beams=GREEDY)
-        prior = options.prior
-        if language is not None and options.beams and prior is None:  # else it is not asked for
-            prior = TokenPrior.of(model.card, model.tokens)
-        options = replace(options, timing=options.timing or Timing.of(model.card), prior=prior)
-        return cls(model.tokens, model.frame_seconds, language, options)
+        return cls(model.tokens, model.frame_seconds, language, options.on(model, search_with=language))
 
     @property
     def with_language(self) -> bool:

@@ -57,6 +57,13 @@ def _joined(parts: Sequence[Beams]) -> Beams:
     return Beams(name, parent, blank, token, words)
 
 
+def parents(beams: Beams) -> tuple[Tensor, Tensor]:
+    """Whether the text without its last token is in the beam too, and its place there; (n, K) each."""
+    names, order = beams.name.sort(dim=1)
+    place = torch.searchsorted(names, beams.parent).clamp(max=names.shape[1] - 1)
+    return names.gather(1, place) == beams.parent, order.gather(1, place)
+
+
 def _begin(fusion: Fusion, rows: int, count: int, like: Tensor) -> Beams:
     """One empty text a row; the other places hold nothing."""
     blank = torch.full((rows, count), NEVER, dtype=like.dtype, device=like.device)
@@ -145,10 +152,7 @@ class Search:
             What the other one brings (n, K), and which growth (n, K, C) is used up by that.
         """
         last = beams.words.last
-        names, order = beams.name.sort(dim=1)
-        place = torch.searchsorted(names, beams.parent).clamp(max=self.count - 1)
-        found = names.gather(1, place) == beams.parent
-        source = order.gather(1, place)
+        found, source = parents(beams)
         twice = last.gather(1, source) == last
         from_source = torch.where(twice, beams.blank.gather(1, source), total.gather(1, source))
         arriving = torch.where(found, from_source + logp.gather(1, last.clamp(min=0)), NEVER)

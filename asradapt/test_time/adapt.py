@@ -180,11 +180,11 @@ def adapted_logits(
             descend(bank.tensors, rates)
         with torch.no_grad():
             after, lengths = model.encode(features, frames)
-            keep = _searched(before, lengths, options) if search else options.keep
+            keep = _trust(before, lengths, options) if search else options.keep
             return keep * after + (1 - keep) * before, lengths
 
 
-def _searched(logits: Tensor, frames: Tensor, options: EachOptions) -> Tensor:
+def _trust(logits: Tensor, frames: Tensor, options: EachOptions) -> Tensor:
     """How much the updates of each row count with a language model (B, 1, 1), by its first hearing (B, F, V)."""
     likeliest = logits.softmax(dim=-1).max(dim=-1)
     heard = mask(frames, logits.shape[1]) & (likeliest.indices != BLANK)
