@@ -36,6 +36,18 @@ def length_batches(
         yield batch
 
 
+def even_budget(lengths: Sequence[int], batches: int) -> int:
+    """The least budget with which `length_batches` makes so many batches of the items at most."""
+    least, enough = max(lengths, default=0), len(lengths) * max(lengths, default=0)
+    while least < enough:
+        middle = (least + enough) // 2
+        if sum(1 for _ in length_batches(lengths, budget=middle)) <= batches:
+            enough = middle
+        else:
+            least = middle + 1
+    return enough
+
+
 def pad(waveforms: Sequence[npt.NDArray[np.float32]]) -> tuple[npt.NDArray[np.float32], list[int]]:
     """Waveforms of any lengths to one (B, T) array, zeros at the end, and their lengths."""
     lengths = [len(waveform) for waveform in waveforms]

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from asradapt.batching import length_batches, pad, segments
+from asradapt.batching import even_budget, length_batches, pad, segments
 
 RATE = 1000
 
@@ -91,3 +91,15 @@ def test_segments_obey_other_bounds():
 def test_segments_share_the_memory_of_the_recording():
     samples = speech(50.0, [])
     assert all(np.shares_memory(piece, samples) for piece in segments(samples, RATE))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 50])
+def test_an_even_budget_is_the_least_that_makes_so_many_batches(count):
+    lengths = [int(length) for length in np.random.default_rng(count).integers(1, 90, 50)]
+    budget = even_budget(lengths, count)
+    assert len(list(length_batches(lengths, budget=budget))) <= count
+    assert budget == max(lengths) or len(list(length_batches(lengths, budget=budget - 1))) > count
+
+
+def test_an_even_budget_of_nothing_is_nothing():
+    assert even_budget([], 3) == 0

@@ -109,7 +109,7 @@ class SpeakerBank:
     def select(self, indices: Sequence[int]) -> SpeakerBank:
         """A new bank of copies of the given speakers, in that order."""
         chosen = torch.tensor(indices, dtype=torch.int64)
-        return self._with({k: v.detach()[chosen.to(v.device)].clone() for k, v in self.tensors.items()})
+        return self._with({k: v.detach()[chosen.to(v.device)] for k, v in self.tensors.items()})
 
     def scaled(self, strengths: Tensor) -> SpeakerBank:
         """A new bank between the identity (0) and this one (1), a strength (S,) for each speaker."""

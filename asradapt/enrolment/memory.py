@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from asradapt.budget import Item, batch_seconds, in_halves, long_texts, out_of_memory, seconds_for
+from asradapt.budget import Item, Result, batch_seconds, in_halves, long_texts, out_of_memory, seconds_for
 from asradapt.enrolment.objective import token_losses
 from asradapt.models.base import SourceModel, computed_seconds, writes
 from asradapt.models.places import stacks
@@ -128,13 +128,10 @@ def trial_pass(model: SourceModel, features: Tensor, frames: Tensor) -> None:
     torch.autograd.grad(loss, features)
 
 
-def add_gradients(loss: Tensor, tensors: Iterable[Tensor]) -> None:
-    """Add the gradients of a loss to those that the tensors hold: all, or none where the memory gives out."""
-    tensors = list(tensors)
-    found = torch.autograd.grad(loss, tensors, allow_unused=True)
-    for tensor, gradient in zip(tensors, found, strict=True):
-        if gradient is not None:
-            tensor.grad = gradient if tensor.grad is None else tensor.grad.add_(gradient)
+def gradients_of(loss: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gradients of a loss by the name of the tensor, of those that have a part in it."""
+    found = torch.autograd.grad(loss, list(tensors.values()), allow_unused=True)
+    return {name: one for name, one in zip(tensors, found, strict=True) if one is not None}
 
 
 class Passes:
@@ -148,27 +145,29 @@ class Passes:
 
     def __init__(self, model: SourceModel, *, batch_seconds: float = 0.0, recompute: bool | None = None) -> None:
         sizes = find_sizes(model) if not batch_seconds or recompute is None else CPU_SIZES
-        self._model, self._settled = model, recompute is not None
+        self.model, self._settled = model, recompute is not None
         self.seconds = batch_seconds or sizes.learned
         self.recompute = sizes.recompute if recompute is None else recompute
 
-    def run(self, work: Callable[[Sequence[Item]], None], batch: Sequence[Item]) -> None:
+    def run(self, work: Callable[[SourceModel, Sequence[Item]], Result], batch: Sequence[Item]) -> list[Result]:
         """Do the work on a batch; in halves, and at last computing activations twice, where the memory gives out.
 
         Args:
-            work: Forward pass and gradients; what it adds to anything, it adds at its very end.
+            work: Forward pass and gradients of items by the model; it changes nothing.
             batch: What to work on.
+
+        Returns:
+            What the work gives for the batch, or for each part of it.
 
         Raises:
             RuntimeError: If the memory does not suffice for one item even so.
         """
 
-        def once(items: Sequence[Item]) -> list[None]:
-            with recomputed(self._model) if self.recompute else nullcontext():
-                work(items)
-            return []
+        def once(items: Sequence[Item]) -> list[Result]:
+            with recomputed(self.model) if self.recompute else nullcontext():
+                return [work(self.model, items)]
 
-        def once_or_twice(items: Sequence[Item]) -> list[None]:
+        def once_or_twice(items: Sequence[Item]) -> list[Result]:
             try:
                 return once(items)
             except RuntimeError as error:
@@ -178,4 +177,4 @@ class Passes:
             logger.info("too little memory for one recording: activations are computed twice from here on")
             return once(items)
 
-        in_halves(once_or_twice, batch)
+        return in_halves(once_or_twice, batch)

@@ -20,12 +20,13 @@ from torch import Tensor
 
 from asradapt.adaptation import SpeakerBank
 from asradapt.decoding import Decoder
+from asradapt.enrolment.lanes import Lanes
 from asradapt.enrolment.learners import Learner, agreement, judge
-from asradapt.enrolment.memory import Passes, add_gradients
+from asradapt.enrolment.memory import gradients_of
 from asradapt.enrolment.objective import Pair, adapted
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.pseudo import hear
-from asradapt.enrolment.training import Task, minibatch, pair_batches, row_rates
+from asradapt.enrolment.training import RowGradients, Task, add_up, minibatch, row_rates
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
@@ -124,7 +125,7 @@ class _Job:
         self._rates = {name: rate * shares[name] for name, rate in row_rates(self._bank, self._tasks).items()}
         self._bank.requires_grad()
         training = options.training
-        self._passes = Passes(model, batch_seconds=training.batch_seconds, recompute=training.recompute)
+        self._lanes = Lanes(model, batch_seconds=training.batch_seconds, recompute=training.recompute)
 
     def run(self, report: Report) -> SpeakerBank:
         """All rounds; afterwards the learners hold their candidates. Returns what was learned, rows as theirs."""
@@ -145,33 +146,30 @@ class _Job:
         work = {row: minibatch(self._tasks[row], self._done[row], seconds) for row in active}
         pairs = [(row, example) for row, examples in work.items() for example in examples]
 
-        for batch in pair_batches(self._model, pairs, self._passes.seconds, by_row=self._bank.one_speaker):
-            self._passes.run(self._learn_together if self._bank.one_speaker else self._learn, batch)
+        learn = self._learn_together if self._bank.one_speaker else self._learn
+        add_up(self._lanes, self._bank, learn, pairs)
         descend(self._bank.tensors, self._rates)  # the other rows have no gradient
         for row in active:
             self._done[row] += 1
 
-    def _learn(self, batch: Sequence[Pair]) -> None:
-        """Add the direction of every recording, all of one size, to the gradients of its row."""
+    def _learn(self, lane: SourceModel, batch: Sequence[Pair]) -> RowGradients:
+        """The direction of every recording, all of one size, beside the row that it is for."""
         rows = [row for row, _ in batch]
         own = self._bank.select(rows).requires_grad()  # a row of its own for each recording
-        tensors = own.tensors.values()
-        with adapted(self._model, own, [(place, example) for place, (_, example) in enumerate(batch)]) as inputs:
-            found = torch.autograd.grad(self._losses(*inputs).sum(), list(tensors), allow_unused=True)
-        places = torch.tensor(rows, device=self._model.device)
-        for tensor, gradient in zip(self._bank.tensors.values(), found, strict=True):
-            if gradient is not None:
-                tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-                tensor.grad.index_add_(0, places, direction(gradient))
+        with adapted(lane, own, [(place, example) for place, (_, example) in enumerate(batch)]) as inputs:
+            found = gradients_of(self._losses(lane, *inputs).sum(), own.tensors)
+        return rows, {name: direction(gradient) for name, gradient in found.items()}
 
-    def _learn_together(self, batch: Sequence[Pair]) -> None:
+    def _learn_together(self, lane: SourceModel, batch: Sequence[Pair]) -> RowGradients:
         """The same where a batch has one set of tensors: the sum of the gradients as they are."""
-        with adapted(self._model, self._bank, batch) as inputs:
-            add_gradients(self._losses(*inputs).sum(), self._bank.tensors.values())
+        (row,) = {row for row, _ in batch}
+        own = self._bank.select([row]).requires_grad()
+        with adapted(lane, own, [(0, example) for _, example in batch]) as inputs:
+            return [row], gradients_of(self._losses(lane, *inputs).sum(), own.tensors)
 
-    def _losses(self, features: Tensor, frames: Tensor) -> Tensor:
+    def _losses(self, lane: SourceModel, features: Tensor, frames: Tensor) -> Tensor:
         """How unsure the model is of each recording (B,)."""
-        logits, frames = self._model.encode(features, frames)
+        logits, frames = lane.encode(features, frames)
         return uncertainty(logits, frames, temperature=self._plan.temperature, share=self._plan.share)
 
     def _judge(self, strength: float) -> None:

@@ -21,7 +21,8 @@ from asradapt.budget import in_halves
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
 from asradapt.enrolment.coarse import coarse
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.memory import Passes, add_gradients, find_sizes
+from asradapt.enrolment.lanes import Lanes
+from asradapt.enrolment.memory import find_sizes, gradients_of
 from asradapt.enrolment.objective import Pair, objective_of
 from asradapt.enrolment.optimiser import RowAdam
 from asradapt.enrolment.splicing import Word, find_words, recombine
@@ -29,6 +30,9 @@ from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel, computed_seconds
 from asradapt.scoring import ErrorCounts, score
 
+RowGradients = tuple[
+    list[int], dict[str, Tensor]
+]  # rows of a bank, and by the tensor's name the gradients (R, ...)
 APART = 1_000_003
 """Between the seeds of a person's trainings: the passes of one must not be those of another one, put off."""
 
@@ -55,8 +59,8 @@ class TrainingOptions:
     Attributes:
         step_seconds: Audio of one row in one update; a row with less than twice as much takes half of it every
             time, but no less than half of these seconds if it has them.
-        batch_seconds: Audio in one pass, padding included; bounds the memory; 0 finds what suits. An update that
-            takes more is made of several passes.
+        batch_seconds: Audio in one pass, padding included; bounds the memory, and passes are made one after the
+            other; 0 finds what suits. An update that takes more is made of several passes.
         recompute: Whether blocks of the encoder compute their activations a second time for the gradients, instead
             of keeping them: less memory, a third more time. None does where the memory does not suffice otherwise.
         decay: Decay towards the identity per step and unit of rate.
@@ -135,24 +139,43 @@ def train_step(
     bank: SpeakerBank,
     tasks: dict[int, list[Example]],
     options: TrainingOptions,
-    passes: Passes | None = None,
+    lanes: Lanes | None = None,
 ) -> None:
     """Gradients of one update of the given rows: mean loss per token of each row's utterances.
 
     The update is made of as many passes as the memory asks for; their gradients are added up.
     """
-    passes = passes or Passes(model, batch_seconds=options.batch_seconds, recompute=options.recompute)
+    lanes = lanes or Lanes(model, batch_seconds=options.batch_seconds, recompute=options.recompute)
     tokens = {row: sum(len(e.target) for e in examples) for row, examples in tasks.items()}
     pairs = [(row, example) for row, examples in tasks.items() for example in examples]
-    objective = objective_of(model)
 
-    def learn(batch: Sequence[Pair]) -> None:
-        weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=model.device)
-        with coarse(model, options.bf16), objective.losses(bank, batch, options.anchor) as losses:
-            add_gradients((losses * weights).sum(), bank.tensors.values())
+    def learn(lane: SourceModel, batch: Sequence[Pair]) -> RowGradients:
+        """The gradients of the rows in a batch, made of copies of these rows: a job may have many more."""
+        rows = sorted({row for row, _ in batch})
+        own = bank.select(rows).requires_grad()
+        mine = [(rows.index(row), example) for row, example in batch]
+        weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=lane.device)
+        with coarse(lane, options.bf16), objective_of(lane).losses(own, mine, options.anchor) as losses:
+            return rows, gradients_of((losses * weights).sum(), own.tensors)
 
-    for batch in pair_batches(model, pairs, passes.seconds, by_row=bank.one_speaker):
-        passes.run(learn, batch)
+    add_up(lanes, bank, learn, pairs)
+
+
+def add_up(
+    lanes: Lanes,
+    bank: SpeakerBank,
+    learn: Callable[[SourceModel, Sequence[Pair]], RowGradients],
+    pairs: Sequence[Pair],
+) -> None:
+    """Let pairs be learned from in as many passes as the memory asks for; add up their gradients in the bank."""
+    model = lanes.model
+    seconds = lanes.seconds([computed_seconds(model, example.seconds) for _, example in pairs])
+    batches = list(pair_batches(model, pairs, seconds, by_row=bank.one_speaker))
+    for rows, gradients in lanes.run(learn, batches):
+        for name, found in gradients.items():
+            tensor = bank.tensors[name]
+            tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+            tensor.grad.index_add_(0, torch.tensor(rows, device=tensor.device), found)
 
 
 @torch.no_grad()
@@ -200,7 +223,7 @@ class Trainer:
     ) -> None:
         self.model, self.bank, self.tasks, self.options = model, bank, tasks, options
         bank.requires_grad()
-        self._passes = Passes(model, batch_seconds=options.batch_seconds, recompute=options.recompute)
+        self._lanes = Lanes(model, batch_seconds=options.batch_seconds, recompute=options.recompute)
         rates = row_rates(bank, tasks)
         self._optimiser = RowAdam(bank.tensors, rates, decay=options.decay, average=options.average)
         self._words: dict[int, tuple[Word, ...]] = {}
@@ -208,7 +231,7 @@ class Trainer:
     def step(self, number: int, active: Sequence[int]) -> None:
         """Update number `number` (from 0) of the rows `active`; the others stay as they are."""
         work = {row: self._augmented(self._minibatch(row, number), row, number) for row in active}
-        train_step(self.model, self.bank, work, self.options, self._passes)
+        train_step(self.model, self.bank, work, self.options, self._lanes)
         self._optimiser.step(torch.tensor(sorted(active), device=self.model.device))
 
     @property

@@ -11,12 +11,13 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.budget import listen, long_texts
 from asradapt.enrolment import memory
 from asradapt.enrolment.examples import Example
+from asradapt.enrolment.lanes import Lanes
 from asradapt.enrolment.memory import (
     CPU_SECONDS,
     Passes,
     Sizes,
-    add_gradients,
     find_sizes,
+    gradients_of,
     recomputed,
     trial_pass,
 )
@@ -190,14 +191,15 @@ def test_activations_are_computed_twice_from_the_moment_that_one_recording_is_to
     wanted = gradients(model, data, TrainingOptions())
     scarce = Scarce(monkeypatch, most=1, calls=(2,))  # three at once, then the first of them alone
     scarce.watch(model, monkeypatch)
-    passes = Passes(model)
+    lanes = Lanes(model)
     bank = SpeakerBank(model, create("lowrank+head"), speakers=2)
     generator = torch.Generator().manual_seed(0)
     for tensor in bank.tensors.values():
         tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
     bank.requires_grad()
-    train_step(model, bank, {0: data[:2], 1: data[2:]}, TrainingOptions(), passes)
-    assert passes.recompute
+    train_step(model, bank, {0: data[:2], 1: data[2:]}, TrainingOptions(), lanes)
+    assert lanes.passes[0].recompute
+    assert lanes.count == 1
     assert same({name: tensor.grad for name, tensor in bank.tensors.items()}, wanted)
 
 
@@ -211,7 +213,7 @@ def test_what_does_not_fit_at_all_is_an_error(tiny_model, babble, monkeypatch):
 def test_another_error_is_not_taken_for_a_lack_of_memory(tiny_model):
     calls = []
 
-    def work(items):
+    def work(model, items):
         calls.append(items)
         raise RuntimeError("something else")
 
@@ -220,13 +222,19 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(tiny_model):
     assert calls == [[1, 2]]
 
 
-def test_gradients_add_up_and_leave_alone_what_takes_no_part():
+def test_gradients_are_those_of_what_takes_part():
     used, unused = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
-    for _ in range(2):
-        add_gradients((3 * used).sum(), [used, unused])
-    assert used.grad is not None
-    assert used.grad.tolist() == [6.0, 6.0]
-    assert unused.grad is None
+    found = gradients_of((3 * used).sum(), {"used": used, "unused": unused})
+    assert {name: gradient.tolist() for name, gradient in found.items()} == {"used": [3.0, 3.0]}
+    assert used.grad is None
+
+
+def test_gradients_of_several_passes_add_up_row_by_row(tiny_model, babble):
+    model = tiny_model()
+    data = made(model, babble)
+    assert same(
+        gradients(model, data, TrainingOptions(batch_seconds=0.5)), gradients(model, data, TrainingOptions())
+    )
 
 
 # ---- sizes

@@ -1,0 +1,125 @@
+"""Passes of a training side by side on a CPU: each lane has its share of the threads, and a model of its own.
+
+Between the large matrix products of a pass lie many small operations, which a second thread does not hasten. Two
+passes on a thread each leave no thread idle (docs/performance.md). What adaptations change of a model while they
+are attached belongs to it alone, so every lane has one; its weights are those of the others.
+
+Letters: B batch.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import torch
+
+from asradapt.batching import even_budget
+from asradapt.budget import Item, Result
+from asradapt.enrolment.memory import CPU_SECONDS, Passes
+from asradapt.models.base import SourceModel
+from asradapt.models.conformer import Conformer
+
+MOST = 8
+TOGETHER = 2 * CPU_SECONDS
+"""Seconds of audio in all lanes at a time, at most, where these are more than two: what bounds the memory."""
+LEAST_SECONDS = 24.0
+"""Of audio in one pass: less of it at once takes longer."""
+
+
+def twin(model: SourceModel) -> SourceModel:
+    """A model of the same tensors whose network can be changed apart from that of the other."""
+    shared = (*model.module.parameters(), *model.module.buffers())
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+
+
+def lanes_for(model: SourceModel) -> int:
+    """How many passes at a time pay: with this project's own network a thread is worth most in a lane of its own.
+
+    Networks of other libraries, which are larger, were not measured; their passes take more memory, too.
+    """
+    if model.device.type != "cpu" or not isinstance(model.module, Conformer):
+        return 1
+    return min(MOST, torch.get_num_threads())
+
+
+class Lanes:
+    """Passes of a training, as many at a time as pay where the model is.
+
+    Args:
+        model: The source model.
+        batch_seconds: Audio in one pass, one at a time then; 0 for what suits.
+        recompute: Whether activations are computed twice; None for where it is needed.
+    """
+
+    def __init__(self, model: SourceModel, *, batch_seconds: float = 0.0, recompute: bool | None = None) -> None:
+        self.passes = [Passes(model, batch_seconds=batch_seconds, recompute=recompute)]
+        self._alone, self._recompute = bool(batch_seconds), recompute
+
+    @property
+    def model(self) -> SourceModel:
+        """The model itself."""
+        return self.passes[0].model
+
+    @property
+    def count(self) -> int:
+        """How many passes are made at a time, if there are as many."""
+        return 1 if self._alone or any(one.recompute for one in self.passes) else lanes_for(self.model)
+
+    def seconds(self, lengths: Sequence[float]) -> float:
+        """Seconds of audio in one pass, padding included, for recordings of such lengths, also in seconds.
+
+        Side by side, passes are as many for each lane, and of like size, so that no lane ends long before another.
+        """
+        most, count = self.passes[0].seconds, self.count
+        if count == 1:
+            return most
+        total, most = sum(lengths), max(LEAST_SECONDS, min(most, TOGETHER / count))
+        rounds = math.ceil(total / (most * count))
+        wanted = max(1, min(rounds * count, int(total / LEAST_SECONDS)))
+        return even_budget([round(length * 1000) for length in lengths], wanted) / 1000
+
+    def run(
+        self, work: Callable[[SourceModel, Sequence[Item]], Result], batches: Sequence[Sequence[Item]]
+    ) -> Iterator[Result]:
+        """Do the work on batches; results come in their order, several of a batch that was done in parts.
+
+        Args:
+            work: As for `Passes.run`; it may be run in several threads, each with another model.
+            batches: What to work on.
+        """
+        count = min(self.count, len(batches))
+        if count < 2:
+            for batch in batches:
+                yield from self.passes[0].run(work, batch)
+            return
+        self.passes += [
+            Passes(twin(self.model), recompute=self._recompute) for _ in range(count - len(self.passes))
+        ]
+        free = self.passes[:count]
+
+        def one(batch: Sequence[Item]) -> list[Result]:
+            lane = free.pop()
+            try:
+                return lane.run(work, batch)
+            finally:
+                free.append(lane)
+
+        with _threads(count) as pool:
+            for results in pool.map(one, batches):
+                yield from results
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """So many threads, each with an equal share of those of torch; what waits in the end is dropped."""
+    whole = torch.get_num_threads()
+    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(whole // count,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(whole)  # what threads of later on begin with, too
