@@ -6,11 +6,14 @@ memory first, where it is short.
 
 from __future__ import annotations
 
+from asradapt.adaptation import create
 from asradapt.adaptation.mixed import IDENTITY, KeptMembers, Member, MixedBank
+from asradapt.decoding import unwritable
 from asradapt.errors import AsradaptError, DamagedSpeaker, InvalidSpeakerName, SourceMismatch, UnknownName
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.phrases import Phrases
 from asradapt.store import SpeakerRecord, SpeakerStore, Vocabularies, another_source, check_source, options_for
+from asradapt.wording import cannot_write
 
 STRANGERS_KEPT = 100_000  # speakers who are not enrolled and need not be looked up again
 NOBODY = Member(IDENTITY, {}, {})
@@ -33,7 +36,7 @@ class Enrollees:
         self._model, self._store, self._bank = model, store, bank
         self.kept = KeptMembers()
         self._vocabularies = Vocabularies(store)
-        self._unheard: set[str] = set()  # speakers whose vocabulary the model has no use for, and who know it
+        self._unheard: set[str] = set()  # speakers of whose vocabulary was said what the model has no use for
         self._refused: dict[str, str] = {}  # by speaker, why an adaptation cannot be used with the model
         self._told: dict[str, str] = {}  # by speaker, what is still to be said of whoever keeps another source
 
@@ -83,7 +86,7 @@ class Enrollees:
             member = self.member(speaker)
             if told := self._told.pop(speaker, None):
                 warnings.append(told)
-            self._unheard_phrases(speaker, warnings)
+            self._unheard_phrases(speaker, member, warnings)
             return member
         except (UnknownName, InvalidSpeakerName):
             if len(strangers) < STRANGERS_KEPT:
@@ -91,13 +94,19 @@ class Enrollees:
             warnings.append(f"{speaker} {NOT_ENROLLED}: the source model is used")
             return NOBODY
 
-    def _unheard_phrases(self, speaker: str, warnings: list[str]) -> None:
-        """Warn once of a vocabulary that the model has no use for."""
-        if speaker in self._unheard or not writes(self._model):
+    def _unheard_phrases(self, speaker: str, member: Member, warnings: list[str]) -> None:
+        """Warn once of a vocabulary that the model has no use for, or of phrases in it that it cannot write."""
+        if speaker in self._unheard:
             return
-        if self._vocabularies.of(speaker):
-            warnings.append(without_ctc(self._model, f"the vocabulary of {speaker} is not used: it"))
         self._unheard.add(speaker)
+        phrases = self._vocabularies.of(speaker)
+        if phrases and writes(self._model):
+            warnings.append(without_ctc(self._model, f"the vocabulary of {speaker} is not used: it"))
+        elif phrases:
+            methods = () if member.method == IDENTITY else create(member.method, member.options)
+            tokens = (*self._model.tokens, *(token for method in methods for token in method.added))
+            if lost := unwritable(phrases, tokens):
+                warnings.append(f"{speaker}: {cannot_write(lost)}")
 
     def phrases(self, speaker: str | None) -> Phrases:
         """What a speaker's vocabulary holds now; nothing for who is not enrolled."""

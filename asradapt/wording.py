@@ -18,3 +18,9 @@ def first_of(items: Sequence[str], separator: str = ", ") -> str:
     stop = "" if separator == ", " else separator.rstrip()
     more = f"{stop} and {len(items) - NAMED} more" if len(items) > NAMED else ""
     return separator.join(items[:NAMED]) + more
+
+
+def cannot_write(phrases: Sequence[str]) -> str:
+    """That phrases are not listened for, because the model has no letters for them."""
+    them = "it is" if len(phrases) == 1 else "they are"
+    return f"the model cannot write {first_of([repr(one) for one in phrases])}, so {them} not listened for"

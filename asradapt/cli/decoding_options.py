@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import F
+from asradapt.cli.common import F, report_problems
 from asradapt.errors import UsageError
+from asradapt.wording import cannot_write
 
 if TYPE_CHECKING:
     from asradapt.decoding import Decoder
@@ -90,7 +91,7 @@ def open_decoder(
         UsageError: If the options contradict each other, or the model cannot be searched.
         InputError: If the language model or the phrases cannot be read.
     """
-    from asradapt.decoding import GREEDY, Decoder, DecoderOptions
+    from asradapt.decoding import GREEDY, Decoder, DecoderOptions, unwritable
     from asradapt.language import load_language
     from asradapt.models.base import without_ctc, writes
 
@@ -114,7 +115,12 @@ def open_decoder(
         raise UsageError(f"{', '.join(weighing)} needs a language model: give --lm, and not --no-lm")
     changed: dict[str, Any] = {"language": lm_weight, "word": word_score}
     language = load_language(name) if name else None
-    options = DecoderOptions(beams=beams, phrases=_phrases(vocab_file)).on(model, search_with=language)
+    phrases = _phrases(vocab_file)
+    if lost := unwritable(phrases, model.tokens):
+        report_problems(
+            [f"{vocab_file}: {cannot_write(lost)}, but from speakers who have added the characters"], ()
+        )
+    options = DecoderOptions(beams=beams, phrases=phrases).on(model, search_with=language)
     assert options.weights is not None  # `on` chooses them
     weights = replace(options.weights, **{key: value for key, value in changed.items() if value is not None})
     return Decoder.of(model, language, replace(options, weights=weights))

@@ -83,7 +83,8 @@ def finish(
         _print(result, store)
     report_problems(warnings, failed)
     new = [one for one in result.speakers if not one.stays]
-    note(f"stored in {store.root}" if new else "nothing was stored" if result.speakers else "nobody was enrolled")
+    nothing = "nobody was enrolled" if failed and not result.speakers else "nothing was stored"
+    note(f"stored in {store.root}" if new else nothing)
     if not result.speakers and failed and any(one.reason.startswith(NO_TEXTS) for one in failed):
         note("`--untranscribed` enrols from recordings without texts")
     return 1 if failed else 0

@@ -94,6 +94,10 @@ def transcribe(
     """
     if batch_size < 0:
         raise UsageError(f"--batch-size must be 0 or more, got {batch_size}")
+    if as_json and style not in ("txt", "json") and output_dir is None:
+        raise UsageError(
+            f"--json and --format {style} both say what is printed: give one, or --output-dir for files"
+        )
     as_json = as_json or (style == "json" and output_dir is None)
     problems = Problems(keep_all=as_json)
     with (

@@ -7,7 +7,7 @@ from asradapt.decoding.beam import BEAMS, BeamOptions, Hypothesis, beam_search
 from asradapt.decoding.decoder import GREEDY, Decoder, DecoderOptions
 from asradapt.decoding.fusion import Fusion, Weights
 from asradapt.decoding.greedy import BLANK, Emissions, best_path, greedy_decode, greedy_emissions, letters_expected
-from asradapt.decoding.hotwords import Hotwords, make_hotwords
+from asradapt.decoding.hotwords import Hotwords, make_hotwords, unwritable
 from asradapt.decoding.words import Calibration, Heard, Timing, Word, joined
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "joined",
     "letters_expected",
     "make_hotwords",
+    "unwritable",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -95,6 +95,12 @@ def _spelled(phrase: str, tokens: Sequence[str], boundary: int) -> list[int]:
         if words and all(words):
             return [number for word in words for number in (boundary, *word)][1:]
     return []
+
+
+def unwritable(phrases: Iterable[str], tokens: Sequence[str]) -> list[str]:
+    """The phrases that nobody can be heard to say, as these tokens cannot write them, not even without accents."""
+    boundary = token_numbers(tokens)[" "]
+    return [phrase for phrase in phrases if not _spelled(phrase, tokens, boundary)]
 
 
 def without_accents(text: str) -> str:

@@ -37,6 +37,7 @@ class Example:
         digest: Hash of its samples, by which the same recording is known under another name.
         quality: Its level, noise and ends.
         bands: Its long-term spectrum, by which the same sound in another form is looked for.
+        whole: Hash of the recording that it is a piece of; empty where it is no piece.
     """
 
     utterance: Utterance
@@ -47,6 +48,7 @@ class Example:
     digest: str = ""
     quality: Quality | None = None
     bands: Bands | None = None
+    whole: str = ""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def split_of(
     own: dict[str, object] = {
         "folds": [list(fold) for fold in folds],
         "texts": [one.text for one in examples],
-        "digests": [one.digest for one in examples],
+        "digests": list(dict.fromkeys(known for one in examples for known in (one.digest, one.whole) if known)),
     }
     if start.version and past.current:
         parts = [past.current.record.split, past.current.record.split.get("earlier")]

@@ -56,15 +56,16 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
         raise AudioError(
             f"the recording is {recording.seconds:.2f} s long; at least {SHORTEST_SECONDS:g} s are needed"
         )
-    nothing = torch.zeros(0, dtype=torch.int64)
+    nothing, whole = torch.zeros(0, dtype=torch.int64), digest(recording.samples)
     for piece in pieces(recording.samples, recording.sample_rate, VoiceOptions()):
         seconds = len(piece.samples) / recording.sample_rate
         if seconds < SHORTEST_SECONDS:
             continue
         samples = torch.from_numpy(piece.samples)[None].to(model.device)
         features, frames = model.prepare(samples, torch.tensor([samples.shape[1]], device=model.device))
-        # a recording of one piece is known by it wherever it is met again
-        yield Example(utterance, features[0, : int(frames[0])], "", nothing, seconds, digest(piece.samples))
+        own = digest(piece.samples)
+        kept = features[0, : int(frames[0])]
+        yield Example(utterance, kept, "", nothing, seconds, own, whole="" if own == whole else whole)
 
 
 def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:

@@ -57,6 +57,8 @@ def test_format_json_is_the_json_option(asradapt, recordings):
     inputs = ("transcribe", recordings / "ann0.wav", recordings / "ann1.wav")
     assert asradapt(*inputs, "--format", "json").out == asradapt(*inputs, "--json").out
     assert asradapt(*inputs, "--format", "txt").out == asradapt(*inputs).out
+    both = asradapt(*inputs, "--format", "srt", "--json")
+    assert (both.code, "--json and --format srt" in both.json["error"]) == (2, True)
 
 
 def test_every_row_of_a_manifest_is_heard_with_its_own_speakers_adaptation(

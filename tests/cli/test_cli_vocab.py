@@ -43,6 +43,21 @@ def test_what_is_wrong_is_told(asradapt, enrolled):
     assert asradapt("vocab", "list", "ann").out == "Zoe\n"
 
 
+def test_phrases_that_the_model_cannot_write_are_named_once(asradapt, enrolled, recordings, tmp_path):
+    clips = [recordings / f"ann{number}.wav" for number in range(2)]
+    asradapt("vocab", "add", "ann", "Zoë", "中村", "Иван")
+    done = asradapt("transcribe", *clips, "--speaker", "ann", "--no-lm")
+    assert done.code == 0
+    assert done.err.count("cannot write") == 1
+    assert "ann: the model cannot write" in done.err
+    assert "中村" in done.err
+    assert "Zo" not in done.err  # an accent is left out
+    (tmp_path / "names.txt").write_text("Zoe\n中村\n", encoding="utf-8")
+    done = asradapt("transcribe", *clips, "--vocab", tmp_path / "names.txt", "--no-lm")
+    assert done.code == 0
+    assert f"{tmp_path / 'names.txt'}: the model cannot write '中村', so it is not listened for" in done.err
+
+
 def test_a_vocabulary_changes_only_what_its_speaker_is_heard_to_say(asradapt, enrolled, recordings, tmp_path):
     clips = [recordings / f"{name}{number}.wav" for name in ("ann", "bob") for number in range(4)]
     rows = tmp_path / "m.csv"

@@ -30,6 +30,7 @@ from asradapt.enrolment.heard_gate import finish, first_passes
 from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.learners import Learner, agreement, prefer_clearly
 from asradapt.enrolment.objective import encode_pairs
+from asradapt.enrolment.past import Past, Start, split_of
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
@@ -478,6 +479,10 @@ def test_long_recordings_are_cut(tone_model, ann, tmp_path, monkeypatch):
     assert len(found) > 1
     assert max(one.seconds for one in found) <= 20.0
     assert sum(one.seconds for one in found) == pytest.approx(whole, abs=1.0)
+    known = digest(load_audio(path, tone_model.sample_rate).samples)
+    assert {one.whole for one in found} == {known}
+    split = split_of(found, [[0]], Past(), Start())
+    assert split["digests"] == [found[0].digest, known, *(one.digest for one in found[1:])]
     monkeypatch.setattr(pseudo, "pieces", lambda *given: [])
     (failure,) = pseudo.cut_recordings(tone_model, [Utterance(path)]).failed
     assert "nobody speaks" in failure.reason
