@@ -10,7 +10,8 @@ import torch
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.errors import UsageError
 from asradapt.models import ModelOptions, load_model
 from asradapt.types import Utterance

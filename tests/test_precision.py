@@ -10,7 +10,8 @@ from samples import random_state, store_speaker
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs
 from asradapt.errors import UsageError
 from asradapt.models import ModelOptions, load_model
 from asradapt.models.waveform import WaveformSource

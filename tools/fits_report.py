@@ -22,7 +22,8 @@ from asradapt.adaptation import SpeakerBank
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.people import Person, make_person
-from asradapt.enrolment.training import APART, Scores, Task, Trainer, evaluate_pairs
+from asradapt.enrolment.training import APART, Task, Trainer
+from asradapt.enrolment.updates import Scores, evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel

@@ -26,7 +26,7 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.coarse import coarse
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.objective import encode_pairs, objective_of
-from asradapt.enrolment.training import TrainingOptions, evaluate_pairs, pair_batches
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs, pair_batches
 from asradapt.features import mask
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model

@@ -40,7 +40,8 @@ from asradapt.enrolment.people import Person, make_person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.screening import screen
 from asradapt.enrolment.selection import Choice, cross_validate
-from asradapt.enrolment.training import Task, Trainer, evaluate_pairs, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import Site, SourceModel

@@ -21,7 +21,7 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.people import Person, make_person
 from asradapt.enrolment.selection import Choice, prefer, run_method, select
-from asradapt.enrolment.training import evaluate_pairs
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel

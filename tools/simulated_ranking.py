@@ -23,7 +23,8 @@ import torch
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.examples import Example, prepare_examples
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel

@@ -34,7 +34,8 @@ from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation
 from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.objective import Pair
 from asradapt.enrolment.people import Person, make_person
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs
+from asradapt.enrolment.training import Task, Trainer
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel

@@ -27,7 +27,8 @@ from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.pseudo import hear, labelled, teacher_for
 from asradapt.enrolment.self_training import SelfTraining, self_train
-from asradapt.enrolment.training import APART, Task, Trainer, TrainingOptions, train
+from asradapt.enrolment.training import APART, Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource

@@ -9,7 +9,7 @@ from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import learned_from, standing_bank
 from asradapt.enrolment.people import Person
-from asradapt.enrolment.training import evaluate_pairs
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, sign_flip, total
 from asradapt.wording import counted

@@ -26,7 +26,8 @@ from asradapt.enrolment.options import EnrolmentOptions, Forecast
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import portions
 from asradapt.enrolment.selection import Choice
-from asradapt.enrolment.training import Task, Trainer, evaluate_pairs, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, total
 

@@ -15,7 +15,7 @@ from asradapt.enrolment.past import split_of
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.selection import Choice, cross_validate
-from asradapt.enrolment.training import evaluate_pairs
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.models.base import SourceModel, source_of
 from asradapt.scoring import NORMALIZER, ErrorCounts, total
 from asradapt.store import SpeakerRecord

@@ -11,7 +11,7 @@ from asradapt.adaptation.method import METHODS, Method, create
 from asradapt.enrolment.augmentation import Augmentation
 from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.screening import LeftOut
-from asradapt.enrolment.training import TrainingOptions
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.errors import UsageError
 from asradapt.scoring import ErrorCounts, Interval
 from asradapt.store import SpeakerRecord

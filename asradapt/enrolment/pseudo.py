@@ -17,7 +17,7 @@ from asradapt.decoding import Decoder, DecoderOptions, Heard
 from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
 from asradapt.enrolment.memory import find_sizes
 from asradapt.enrolment.objective import Pair, adapted, encode_pairs, objective_of
-from asradapt.enrolment.training import TrainingOptions, pair_batches
+from asradapt.enrolment.updates import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, TextError, UsageError
 from asradapt.language import load_language
 from asradapt.models import DEFAULT_MODEL

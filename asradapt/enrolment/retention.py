@@ -19,7 +19,7 @@ from torch import Tensor
 from asradapt.adaptation import SpeakerBank
 from asradapt.adaptation.method import Method
 from asradapt.enrolment.examples import Example, prepare_examples
-from asradapt.enrolment.training import TrainingOptions, evaluate_pairs
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs
 from asradapt.manifests import read_manifest
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, total

@@ -20,7 +20,8 @@ from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.past import load_starts
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import affordable, keeps_folds, plan_marks, portions
-from asradapt.enrolment.training import APART, Scores, Task, Trainer, evaluate_pairs
+from asradapt.enrolment.training import APART, Task, Trainer
+from asradapt.enrolment.updates import Scores, evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts
 

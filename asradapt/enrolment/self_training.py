@@ -26,7 +26,8 @@ from asradapt.enrolment.memory import gradients_of
 from asradapt.enrolment.objective import Pair, adapted
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.pseudo import hear
-from asradapt.enrolment.training import RowGradients, Task, add_up, minibatch, row_rates
+from asradapt.enrolment.training import Task, minibatch, row_rates
+from asradapt.enrolment.updates import RowGradients, add_up
 from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts

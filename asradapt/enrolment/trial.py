@@ -12,7 +12,7 @@ from asradapt.enrolment.moving import Moved
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import Past
 from asradapt.enrolment.screening import LeftOut, screen
-from asradapt.enrolment.training import evaluate_pairs
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.errors import StoreError
 from asradapt.models.base import SourceModel
 from asradapt.store import Adaptation

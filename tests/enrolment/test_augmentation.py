@@ -10,7 +10,8 @@ import torch
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment
 from asradapt.enrolment.objective import divergence, encode_pairs
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.errors import UsageError
 
 FEATURES = torch.randn(120, 80, generator=torch.Generator().manual_seed(0))

@@ -19,7 +19,8 @@ from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.past import Past, begin, learned_from, standing_bank
 from asradapt.enrolment.people import make_person
 from asradapt.enrolment.screening import screen
-from asradapt.enrolment.training import Trainer, evaluate_pairs
+from asradapt.enrolment.training import Trainer
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.scoring import score, total
 from asradapt.types import Utterance
 

@@ -17,7 +17,8 @@ from asradapt.enrolment.enroll import job_size
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.options import Setting
 from asradapt.enrolment.people import auto_settings
-from asradapt.enrolment.training import Trainer, TrainingOptions
+from asradapt.enrolment.training import Trainer
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.errors import InvalidSpeakerName, StoreError, UnknownMethod, UsageError
 from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerStore

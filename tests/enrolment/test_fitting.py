@@ -16,7 +16,8 @@ from asradapt.enrolment.fitting import fit_final, trainings_of
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.planning import keeps_folds, usual_fits
 from asradapt.enrolment.selection import Choice, cross_validate, run_method
-from asradapt.enrolment.training import APART, Task, Trainer, TrainingOptions, train
+from asradapt.enrolment.training import APART, Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.errors import UsageError
 
 OPTIONS = EnrolmentOptions(training=TrainingOptions(step_seconds=1.0, batch_seconds=6.0, bf16=False))

@@ -11,7 +11,7 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import lanes as module
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.lanes import Lanes, lanes_for, twin
-from asradapt.enrolment.training import TrainingOptions, train_step
+from asradapt.enrolment.updates import TrainingOptions, train_step
 from asradapt.types import Utterance
 
 OPTIONS = TrainingOptions(bf16=False)

@@ -22,7 +22,8 @@ from asradapt.enrolment.memory import (
     trial_pass,
 )
 from asradapt.enrolment.optimiser import RowAdam
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train, train_step
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions, train_step
 from asradapt.models import load_model
 from asradapt.types import Utterance
 

@@ -22,7 +22,7 @@ from asradapt.enrolment.migrating import migrate
 from asradapt.enrolment.moving import move
 from asradapt.enrolment.past import standing_bank
 from asradapt.enrolment.suiting import own_options, suit
-from asradapt.enrolment.training import evaluate_pairs
+from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.errors import StoreError, UsageError
 from asradapt.models import load_model
 from asradapt.models.conformer import Conformer

@@ -10,7 +10,8 @@ import torch
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.planning import plan_marks, portions
-from asradapt.enrolment.training import Task, TrainingOptions, minibatch, pair_batches
+from asradapt.enrolment.training import Task, minibatch
+from asradapt.enrolment.updates import TrainingOptions, pair_batches
 from asradapt.types import Utterance
 
 

@@ -12,7 +12,7 @@ import torch
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.retention import RetentionCheck, others
-from asradapt.enrolment.training import TrainingOptions
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.models.source import ConformerSource
 from asradapt.types import Utterance
 

@@ -15,7 +15,7 @@ from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.outlook import misheard
 from asradapt.enrolment.screening import screen
-from asradapt.enrolment.training import TrainingOptions
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 

@@ -12,7 +12,8 @@ from asradapt.enrolment.folds import split_folds
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.selection import Choice, cross_validate, plan, prefer, run_method, select
-from asradapt.enrolment.training import Trainer, TrainingOptions, evaluate_pairs
+from asradapt.enrolment.training import Trainer
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs
 from asradapt.scoring import ErrorCounts, total
 
 OPTIONS = EnrolmentOptions(passes=20, least_steps=20, checkpoints=4, strengths=(1.0,), training=TrainingOptions())

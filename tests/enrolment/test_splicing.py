@@ -13,7 +13,8 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment.augmentation import NO_AUGMENTATION
 from asradapt.enrolment.splicing import find_words, recombine
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions
+from asradapt.enrolment.training import Task, Trainer
+from asradapt.enrolment.updates import TrainingOptions
 
 TEXTS = ("abc de cab", "ea bad cede ad", "bed ace dab")
 SPLICES = replace(NO_AUGMENTATION, splices=1.0)

@@ -19,7 +19,7 @@ from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.label_space import FROM_TEXTS, characters_in, parse_characters, rare_characters
 from asradapt.enrolment.spelling import encode_text
-from asradapt.enrolment.training import TrainingOptions, evaluate_pairs
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs
 from asradapt.errors import TextError, UsageError
 from asradapt.language import read_arpa
 from asradapt.store import SpeakerStore

@@ -15,15 +15,8 @@ from asradapt.enrolment.coarse import coarse
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.objective import ctc_losses, encode_pairs
 from asradapt.enrolment.planning import portions
-from asradapt.enrolment.training import (
-    Task,
-    Trainer,
-    TrainingOptions,
-    evaluate_pairs,
-    train,
-    train_step,
-    update_seconds,
-)
+from asradapt.enrolment.training import Task, Trainer, train, update_seconds
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs, train_step
 from asradapt.models.base import fingerprint
 from asradapt.scoring import score
 

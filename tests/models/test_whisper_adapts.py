@@ -20,7 +20,8 @@ from asradapt.enrolment import EnrolmentOptions, enroll, enroll_untranscribed
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.objective import objective_of
 from asradapt.enrolment.screening import NOT_JUDGED
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, evaluate_pairs, pair_batches, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions, evaluate_pairs, pair_batches
 from asradapt.errors import UsageError
 from asradapt.evaluation import evaluate
 from asradapt.models import load_model

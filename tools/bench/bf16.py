@@ -23,7 +23,8 @@ from asradapt.audio import load_audio
 from asradapt.batching import pad
 from asradapt.enrolment import EnrolmentOptions
 from asradapt.enrolment.examples import Example, prepare_examples
-from asradapt.enrolment.training import Task, Trainer, TrainingOptions, train
+from asradapt.enrolment.training import Task, Trainer, train
+from asradapt.enrolment.updates import TrainingOptions
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import ModelOptions, load_model
 from asradapt.models.base import SourceModel

@@ -25,7 +25,7 @@ import torch
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.training import TrainingOptions, train_step
+from asradapt.enrolment.updates import TrainingOptions, train_step
 from asradapt.models import ModelOptions, load_model
 from asradapt.types import Utterance
 
