@@ -6,7 +6,6 @@ Letters: B batch, T samples, F frames, M mel bands.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
@@ -15,75 +14,22 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asradapt.mel import SCALES, TAPERS, banded, filter_bank, taper
+from asradapt.feature_options import KALDI, LIBROSA, FeatureOptions
+from asradapt.mel import banded, filter_bank, taper
+
+__all__ = [
+    "KALDI",
+    "LIBROSA",
+    "FeatureOptions",
+    "LogMel",
+    "frame_count",
+    "log_mel",
+    "mask",
+    "normalise",
+    "resample",
+]
 
 Number = TypeVar("Number", int, Tensor)
-FRAMINGS = ("hop", "centre", "inside")
-
-
-@dataclass(frozen=True)
-class FeatureOptions:
-    """How log-mel features are computed; stored with a model, so that they always agree.
-
-    The defaults are those of the embedded model; `KALDI` and `LIBROSA` below are those of other tools.
-
-    Attributes:
-        sample_rate: Samples per second of the waveforms.
-        window: Length of the analysis window in samples (25 ms at 16 kHz).
-        hop: Samples from frame to frame (10 ms at 16 kHz).
-        fft: Length of the Fourier transform in samples.
-        mels: Number M of mel bands.
-        low: Lowest frequency in Hz.
-        high: Highest frequency in Hz.
-        floor: Power below which the logarithm is cut, so that digital silence stays finite.
-        scale: Mel scale: `htk`, `slaney` or `kaldi` (HTK with triangles over mel).
-        unit_area: Filters of equal area instead of equal height.
-        taper: Window shape: `hann`, `hamming` or `povey`.
-        framing: Where frame `f` lies: `hop` is centred on sample `(f + 1/2) * hop`, one frame per begun hop;
-            `centre` on `f * hop`, as in librosa and torchaudio with zeros beyond the ends; `inside` begins at
-            `f * hop` and never reaches beyond the end, as Kaldi with snipped edges.
-        remove_mean: Whether every frame loses its mean first, as in Kaldi.
-        preemphasis: Share of the previous sample that is taken off within a frame; 0.97 in Kaldi.
-    """
-
-    sample_rate: int = 16000
-    window: int = 400
-    hop: int = 160
-    fft: int = 512
-    mels: int = 80
-    low: float = 20.0
-    high: float = 7600.0
-    floor: float = 1e-5
-    scale: str = "htk"
-    unit_area: bool = False
-    taper: str = "hann"
-    framing: str = "hop"
-    remove_mean: bool = False
-    preemphasis: float = 0.0
-
-    def __post_init__(self) -> None:
-        allowed = (("scale", SCALES), ("taper", TAPERS), ("framing", FRAMINGS))
-        wrong = [(name, known) for name, known in allowed if getattr(self, name) not in known]
-        if wrong:
-            told = (
-                f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}" for name, known in wrong
-            )
-            raise ValueError("; ".join(told))
-
-
-LIBROSA = FeatureOptions(fft=400, high=8000.0, scale="slaney", unit_area=True, framing="centre", floor=1e-10)
-"""As `librosa.feature.melspectrogram(sr=16000, n_fft=400, hop_length=160, n_mels=80)`, zero-padded; then log."""
-KALDI = FeatureOptions(
-    high=8000.0,
-    scale="kaldi",
-    taper="povey",
-    framing="inside",
-    remove_mean=True,
-    preemphasis=0.97,
-    floor=float(torch.finfo(torch.float32).eps),
-)
-"""As Kaldi's `compute-fbank-feats --num-mel-bins=80 --dither=0` on samples in [-1, 1]."""
-
 CPU_CHUNK = 640  # frames at once and for each thread at most: their spectra stay in the processor's cache
 GPU_CHUNK = 131_072  # and here they fill the device; about 1 GB
 

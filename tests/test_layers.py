@@ -29,7 +29,7 @@ LAYERS = (
         "runs",
         "pcm",
     },
-    {"features", "decoding", "language", "simulation"},
+    {"features", "feature_options", "decoding", "language", "simulation"},
     {"models", "adaptation"},
     {"enrolment", "store", "recordings", "test_time", "budget"},
     {

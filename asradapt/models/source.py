@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asradapt.errors import InputError, UsageError
-from asradapt.features import FeatureOptions, log_mel, normalise
+from asradapt.feature_options import FeatureOptions
+from asradapt.features import log_mel, normalise
 from asradapt.models.base import GIVEN, Site, fingerprint, weight_sites
 from asradapt.models.conformer import Conformer, ConformerOptions
 from asradapt.models.frozen import FrozenSource
