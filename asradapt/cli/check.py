@@ -9,9 +9,7 @@ import click
 
 from asradapt.cli.common import (
     json_option,
-    model_options,
     note,
-    open_model,
     print_json,
     progress,
     report_problems,
@@ -19,6 +17,7 @@ from asradapt.cli.common import (
     seed_option,
     where_option,
 )
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 

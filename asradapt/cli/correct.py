@@ -11,9 +11,7 @@ import click
 
 from asradapt.cli.common import (
     json_option,
-    model_options,
     note,
-    open_model,
     open_store,
     print_json,
     progress,
@@ -26,6 +24,7 @@ from asradapt.cli.common import (
 from asradapt.cli.enroll import keep_audio_option
 from asradapt.cli.enroll_output import tell_one
 from asradapt.cli.enrolled_on import model_for
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.errors import UnwritableText
 from asradapt.types import Failure
 from asradapt.wording import counted

@@ -13,9 +13,7 @@ from asradapt.cli.common import (
     command_line,
     json_option,
     manifest_option,
-    model_options,
     note,
-    open_model,
     print_json,
     progress,
     report_problems,
@@ -23,6 +21,7 @@ from asradapt.cli.common import (
     seed_option,
 )
 from asradapt.cli.evaluate_output import ends
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted

@@ -13,9 +13,7 @@ import click
 
 from asradapt.cli.common import (
     json_option,
-    model_options,
     note,
-    open_model,
     open_store,
     print_json,
     progress,
@@ -25,6 +23,7 @@ from asradapt.cli.common import (
     store_option,
 )
 from asradapt.cli.decoding_options import default_decoder
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.errors import InputError
 from asradapt.types import Failure, Utterance
 

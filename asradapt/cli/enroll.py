@@ -11,8 +11,6 @@ import click
 from asradapt.cli.common import (
     Duration,
     json_option,
-    model_options,
-    open_model,
     open_store,
     progress,
     require_writable,
@@ -22,6 +20,7 @@ from asradapt.cli.common import (
 from asradapt.cli.enroll_output import finish, without_rank
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.errors import InvalidSpeakerName, UsageError
 from asradapt.types import Failure, Utterance
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from asradapt.cli.common import MODEL_OPTIONS, note, open_model
+from asradapt.cli.common import note
+from asradapt.cli.model_options import MODEL_OPTIONS, open_model
 from asradapt.errors import StoreError, UnknownName
 
 if TYPE_CHECKING:

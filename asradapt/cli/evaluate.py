@@ -12,7 +12,6 @@ import click
 from asradapt.cli.common import (
     json_option,
     manifest_option,
-    model_options,
     note,
     print_json,
     report_problems,
@@ -24,6 +23,7 @@ from asradapt.cli.decoding_options import greedy_options
 from asradapt.cli.evaluate_work import Wanted, before_after
 from asradapt.cli.evaluate_work import systems as all_systems
 from asradapt.cli.inputs import read_recordings
+from asradapt.cli.model_options import model_options
 from asradapt.errors import InputError, UsageError
 from asradapt.types import Utterance
 

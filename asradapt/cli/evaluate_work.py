@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asradapt.cli import evaluate_groups, evaluate_output
-from asradapt.cli.common import MODEL_OPTIONS, command_line, note, open_model, open_store, progress
+from asradapt.cli.common import command_line, note, open_store, progress
 from asradapt.cli.decoding_options import open_decoder
 from asradapt.cli.enrolled_on import model_for
+from asradapt.cli.model_options import MODEL_OPTIONS, open_model
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:

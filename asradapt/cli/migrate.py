@@ -9,8 +9,6 @@ import click
 
 from asradapt.cli.common import (
     json_option,
-    model_options,
-    open_model,
     open_store,
     print_json,
     progress,
@@ -20,6 +18,7 @@ from asradapt.cli.common import (
     store_option,
 )
 from asradapt.cli.inputs import read_recordings, recordings_options
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.cli.speakers import brief
 from asradapt.errors import UsageError
 

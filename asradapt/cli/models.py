@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from asradapt.cli.common import aligned, json_option, note, open_model, print_json, say, source_options
+from asradapt.cli.common import aligned, json_option, note, print_json, say
+from asradapt.cli.model_options import open_model, source_options
 from asradapt.errors import InputError, UsageError
 
 HERE, AWAY = "on this machine", "to be fetched"

@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import (
-    json_option,
-    model_options,
-    open_model,
-    open_store,
-    progress,
-    store_option,
-)
+from asradapt.cli.common import json_option, open_store, progress, store_option
 from asradapt.cli.decoding_options import decoding_options, open_decoder
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import recordings_options
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.cli.transcribe_inputs import Inputs, Problems, gathered
 from asradapt.cli.transcribe_output import Output, Targets, stdin_as_file
 from asradapt.errors import UsageError

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import (
-    json_option,
-    model_options,
-    note,
-    open_model,
-    open_store,
-    print_json,
-    say,
-    store_option,
-)
+from asradapt.cli.common import json_option, note, open_store, print_json, say, store_option
 from asradapt.cli.enrolled_on import model_for, model_was_given, require_given_model
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.cli.speakers import brief
 from asradapt.errors import UsageError
 from asradapt.wording import counted

@@ -12,9 +12,7 @@ import click
 from asradapt.cli.common import (
     help_without_command,
     json_option,
-    model_options,
     note,
-    open_model,
     open_store,
     print_json,
     progress,
@@ -26,6 +24,7 @@ from asradapt.cli.common import (
 from asradapt.cli.decoding_options import decoding_options, open_decoder
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
+from asradapt.cli.model_options import model_options, open_model
 from asradapt.errors import InputError, UsageError
 from asradapt.phrases import STRENGTH, STRONGEST, Phrases, read_phrases
 from asradapt.wording import first_of
