@@ -8,91 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import (
-    Duration,
-    json_option,
-    open_store,
-    progress,
-    require_writable,
-    seed_option,
-    store_option,
-)
+from asradapt.cli.common import Duration, json_option, open_store, seed_option, store_option
 from asradapt.cli.enroll_output import finish, without_rank
+from asradapt.cli.enroll_work import gather, hear, learn
 from asradapt.cli.enrolled_on import model_for
-from asradapt.cli.inputs import read_recordings, recordings_options
+from asradapt.cli.inputs import recordings_options
 from asradapt.cli.model_options import model_options, open_model
-from asradapt.errors import InvalidSpeakerName, UsageError
-from asradapt.types import Failure, Utterance
+from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
-    from asradapt.decoding import Decoder
-    from asradapt.enrolment import Enrolment, EnrolmentOptions
-    from asradapt.models.base import SourceModel
-    from asradapt.store import SpeakerStore
+    from asradapt.enrolment import EnrolmentOptions
 
 keep_audio_option = click.option(
     "--keep-audio",
     is_flag=True,
     help="The person agrees that recordings are kept in the store, now and later (see speakers forget-audio).",
 )
-
-People = dict[str, list[Utterance]]
-
-
-def _everybody(utterances: Sequence[Utterance], failed: list[Failure]) -> People:
-    """The rows of a manifest by speaker; rows without a usable speaker go to `failed`."""
-    from asradapt.store import validate_speaker
-
-    people: People = {}
-    unusable: dict[str, str] = {}
-    for utterance in utterances:
-        if utterance.speaker is None:
-            failed.append(Failure(str(utterance.audio), "the row names no speaker"))
-        elif utterance.speaker not in unusable:
-            try:
-                people.setdefault(validate_speaker(utterance.speaker), []).append(utterance)
-            except InvalidSpeakerName as error:
-                unusable[utterance.speaker] = str(error)
-    failed += [Failure(name, reason) for name, reason in unusable.items()]
-    return people
-
-
-def _gather(
-    speaker: str | None,
-    audio: Sequence[str],
-    manifest: Path | None,
-    where: Sequence[str],
-    everybody: bool,
-    need_text: bool,
-) -> tuple[People, list[Failure], list[str]]:
-    """Who is to be enrolled from what, with failures and warnings met on the way."""
-    if everybody and (speaker or not manifest):
-        raise UsageError("--every-speaker takes --manifest FILE and no SPEAKER")
-    if not everybody and not speaker:
-        raise UsageError("name the SPEAKER, or give --every-speaker")
-    read = read_recordings(audio, manifest, where, speaker=speaker, need_text=need_text)
-    failed, warnings = list(read.failed), list(read.warnings)
-    if speaker is None:
-        return _everybody(read.utterances, failed), failed, warnings
-    from asradapt.store import validate_speaker
-
-    return ({validate_speaker(speaker): list(read.utterances)} if read.utterances else {}), failed, warnings
-
-
-def _teacher(source: SourceModel, lm: str | None) -> Decoder:
-    """What hears the texts of an enrolment without transcripts: beam search with a language model.
-
-    Raises:
-        UsageError: If none is given and none comes with the model.
-    """
-    from asradapt.decoding import Decoder, DecoderOptions
-    from asradapt.enrolment.pseudo import teacher_for
-    from asradapt.language import load_language
-    from asradapt.models.base import writes
-
-    if lm is None or writes(source):  # which it refuses
-        return teacher_for(source)
-    return Decoder.of(source, load_language(lm), DecoderOptions())
 
 
 @click.command()
@@ -203,7 +134,7 @@ def enroll(
         wanted = "with --untranscribed it takes --method lowrank" if untranscribed else f"{method} has none"
         raise UsageError(f"--rank is that of lowrank; {wanted}")
     _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
-    people, failed, warnings = _gather(speaker, audio, manifest, where, everybody, not untranscribed)
+    people, failed, warnings = gather(speaker, audio, manifest, where, everybody, not untranscribed)
     from asradapt.enrolment import Enrolment
 
     chosen = {"folds": folds, "budget": budget, "seed": seed, "speakers_at_once": speakers_at_once}
@@ -213,9 +144,9 @@ def enroll(
     if people and not (strict and failed):
         source = open_model(model_for(speaker, store, model), device)
         if untranscribed:
-            result = _hear(source, people, options, store, lm)
+            result = hear(source, people, options, store, lm)
         else:
-            result = _learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
+            result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
     warnings += without_rank(result, rank)
     return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
 
@@ -247,34 +178,3 @@ def _require_fitting(untranscribed: bool, lm: str | None, with_texts: Sequence[s
         raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
     if untranscribed and with_texts:
         raise UsageError(f"{', '.join(with_texts)}: for recordings with texts only, not with --untranscribed")
-
-
-def _learn(
-    source: SourceModel,
-    people: People,
-    options: EnrolmentOptions,
-    store: SpeakerStore,
-    *,
-    keep_audio: bool,
-    fresh: bool,
-) -> Enrolment:
-    """Enrol people from recordings with their texts."""
-    from asradapt.enrolment import enroll as enroll_people
-
-    require_writable(store)
-    with progress() as bar:
-        return enroll_people(
-            source, people, options=options, store=store, progress=bar, keep_audio=keep_audio, fresh=fresh
-        )
-
-
-def _hear(
-    source: SourceModel, people: People, options: EnrolmentOptions, store: SpeakerStore, lm: str | None
-) -> Enrolment:
-    """Enrol people from recordings without texts."""
-    from asradapt.enrolment import enroll_untranscribed
-
-    teacher = _teacher(source, lm)
-    require_writable(store)
-    with progress() as bar:
-        return enroll_untranscribed(source, people, decoder=teacher, options=options, store=store, progress=bar)

@@ -10,7 +10,7 @@ import torch
 from language_samples import TOKENS, write_arpa
 
 from asradapt.cli.decoding_options import default_decoder, open_decoder
-from asradapt.cli.enroll import _teacher
+from asradapt.cli.enroll_work import _teacher
 from asradapt.decoding import Decoder, DecoderOptions, Weights
 from asradapt.decoding.fusion import WITHOUT_PRIOR
 from asradapt.decoding.priors import TokenPrior
