@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import shutil
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
-from asradapt.errors import InvalidSpeakerName, StoreError, UnknownName
+from asradapt.errors import StoreError
 from asradapt.phrases import Phrases
 from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
@@ -23,18 +19,18 @@ from asradapt.store.files import replace_file, sweep, take_out, unique
 from asradapt.store.lock import one_writer
 from asradapt.store.made_for import portable
 from asradapt.store.names import validate_speaker
-from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
+from asradapt.store.reading import explained, read_adaptation
 from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
 from asradapt.store.recordings import RECORDINGS_FOLDER, Recordings
+from asradapt.store.stored import StoredSpeakers
 from asradapt.store.tensors import TENSORS_FILE
-from asradapt.store.versions import SpeakerFolder
-from asradapt.store.vocabulary import VOCABULARY_FILE, Stamp, checked, encode, read_vocabulary, stamp_of
+from asradapt.store.vocabulary import VOCABULARY_FILE, checked, encode, read_vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SpeakerStore:
+class SpeakerStore(StoredSpeakers):
     """Speakers on disk, each with its last versions.
 
     Methods that take a speaker raise InvalidSpeakerName for a name that no speaker can have, and
@@ -44,62 +40,6 @@ class SpeakerStore:
         root: Folder of the store, created by the first save; by default `$ASRADAPT_HOME`, or the user's
             data folder where that is not set.
     """
-
-    def __init__(self, root: Path | None = None) -> None:
-        home = os.environ.get("ASRADAPT_HOME") or platformdirs.user_data_dir("asradapt")
-        self.root = Path(root or home).expanduser()
-
-    def __contains__(self, speaker: object) -> bool:
-        if not isinstance(speaker, str):
-            return False
-        with contextlib.suppress(InvalidSpeakerName):
-            return self._folder(validate_speaker(speaker)).exists
-        return False
-
-    def speakers(self) -> list[str]:
-        """The stored speakers in alphabetical order, upper and lower case alike."""
-        with reading(self._speakers):
-            found = list(self._speakers.iterdir()) if self._speakers.is_dir() else []
-            names = (unicodedata.normalize("NFC", entry.name) for entry in found)
-            return sorted((name for name in names if name in self), key=lambda name: (name.casefold(), name))
-
-    def versions(self, speaker: str) -> list[int]:
-        """The stored versions of a speaker, oldest first."""
-        folder = self._known(speaker)
-        with reading(folder.path):
-            return folder.numbers()
-
-    def current(self, speaker: str) -> int:
-        """The number of a speaker's current version.
-
-        Raises:
-            DamagedSpeaker: The file that says so is damaged.
-        """
-        folder = self._known(speaker)
-        with explained(folder):
-            return folder.current()
-
-    def record(self, speaker: str, version: int | None = None) -> SpeakerRecord:
-        """What is known about a stored version (by default the current one), without its tensors.
-
-        Raises:
-            DamagedSpeaker: `speaker.json` is missing or damaged; the message says what to do.
-            StoreError: There is no such version, or a newer asradapt wrote it.
-        """
-        folder = self._known(speaker)
-        with explained(folder):
-            return read_record(folder, version)
-
-    def load(self, speaker: str, version: int | None = None) -> Adaptation:
-        """Reads a stored version (by default the current one) and checks that every byte is intact.
-
-        Raises:
-            DamagedSpeaker: A file is missing or damaged; the message says what to do.
-            StoreError: There is no such version, or a newer asradapt wrote it.
-        """
-        folder = self._known(speaker)
-        with explained(folder):
-            return read_adaptation(folder, version)
 
     def save(self, record: SpeakerRecord, tensors: Mapping[str, Tensor]) -> SpeakerRecord:
         """Stores a new version of a speaker and makes it current, or leaves the store as it was.
@@ -119,22 +59,6 @@ class SpeakerStore:
         name = validate_speaker(record.speaker)
         data = tensor_file.encode(tensors, decision=record.decision)
         return self._add(replace(record, speaker=name), data)
-
-    def vocabulary(self, speaker: str) -> Phrases:
-        """The phrases that a speaker uses, in alphabetical order; they belong to all versions.
-
-        Raises:
-            DamagedSpeaker: The file is damaged.
-        """
-        folder = self._known(speaker)
-        with reading(folder.path):
-            return read_vocabulary(folder.path / VOCABULARY_FILE)
-
-    def vocabulary_stamp(self, speaker: str) -> Stamp | None:
-        """What differs whenever the phrases were stored again, without reading them; None where there are none."""
-        path = self._folder(validate_speaker(speaker)).path / VOCABULARY_FILE
-        with reading(path):
-            return stamp_of(path)
 
     def change_vocabulary(self, speaker: str, change: Callable[[Phrases], Iterable[str]]) -> Phrases:
         """Replaces the phrases of a speaker in one step that no other writer comes between.
@@ -268,27 +192,11 @@ class SpeakerStore:
             self.recordings(stored.speaker).add(recordings)
         return stored
 
-    @property
-    def _speakers(self) -> Path:
-        return self.root / "speakers"
-
     @contextlib.contextmanager
     def _alone(self, task: str) -> Iterator[None]:
         """Writes without other writers, and turns what the disk refuses into a StoreError."""
         with _writing(task, self.root), one_writer(self.root):
             yield
-
-    def _folder(self, name: str) -> SpeakerFolder:
-        return SpeakerFolder(self._speakers / name, self.root / ".tmp")
-
-    def _known(self, speaker: str, *, damaged: bool = False) -> SpeakerFolder:
-        """The folder of a stored speaker; if asked for, also of one that lost its current version."""
-        name = validate_speaker(speaker)
-        folder = self._folder(name)
-        with reading(folder.path):
-            if folder.exists or (damaged and folder.path.is_dir()):
-                return folder
-        raise UnknownName("speaker", name, self.speakers(), f"The store is {self.root}")
 
     def _add(self, record: SpeakerRecord, data: bytes) -> SpeakerRecord:
         """Completes the record, checks that it can be read again, and writes the version."""
