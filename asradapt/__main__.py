@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+SPINS = "1000"
+"""How often a thread of GNU OpenMP looks for others before it sleeps; its own number on crowded processors."""
+
 
 def main() -> None:
     """Run the command line; Ctrl-C while that is being loaded ends it without a traceback."""
+    yield_soon()
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # with nohup it is ignored, and stays so
     if usual:
         signal.signal(signal.SIGINT, _end)
@@ -16,6 +20,17 @@ def main() -> None:
     if usual:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main()
+
+
+def yield_soon() -> None:
+    """Let threads that wait for each other leave the processor to other programs; before PyTorch is loaded.
+
+    Threads of GNU OpenMP (PyTorch on Linux) turn 300,000 times before they sleep, which costs nothing on a quiet
+    machine and several times the work where something else computes: docs/performance.md. Whoever has said
+    otherwise by `OMP_WAIT_POLICY` or `GOMP_SPINCOUNT` is obeyed.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def _end(*_: object) -> None:

@@ -232,3 +232,20 @@ def test_a_text_that_stdout_takes_only_in_part_is_an_error(tmp_path, unbuffered)
     assert done.returncode == 1, done.stderr
     assert done.stderr.decode().startswith("error: ")
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_threads_that_wait_sleep_soon_unless_somebody_said_otherwise(given, spins):
+    """It must stand in the environment before PyTorch is loaded."""
+    code = (
+        "import os, sys, asradapt.__main__ as main; main.yield_soon();"
+        "print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    free = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=free | given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", str(spins)]
