@@ -6,7 +6,7 @@ import os
 import signal
 
 SPINS = "1000"
-"""How often a thread of GNU OpenMP looks for others before it sleeps; its own number on crowded processors."""
+"""How often a thread of GNU OpenMP looks for the others before it sleeps."""
 
 
 def main() -> None:

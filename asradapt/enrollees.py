@@ -27,13 +27,16 @@ class Enrollees:
         model: The source model.
         store: Where adaptations come from; None knows nobody.
         bank: What the adaptations will be attached by; it checks that they fit.
+        listens: Whether phrases are listened for at all.
 
     Attributes:
         kept: The adaptations in memory.
     """
 
-    def __init__(self, model: SourceModel, store: SpeakerStore | None, bank: MixedBank) -> None:
-        self._model, self._store, self._bank = model, store, bank
+    def __init__(
+        self, model: SourceModel, store: SpeakerStore | None, bank: MixedBank, *, listens: bool = False
+    ) -> None:
+        self._model, self._store, self._bank, self._listens = model, store, bank, listens
         self.kept = KeptMembers()
         self._vocabularies = Vocabularies(store)
         self._unheard: set[str] = set()  # speakers of whose vocabulary was said what the model has no use for
@@ -96,9 +99,8 @@ class Enrollees:
 
     def _unheard_phrases(self, speaker: str, member: Member, warnings: list[str]) -> None:
         """Warn once of a vocabulary that the model has no use for, or of phrases in it that it cannot write."""
-        if speaker in self._unheard:
+        if speaker in self._unheard or not (self._listens or writes(self._model)):
             return
-        self._unheard.add(speaker)
         phrases = self._vocabularies.of(speaker)
         if phrases and writes(self._model):
             warnings.append(without_ctc(self._model, f"the vocabulary of {speaker} is not used: it"))
@@ -107,6 +109,7 @@ class Enrollees:
             tokens = (*self._model.tokens, *(token for method in methods for token in method.added))
             if lost := unwritable(phrases, tokens):
                 warnings.append(f"{speaker}: {cannot_write(lost)}")
+        self._unheard.add(speaker)
 
     def phrases(self, speaker: str | None) -> Phrases:
         """What a speaker's vocabulary holds now; nothing for who is not enrolled."""

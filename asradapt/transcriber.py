@@ -63,7 +63,7 @@ class Transcriber:
         if writes(model):
             self._refuse(model, decoder)
         self.decoder = decoder or Decoder.of(model)
-        self.enrollees = Enrollees(model, store, self._bank)
+        self.enrollees = Enrollees(model, store, self._bank, listens=bool(self.decoder.options.beams))
 
     def _refuse(self, model: Seq2SeqModel, decoder: Decoder | None) -> None:
         """Refuse what takes CTC outputs."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from own_models import make_model
 from samples import random_state, store_speaker
 
 from asradapt.adaptation.mixed import IDENTITY, KeptMembers
@@ -323,3 +324,15 @@ def test_a_vocabulary_that_changed_is_used_by_a_transcriber_that_runs(model, sto
     assert transcriber.phrases("ann") == ("Riga",)
     assert transcriber.phrases("nobody") == transcriber.phrases(None) == ()
     assert Transcriber(model, store).phrases("ann") == ()  # greedy decoding has no use for them
+
+
+def test_a_vocabulary_is_no_matter_where_a_model_is_decoded_greedily(tmp_path, record_clip):
+    """Also one that no search could be run on, whose tokens are pieces of words."""
+    pieces = make_model(tokens=("", " ", "the", "ing", "a"))
+    store = SpeakerStore(tmp_path / "pieces")
+    store_speaker(store, pieces, "ann", "affine")
+    store.set_vocabulary("ann", ["Kaliningrad", "中村"])
+    clips = [record_clip("ann", number) for number in range(2)]
+    (window, *transcripts) = Transcriber(pieces, store).transcribe(clips)
+    assert (window.failed, window.warnings) == ([], [])
+    assert len(transcripts) == 2

@@ -10,10 +10,12 @@ Letters: B batch.
 from __future__ import annotations
 
 import copy
+import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 
 import torch
 
@@ -22,6 +24,8 @@ from asradapt.budget import Item, Result
 from asradapt.enrolment.memory import CPU_SECONDS, Passes
 from asradapt.models.base import SourceModel
 from asradapt.models.conformer import Conformer
+
+logger = logging.getLogger(__name__)
 
 MOST = 8
 TOGETHER = 2 * CPU_SECONDS
@@ -43,7 +47,10 @@ def lanes_for(model: SourceModel) -> int:
     """
     if model.device.type != "cpu" or not isinstance(model.module, Conformer):
         return 1
-    return min(MOST, torch.get_num_threads())
+    threads = torch.get_num_threads()
+    return max(
+        range(1, min(MOST, threads) + 1), key=lambda lanes: (threads // lanes * lanes, lanes)
+    )  # none is idle
 
 
 class Lanes:
@@ -80,7 +87,7 @@ class Lanes:
         total, most = sum(lengths), max(LEAST_SECONDS, min(most, TOGETHER / count))
         rounds = math.ceil(total / (most * count))
         wanted = max(1, min(rounds * count, int(total / LEAST_SECONDS)))
-        return even_budget([round(length * 1000) for length in lengths], wanted) / 1000
+        return min(most, even_budget([round(length * 1000) for length in lengths], wanted) / 1000)
 
     def run(
         self, work: Callable[[SourceModel, Sequence[Item]], Result], batches: Sequence[Sequence[Item]]
@@ -92,13 +99,11 @@ class Lanes:
             batches: What to work on.
         """
         count = min(self.count, len(batches))
-        if count < 2:
+        pool = self._open(count) if count > 1 else None
+        if pool is None:
             for batch in batches:
                 yield from self.passes[0].run(work, batch)
             return
-        self.passes += [
-            Passes(twin(self.model), recompute=self._recompute) for _ in range(count - len(self.passes))
-        ]
         free = self.passes[:count]
 
         def one(batch: Sequence[Item]) -> list[Result]:
@@ -108,18 +113,51 @@ class Lanes:
             finally:
                 free.append(lane)
 
-        with _threads(count) as pool:
+        try:
             for results in pool.map(one, batches):
                 yield from results
+        finally:
+            pool.shutdown(cancel_futures=True)  # what waits is not begun
+
+    def _open(self, count: int) -> ThreadPoolExecutor | None:
+        """Threads for so many lanes, each with a model; None where there can be none."""
+        missing = count - len(self.passes)
+        if missing > 0 and any(module._forward_hooks for module in self.model.module.modules()):
+            return None  # the twin of an adapted model would stay adapted
+        self.passes += [Passes(twin(self.model), recompute=self._recompute) for _ in range(missing)]
+        try:
+            return _threads(count)
+        except RuntimeError as error:
+            logger.info("passes one after the other: %s", error)
+            return None
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """So many threads, each with an equal share of those of torch; what waits in the end is dropped."""
-    whole = torch.get_num_threads()
-    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(whole // count,))
+def _threads(count: int) -> ThreadPoolExecutor:
+    """So many threads, each with an equal share of those that torch computes in.
+
+    The number is a thread's own, but what is set last is what threads of later on begin with: so it is set back
+    before anything is computed, when all have theirs.
+
+    Raises:
+        RuntimeError: If a thread cannot be started.
+    """
+    whole, ready = torch.get_num_threads(), threading.Barrier(count + 1)
+
+    def begin() -> None:
+        torch.get_num_threads()  # or the first operation would take the number of others
+        torch.set_num_threads(whole // count)
+        with suppress(threading.BrokenBarrierError):  # one of the others could not be started
+            ready.wait()
+
+    pool = ThreadPoolExecutor(count, initializer=begin)
     try:
-        yield pool
-    finally:
+        for _ in range(count):
+            pool.submit(int)
+        ready.wait()
+    except BaseException:
+        ready.abort()
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(whole)  # what threads of later on begin with, too
+        raise
+    finally:
+        torch.set_num_threads(whole)
+    return pool

@@ -6,6 +6,7 @@ Letters: B batch.
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -24,6 +25,7 @@ from asradapt.models.base import SourceModel, computed_seconds, writes
 from asradapt.models.places import stacks
 
 logger = logging.getLogger(__name__)
+_FILTERING = threading.RLock()  # filters of warnings belong to the process, and passes may run side by side
 
 CPU_SECONDS = 90.0  # measured: from 24 s on, more audio at once is not faster on a CPU
 PROBE_ROWS, PROBE_SECONDS = 2, 10.0
@@ -57,7 +59,7 @@ def _quiet(forward: Callable[..., Any]) -> Callable[..., Any]:
     """A block that warns of nothing: what its model filters, it filters around the forward pass only."""
 
     def run(*inputs: Any, **named: Any) -> Any:
-        with warnings.catch_warnings():
+        with _FILTERING, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return forward(*inputs, **named)
 

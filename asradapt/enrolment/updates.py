@@ -130,10 +130,11 @@ def add_up(
     seconds = lanes.seconds([computed_seconds(model, example.seconds) for _, example in pairs])
     batches = list(pair_batches(model, pairs, seconds, by_row=bank.one_speaker))
     for rows, gradients in lanes.run(learn, batches):
+        places = torch.tensor(rows, device=model.device)
         for name, found in gradients.items():
             tensor = bank.tensors[name]
             tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-            tensor.grad.index_add_(0, torch.tensor(rows, device=tensor.device), found)
+            tensor.grad.index_add_(0, places, found)
 
 
 @torch.no_grad()

@@ -52,6 +52,8 @@ def test_phrases_that_the_model_cannot_write_are_named_once(asradapt, enrolled, 
     assert "ann: the model cannot write" in done.err
     assert "中村" in done.err
     assert "Zo" not in done.err  # an accent is left out
+    greedy = asradapt("transcribe", *clips, "--speaker", "ann", "--no-lm", "--beam", 0)
+    assert (greedy.code, "cannot write" in greedy.err) == (0, False)  # nothing is listened for
     (tmp_path / "names.txt").write_text("Zoe\n中村\n", encoding="utf-8")
     done = asradapt("transcribe", *clips, "--vocab", tmp_path / "names.txt", "--no-lm")
     assert done.code == 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import lanes as module
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.lanes import Lanes, lanes_for, twin
+from asradapt.enrolment.memory import Passes
 from asradapt.enrolment.updates import TrainingOptions, train_step
 from asradapt.types import Utterance
 
@@ -74,12 +78,27 @@ def test_side_by_side_the_gradients_are_those_of_one_pass_after_the_other(
     assert torch.get_num_threads() == count
 
 
-def test_the_same_job_gives_the_same_numbers_whichever_lane_ends_first(tiny_model, babble, threads, short):
+def test_the_same_job_gives_the_same_numbers_whichever_lane_ends_first(tiny_model, babble, threads, monkeypatch):
+    monkeypatch.setattr(module, "LEAST_SECONDS", 0.5)
     model = tiny_model()
-    data = made(model, babble, [1.0, 0.7, 1.2, 0.9, 1.5])
+    data = made(model, babble, [1.0, 0.7, 1.2, 0.9, 1.5, 0.8, 1.1])
     threads(3)
-    first, *others = [gradients(model, data, "lowrank") for _ in range(5)]
-    assert all(torch.equal(first[name], other[name]) for other in others for name in first)
+    lanes, chance, passes = Lanes(model), random.Random(0), []
+    one_pass = Passes.run
+
+    def run(self, work, batch):
+        passes.append(len(batch))
+        time.sleep(0.05 * chance.random())
+        return one_pass(self, work, batch)
+
+    monkeypatch.setattr(Passes, "run", run)
+    found = []
+    for _ in range(6):
+        bank = moved(model, "lowrank", 1)  # one row takes part in every pass, so the order of the sum shows
+        train_step(model, bank, {0: data}, OPTIONS, lanes)
+        found.append({name: tensor.grad for name, tensor in bank.tensors.items()})
+    assert len(passes) == 6 * 3
+    assert all(torch.equal(found[0][name], other[name]) for other in found[1:] for name in other)
 
 
 def test_a_twin_has_the_same_tensors_and_is_adapted_apart(tiny_model, babble):
@@ -113,18 +132,81 @@ def test_results_come_in_the_order_of_the_batches_from_as_many_models_as_lanes(t
     assert {count for _, _, count in met} == {1}
 
 
-def test_an_error_in_a_lane_is_told_and_what_waits_is_not_begun(tiny_model, threads):
+def threads_of_a_new_thread() -> int:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
+def test_threads_that_others_start_have_all_threads_of_torch_also_meanwhile(tiny_model, threads):
+    threads(2)
+    meanwhile = []
+
+    def work(model, batch):
+        meanwhile.append(threads_of_a_new_thread())
+        return batch
+
+    assert list(Lanes(tiny_model()).run(work, [[1], [2], [3]])) == [[1], [2], [3]]
+    assert meanwhile == [2, 2, 2]
+    assert threads_of_a_new_thread() == torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("something else"), KeyboardInterrupt()])
+def test_an_error_in_a_lane_is_told_and_what_waits_is_not_begun(tiny_model, threads, error):
     threads(2)
     begun = []
 
     def work(model, batch):
         begun.append(batch)
-        raise RuntimeError("something else")
+        raise error
 
-    with pytest.raises(RuntimeError, match="something else"):
-        list(Lanes(tiny_model()).run(work, [[number] for number in range(100)]))
-    assert len(begun) < 100
-    assert torch.get_num_threads() == 2
+    with pytest.raises(type(error)):
+        list(Lanes(tiny_model()).run(work, [[number] for number in range(1000)]))
+    assert len(begun) < 1000
+    assert threads_of_a_new_thread() == torch.get_num_threads() == 2
+
+
+def test_whoever_stops_listening_ends_the_passes_that_wait(tiny_model, threads):
+    threads(2)
+    begun = []
+
+    def work(model, batch):
+        begun.append(batch)
+        time.sleep(0.01)
+        return batch
+
+    results = Lanes(tiny_model()).run(work, [[number] for number in range(1000)])
+    assert next(results) == [0]
+    results.close()
+    assert len(begun) < 1000
+    assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")]
+
+
+def test_without_another_thread_passes_come_one_by_one(tiny_model, threads, monkeypatch):
+    threads(3)
+    start, started = threading.Thread.start, []
+
+    def refuse(self):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    model = tiny_model()
+    batches = [[1], [2], [3]]
+    assert list(Lanes(model).run(lambda lane, batch: (lane is model, batch), batches)) == [
+        (True, b) for b in batches
+    ]
+    assert torch.get_num_threads() == 3
+
+
+def test_an_adapted_model_has_no_twins(tiny_model, threads):
+    threads(2)
+    model = tiny_model()
+    lanes = Lanes(model)
+    with moved(model, "affine", 1).attach(model, torch.tensor([0])):
+        assert list(lanes.run(lambda lane, batch: lane is model, [[1], [2]])) == [True, True]
+    assert len(lanes.passes) == 1
 
 
 def test_passes_come_one_by_one_where_memory_is_bounded_or_nothing_was_measured(tiny_model, threads):
@@ -137,6 +219,25 @@ def test_passes_come_one_by_one_where_memory_is_bounded_or_nothing_was_measured(
     assert Lanes(model, recompute=True).count == 1
     model.module.__class__ = type("Another", (torch.nn.Module,), {})
     assert lanes_for(model) == 1
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(1, 1), (2, 2), (3, 3), (8, 8), (9, 3), (12, 6), (16, 8)])
+def test_as_few_threads_as_possible_are_idle(tiny_model, monkeypatch, given, wanted):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: given)
+    assert lanes_for(tiny_model()) == wanted
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_pass_exceeds_its_share_of_the_memory(tiny_model, monkeypatch, count, seed):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    lengths = [40.0, *(random.Random(seed).uniform(1, 20) for _ in range(80))]
+    most = lanes_seconds(count)
+    assert Lanes(tiny_model()).seconds(lengths) <= most
+
+
+def lanes_seconds(count: int) -> float:
+    return 90.0 if count == 1 else min(90.0, 180.0 / count)
 
 
 def test_seconds_of_a_pass_share_the_work_out_evenly_within_the_memory(tiny_model, threads):
