@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from pathlib import Path
 
 SPINS = "1000"
 """How often a thread of GNU OpenMP looks for the others before it sleeps."""
@@ -12,6 +14,7 @@ SPINS = "1000"
 def main() -> None:
     """Run the command line; Ctrl-C while that is being loaded ends it without a traceback."""
     yield_soon()
+    open_what_is_closed()
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # with nohup it is ignored, and stays so
     if usual:
         signal.signal(signal.SIGINT, _end)
@@ -31,6 +34,13 @@ def yield_soon() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
+def open_what_is_closed() -> None:
+    """Let what a shell has closed (`<&-`, `>&-`) be nothing to read and nowhere to write."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _end(*_: object) -> None:

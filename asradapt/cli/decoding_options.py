@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,8 +85,9 @@ def open_decoder(
     lm_weight: float | None,
     word_score: float | None,
     vocab_file: Path | None,
+    warn: Callable[[str], None] | None = None,
 ) -> Decoder:
-    """The decoder that the options ask for.
+    """The decoder that the options ask for; `warn` takes what is to be said of them, which is printed otherwise.
 
     Raises:
         UsageError: If the options contradict each other, or the model cannot be searched.
@@ -117,9 +119,8 @@ def open_decoder(
     language = load_language(name) if name else None
     phrases = _phrases(vocab_file)
     if lost := unwritable(phrases, model.tokens):
-        report_problems(
-            [f"{vocab_file}: {cannot_write(lost)}, but from speakers who have added the characters"], ()
-        )
+        said = f"{vocab_file}: {cannot_write(lost)}, but from speakers who have added the characters"
+        (warn or (lambda warning: report_problems([warning], ())))(said)
     options = DecoderOptions(beams=beams, phrases=phrases).on(model, search_with=language)
     assert options.weights is not None  # `on` chooses them
     weights = replace(options.weights, **{key: value for key, value in changed.items() if value is not None})

@@ -110,7 +110,7 @@ def transcribe(
         options = TranscriberOptions(
             batch_size=batch_size, detect_voice=not no_vad, adapt_each=EachOptions() if adapt_each else None
         )
-        decoder = open_decoder(source, **decoding)
+        decoder = open_decoder(source, **decoding, warn=problems.warn)
         transcriber = Transcriber(source, store, options, decoder)
         if speaker and not source_only:
             transcriber.member(speaker)  # a named speaker who is not enrolled is an error, not the source

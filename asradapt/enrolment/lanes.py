@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 MOST = 8
 TOGETHER = 2 * CPU_SECONDS
 """Seconds of audio in all lanes at a time, at most, where these are more than two: what bounds the memory."""
-LEAST_SECONDS = 16.0
+LEAST_SECONDS = 24.0
 """Of audio in one pass: less of it at once takes longer."""
 
 

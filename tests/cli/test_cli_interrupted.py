@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -195,6 +196,15 @@ main()
 def test_ctrl_c_while_the_commands_are_loaded_is_no_traceback():
     done = subprocess.run([sys.executable, "-c", LOADING, "methods"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["methods", "transcribe -", "speakers list --store /nowhere/at/all"])
+def test_closed_streams_are_no_traceback(closed, command):
+    line = f"{shlex.quote(sys.executable)} -m asradapt {command} {closed}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.returncode in ((0,) if command == "methods" else (0, 1, 2))
 
 
 @pytest.mark.slow
