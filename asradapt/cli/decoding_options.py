@@ -52,7 +52,7 @@ def _options(command: F, language: str, beams: str) -> F:
             "vocab_file",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="Phrases that everybody uses, one a line, besides each speaker's own.",
+            help="Phrases that everybody uses, one a line (with # first a comment), besides each speaker's own.",
         ),
     )
     for option in reversed(options):

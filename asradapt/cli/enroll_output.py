@@ -21,9 +21,9 @@ def _line(one: Enrolled) -> str:
     label = f"{record.method}, version {record.version}" if record.decision == "adapted" else "source kept"
     if one.stays:
         label = f"version {one.stays} stays"
+    learned = counted(record.utterances, "recording" if record.transcribed else "piece")
     lines = [
-        f"{record.speaker}: {counted(record.utterances, 'recording')}, {record.seconds:.0f} s, "
-        f"{one.wall_seconds:.1f} s to enrol [{label}]",
+        f"{record.speaker}: {learned}, {record.seconds:.0f} s, {one.wall_seconds:.1f} s to enrol [{label}]",
         one.explanation,
     ]
     lines += [str(one.forecast)] if one.forecast else []

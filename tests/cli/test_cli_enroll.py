@@ -73,7 +73,13 @@ def test_who_keeps_an_adaptation_is_not_counted_as_keeping_the_source(capsys):
     people = [
         SimpleNamespace(
             record=SimpleNamespace(
-                speaker="ann", method="affine", version=1, decision=decision, utterances=2, seconds=3.0
+                transcribed=True,
+                speaker="ann",
+                method="affine",
+                version=1,
+                decision=decision,
+                utterances=2,
+                seconds=3.0,
             ),
             stays=stays,
             wall_seconds=1.0,
