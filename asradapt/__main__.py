@@ -29,7 +29,7 @@ def yield_soon() -> None:
     """Let threads that wait for each other leave the processor to other programs; before PyTorch is loaded.
 
     Threads of GNU OpenMP (PyTorch on Linux) turn 300,000 times before they sleep, which costs nothing on a quiet
-    machine and several times the work where something else computes: docs/performance.md. Whoever has said
+    machine and half the time again and more where something else computes: docs/performance.md. Whoever has said
     otherwise by `OMP_WAIT_POLICY` or `GOMP_SPINCOUNT` is obeyed.
     """
     if "OMP_WAIT_POLICY" not in os.environ:

@@ -13,9 +13,9 @@ from own_models import make_model
 from samples import random_state, store_speaker
 
 from asradapt.adaptation.mixed import IDENTITY, KeptMembers
-from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
+from asradapt.decoding import Decoder, DecoderOptions, Heard, Word, unwritable
 from asradapt.enrollees import NOBODY
-from asradapt.errors import DamagedSpeaker, SourceMismatch, UnknownName
+from asradapt.errors import DamagedSpeaker, InputError, SourceMismatch, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions
@@ -336,3 +336,6 @@ def test_a_vocabulary_is_no_matter_where_a_model_is_decoded_greedily(tmp_path, r
     (window, *transcripts) = Transcriber(pieces, store).transcribe(clips)
     assert (window.failed, window.warnings) == ([], [])
     assert len(transcripts) == 2
+    assert unwritable([], pieces.tokens) == []  # nor where no phrase is given
+    with pytest.raises(InputError, match="single characters"):
+        unwritable(["Riga"], pieces.tokens)

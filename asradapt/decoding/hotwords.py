@@ -98,8 +98,13 @@ def _spelled(phrase: str, tokens: Sequence[str], boundary: int) -> list[int]:
 
 
 def unwritable(phrases: Iterable[str], tokens: Sequence[str]) -> list[str]:
-    """The phrases that nobody can be heard to say, as these tokens cannot write them, not even without accents."""
-    boundary = token_numbers(tokens)[" "]
+    """The phrases that nobody can be heard to say, as these tokens cannot write them, not even without accents.
+
+    Raises:
+        InputError: If there are phrases and the tokens are not single characters with a space, as for a search.
+    """
+    phrases = list(phrases)
+    boundary = token_numbers(tokens)[" "] if phrases else 0
     return [phrase for phrase in phrases if not _spelled(phrase, tokens, boundary)]
 
 

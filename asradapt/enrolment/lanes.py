@@ -28,6 +28,7 @@ from asradapt.models.conformer import Conformer
 logger = logging.getLogger(__name__)
 
 MOST = 8
+"""Lanes at most."""
 TOGETHER = 2 * CPU_SECONDS
 """Seconds of audio in all lanes at a time, at most, where these are more than two: what bounds the memory."""
 LEAST_SECONDS = 24.0
@@ -48,9 +49,8 @@ def lanes_for(model: SourceModel) -> int:
     if model.device.type != "cpu" or not isinstance(model.module, Conformer):
         return 1
     threads = torch.get_num_threads()
-    return max(
-        range(1, min(MOST, threads) + 1), key=lambda lanes: (threads // lanes * lanes, lanes)
-    )  # none is idle
+    possible = range(1, min(MOST, threads) + 1)
+    return max(possible, key=lambda lanes: (threads // lanes * lanes, lanes))  # few threads idle, then many lanes
 
 
 class Lanes:

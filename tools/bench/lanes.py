@@ -1,9 +1,9 @@
 """An update of an enrolment with its passes side by side, a thread each, and one after the other on all threads.
 
-    python tools/bench/lanes.py [--people 1 4 16] [--rounds 7] [--json OUT]
+    python tools/bench/lanes.py [--people 1 4 16] [--busy 0] [--rounds 7] [--json OUT]
 
-Wall time, so it takes quiet cores. Pretended people learn from ten of the demo speaker's recordings each, in three
-folds, by `lowrank`, as in a cross-validation.
+Wall time, so it takes quiet cores; with `--busy N` so many other programs compute beside it. Pretended people
+learn from ten of the demo speaker's recordings each, in three folds, by `lowrank`, as in a cross-validation.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from crowded import company
 from measuring import Table, in_turn, ratio, write
 
 from asradapt.adaptation import SpeakerBank, create
@@ -69,6 +70,7 @@ def main() -> None:
     """A row for every number of people."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--people", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--busy", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -76,9 +78,11 @@ def main() -> None:
     found = read_manifest(demo_folder() / "manifest.jsonl", where=parse_where(["part=enroll"])).utterances
     examples = prepare_examples(model, found).usable
     columns = ["people", "rows", "one after the other, s", "side by side, s", "times as long one after the other"]
-    table = Table(f"An update on {torch.get_num_threads()} threads", columns)
-    for people in args.people:
-        table.rows.append(measure(model, examples, people, args.rounds))
+    beside = f" beside {args.busy} other programs" if args.busy else ""
+    table = Table(f"An update on {torch.get_num_threads()} threads{beside}", columns)
+    with company(args.busy):
+        for people in args.people:
+            table.rows.append(measure(model, examples, people, args.rounds))
     write([table], args.json)
 
 
