@@ -39,15 +39,19 @@ def strength_of(phrases: Iterable[str]) -> float | None:
     return phrases.strength if isinstance(phrases, Phrases) else None
 
 
-def read_phrases(file: Path) -> list[str]:
-    """The phrases of a text file, one a line; lines that begin with # and a byte order mark are none of them.
+def read_phrases(file: Path) -> dict[int, str]:
+    """The phrases of a text file by the numbers of their lines; a line that begins with # holds none.
 
     Raises:
         InputError: The file cannot be read.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
-        return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        return {
+            number: line
+            for number, line in enumerate(lines, 1)
+            if line.strip() and not line.lstrip().startswith("#")
+        }
     except UnicodeError as error:
         raise InputError(f"{file} is no text in UTF-8: save it as such") from error
     except OSError as error:

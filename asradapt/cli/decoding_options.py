@@ -136,7 +136,6 @@ def _phrases(file: Path | None) -> tuple[str, ...]:
     """The phrases of a file, checked."""
     if file is None:
         return ()
-    from asradapt.phrases import read_phrases
-    from asradapt.store import checked_phrases
+    from asradapt.store import checked_phrases, phrases_of
 
-    return checked_phrases(read_phrases(file))
+    return checked_phrases(phrases_of(file))

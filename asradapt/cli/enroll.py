@@ -55,7 +55,8 @@ keep_audio_option = click.option(
 @click.option(
     "--untranscribed",
     is_flag=True,
-    help="Learn from what is heard in the recordings with the language model; no texts are needed or looked at.",
+    help="Learn from what is heard in the recordings with the language model; no texts are needed or looked at. "
+    "Not with --strict, --budget, --keep-audio, --fresh or --add-tokens.",
 )
 @click.option(
     "--lm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,8 +76,8 @@ class Wanted:
             return ["source", "adapted"]
         return [system.name for system in parse_systems(self.systems) if system.kind != "file"]
 
-    def decoder(self, source: SourceModel) -> Decoder | None:
-        """The decoder that is asked for; None for greedy decoding."""
+    def decoder(self, source: SourceModel, warn: Callable[[str], None]) -> Decoder | None:
+        """The decoder that is asked for; None for greedy decoding. `warn` takes what is to be said of it."""
         if not self.decoding:
             return None
         unset = {
@@ -88,7 +88,7 @@ class Wanted:
             "word_score": None,
             "vocab_file": None,
         }
-        return open_decoder(source, **{**unset, **self.decoding})
+        return open_decoder(source, warn=warn, **{**unset, **self.decoding})
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,12 @@ def before_after(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     from asradapt.comparison import from_evaluation
     from asradapt.scoring import NORMALIZER
 
-    result = _evaluation(rows, wanted)
+    told: list[str] = []
+    result = _evaluation(rows, wanted, told.append)
     comparison = from_evaluation(result)
     over = comparison.difference(0, 1, over_speakers=True, seed=wanted.seed)
     content = result.as_dict() | {"difference_over_speakers": over.as_dict(), "decoding": wanted.decoded}
-    warnings = list(result.warnings)
+    warnings = [*told, *result.warnings]
     if result.speakers:
         if wanted.show:
             evaluate_output.evaluation_table(result)
@@ -131,10 +132,11 @@ def systems(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     from asradapt.comparison import compare_pairs
     from asradapt.scoring import NORMALIZER
 
-    comparison = _comparison(rows, wanted)
+    told: list[str] = []
+    comparison = _comparison(rows, wanted, told.append)
     ours = wanted.ours()
     content = comparison.as_dict() | {"decoding": wanted.decoded if ours else None}
-    warnings = list(comparison.warnings)
+    warnings = [*told, *comparison.warnings]
     if comparison.utterances:
         tests = compare_pairs(comparison, seed=wanted.seed)
         content["pairs"] = [test.as_dict() for test in tests]
@@ -146,13 +148,13 @@ def systems(rows: Sequence[Utterance], wanted: Wanted) -> Outcome:
     return Outcome(content, comparison.failed, tuple(dict.fromkeys(warnings)), not comparison.utterances)
 
 
-def _evaluation(rows: Sequence[Utterance], wanted: Wanted) -> Evaluation:
+def _evaluation(rows: Sequence[Utterance], wanted: Wanted, warn: Callable[[str], None]) -> Evaluation:
     from asradapt.evaluation import evaluate
     from asradapt.transcriber import Transcriber
 
     store = open_store(wanted.store)
     source = open_model(model_for(wanted.speaker, store, wanted.model), wanted.device)
-    transcriber = Transcriber(source, store, None, wanted.decoder(source))
+    transcriber = Transcriber(source, store, None, wanted.decoder(source, warn))
     with progress() as bar:
 
         def advance(done: float) -> None:
@@ -161,7 +163,7 @@ def _evaluation(rows: Sequence[Utterance], wanted: Wanted) -> Evaluation:
         return evaluate(transcriber, rows, speaker=wanted.speaker, seed=wanted.seed, progress=advance)
 
 
-def _comparison(rows: Sequence[Utterance], wanted: Wanted) -> Comparison:
+def _comparison(rows: Sequence[Utterance], wanted: Wanted, warn: Callable[[str], None]) -> Comparison:
     from asradapt.comparison import compare_systems, parse_systems
     from asradapt.comparison.systems import needs_model
 
@@ -176,7 +178,7 @@ def _comparison(rows: Sequence[Utterance], wanted: Wanted) -> Comparison:
             model=source,
             store=store,
             common=wanted.common,
-            decoder=wanted.decoder(source) if source else None,
+            decoder=wanted.decoder(source, warn) if source else None,
             progress=lambda share: bar("evaluating", share),
         )
 

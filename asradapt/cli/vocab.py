@@ -26,7 +26,7 @@ from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.cli.model_options import model_options, open_model
 from asradapt.errors import InputError, UsageError
-from asradapt.phrases import STRENGTH, STRONGEST, Phrases, read_phrases
+from asradapt.phrases import STRENGTH, STRONGEST, Phrases
 from asradapt.wording import first_of
 
 if TYPE_CHECKING:
@@ -59,10 +59,13 @@ def _given(phrases: Sequence[str], file: Path | None) -> list[str]:
     Raises:
         UsageError: If there are none.
         InputError: If the file cannot be read.
+        TextError: If a line of it cannot be used.
     """
     found = list(phrases)
     if file is not None:
-        found += read_phrases(file)
+        from asradapt.store import phrases_of
+
+        found += phrases_of(file)
     if not found:
         raise UsageError("give phrases, or a --file that holds some")
     return found

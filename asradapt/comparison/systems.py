@@ -183,7 +183,8 @@ def _flattered(
             found += heard_before(store.record(who, system.version), said, recordings)
         except AsradaptError:
             continue  # not enrolled, or damaged: the transcriber has said so
-    return [f"{system.name}: {warning}" for warning in found]
+    # who is the system need not be named once more
+    return [f"{system.name}: {warning.removeprefix(f'{system.speaker}: ')}" for warning in found]
 
 
 def _no_text(utterance: Utterance) -> Failure:

@@ -9,6 +9,7 @@ from asradapt.store.record import SpeakerRecord
 from asradapt.store.store import SpeakerStore
 from asradapt.store.vocabularies import Vocabularies
 from asradapt.store.vocabulary import checked as checked_phrases
+from asradapt.store.vocabulary import phrases_of
 
 __all__ = [
     "Adaptation",
@@ -19,5 +20,6 @@ __all__ = [
     "check_source",
     "checked_phrases",
     "options_for",
+    "phrases_of",
     "validate_speaker",
 ]

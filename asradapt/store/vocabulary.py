@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asradapt.errors import DamagedSpeaker, TextError
-from asradapt.phrases import STRONGEST, Phrases, strength_of
+from asradapt.phrases import STRONGEST, Phrases, read_phrases, strength_of
 from asradapt.wording import first_of
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -31,7 +31,7 @@ def checked(phrases: Iterable[str]) -> Phrases:
     kept: dict[str, str] = {}
     problems = []
     for phrase in phrases:
-        tidy = " ".join(unicodedata.normalize("NFC", str(phrase)).split())
+        tidy = _tidy(str(phrase))
         if problem := _problem(tidy):
             problems.append(f"{tidy[:MOST_LETTERS]!r} {problem}")
         else:
@@ -41,6 +41,29 @@ def checked(phrases: Iterable[str]) -> Phrases:
     if len(kept) > MOST_PHRASES:
         raise TextError(f"{len(kept)} phrases are too many; at most {MOST_PHRASES} are listened for")
     return Phrases((phrase for _, phrase in sorted(kept.items())), strength)
+
+
+def phrases_of(file: Path) -> list[str]:
+    """The phrases of a text file, one a line.
+
+    Raises:
+        InputError: If it cannot be read.
+        TextError: With the first lines that hold a phrase that cannot be used, and how many more there are.
+    """
+    tidy = {number: _tidy(line) for number, line in read_phrases(file).items()}
+    problems = [
+        f"line {number}, {phrase[:MOST_LETTERS]!r}, {problem}"
+        for number, phrase in tidy.items()
+        if (problem := _problem(phrase))
+    ]
+    if problems:
+        raise TextError(f"{file} has phrases that cannot be used: {first_of(problems, '; ')}")
+    return list(tidy.values())
+
+
+def _tidy(phrase: str) -> str:
+    """A phrase with single spaces, its letters composed."""
+    return " ".join(unicodedata.normalize("NFC", phrase).split())
 
 
 def _key(phrase: str) -> str:

@@ -57,7 +57,19 @@ def test_phrases_that_the_model_cannot_write_are_named_once(asradapt, enrolled, 
     (tmp_path / "names.txt").write_text("Zoe\n中村\n", encoding="utf-8")
     done = asradapt("transcribe", *clips, "--vocab", tmp_path / "names.txt", "--no-lm")
     assert done.code == 0
-    assert f"{tmp_path / 'names.txt'}: the model cannot write '中村', so it is not listened for" in done.err
+    told = f"{tmp_path / 'names.txt'}: the model cannot write '中村', so it is not listened for"
+    assert told in done.err
+    measured = (
+        "evaluate",
+        "--manifest",
+        recordings / "manifest.jsonl",
+        "--vocab",
+        tmp_path / "names.txt",
+        "--no-lm",
+    )
+    for systems in ((), ("--systems", "source,adapted")):
+        assert sum(told in warning for warning in asradapt(*measured, *systems, "--json").json["warnings"]) == 1
+    assert asradapt(*measured).err.count(told) == 1
 
 
 def test_a_vocabulary_changes_only_what_its_speaker_is_heard_to_say(asradapt, enrolled, recordings, tmp_path):

@@ -5,7 +5,7 @@ from samples import store_speaker
 
 from asradapt.errors import DamagedSpeaker, TextError, UnknownName
 from asradapt.phrases import Phrases
-from asradapt.store import SpeakerStore, Vocabularies
+from asradapt.store import SpeakerStore, Vocabularies, phrases_of
 from asradapt.store.vocabulary import VOCABULARY_FILE
 
 
@@ -46,6 +46,18 @@ def test_phrases_stay_with_new_versions_and_go_with_the_speaker(store, model):
 def test_of_many_phrases_that_cannot_be_used_the_first_are_named(store):
     with pytest.raises(TextError, match=r"^phrases that cannot be used: 'room 0' .*; 'room 2' .*; and 2997 more$"):
         store.set_vocabulary("ann", [f"room {number}" for number in range(3000)])
+
+
+def test_lines_of_a_file_that_cannot_be_used_are_named_by_their_numbers(tmp_path):
+    (tmp_path / "names.txt").write_text("# names\n\n  Zoe   Miller\nroute 66\n--\n", encoding="utf-8")
+    with pytest.raises(TextError) as refused:
+        phrases_of(tmp_path / "names.txt")
+    assert str(refused.value) == (
+        f"{tmp_path / 'names.txt'} has phrases that cannot be used: line 4, 'route 66', holds digits; write "
+        "numbers as words; line 5, '--', holds no letter"
+    )
+    (tmp_path / "names.txt").write_text("\ufeff# names\n\n  Zoe   Miller\n", encoding="utf-8")
+    assert phrases_of(tmp_path / "names.txt") == ["Zoe Miller"]
 
 
 def test_phrases_that_cannot_be_used_are_named_and_nothing_changes(store):
