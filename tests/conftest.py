@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import torch
 from own_models import make_model
+from pretended import DEVICES, NAME, pretended
 from server import Server, serving
 from torch import Tensor
 
@@ -55,6 +57,13 @@ def own_model(request: pytest.FixtureRequest) -> SourceModel:
 def family_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
     """The embedded model, and a CTC model of every other family."""
     return _make(request.param, tmp_path_factory)
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A CUDA device, and one that is pretended."""
+    with pretended() if request.param == NAME else nullcontext(request.param) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
