@@ -1,10 +1,11 @@
 """Fit and measure the confidence of words.
 
-    python tools/confidence_report.py SPEECH --work DIR [--model source_en] [--language lm_en]
+    python tools/confidence_report.py SPEECH --work DIR [--model source_en] [--language lm_en] [--adapt-each]
 
 Slope and offset (Platt 1999) are fitted on `enroll` and `validation` parts; the expected calibration error (ten
-bins of equally many words, Naeini et al. 2015) is measured on `test` parts with the fit and without. Prints
-Markdown, with the values for asradapt/decoding/decoder.py. Logits are kept in DIR as by decoding_report.py.
+bins of equally many words, Naeini et al. 2015) is measured on `test` parts: raw, with the fit in use, and with
+this one. Prints Markdown, with the values for asradapt/decoding/decoder.py. Logits are kept in DIR as by
+decoding_report.py. With --adapt-each every recording adapts the model to itself first.
 """
 
 from __future__ import annotations
@@ -105,26 +106,33 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--language", default=EMBEDDED_LANGUAGE)
+    parser.add_argument("--adapt-each", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(args.model, device="cpu")
-    tuned, tests = (
-        [load(args.speech, corpus, part, model, args.work) for corpus, part in parts]
-        for parts in (TUNED_ON, [pair for pair in MEASURED_ON if pair[1] == "test"])
+    print("| decoding | words | right | ECE raw | as used | fitted | AUC | slope | offset |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for name, decoder in decoders(model, args.language).items():
+        way = ("each-search" if decoder.options.beams else "each-greedy") if args.adapt_each else ""
+        tuned, tests = (
+            [load(args.speech, corpus, part, model, args.work, way) for corpus, part in parts]
+            for parts in (TUNED_ON, [pair for pair in MEASURED_ON if pair[1] == "test"])
+        )
+        print(confidences(name, decoder, tuned, tests), flush=True)
+
+
+def confidences(name: str, decoder: Decoder, tuned: list[LogitSet], tests: list[LogitSet]) -> str:
+    """Fit on some sets, measure on others: a line of the table."""
+    options = DecoderOptions()
+    used = options.calibration if decoder.options.beams else options.greedy_calibration
+    found = fit(*observed(tuned, decoder))
+    sure, marks = observed(tests, decoder)
+    rates = [error(one, marks) for one in (sure, calibrated(sure, used), calibrated(sure, found))]
+    cells = " | ".join(f"{rate:.3f}" for rate in rates)
+    return (
+        f"| {name} | {len(sure)} | {marks.mean():.1%} | {cells} | {ranking(sure, marks):.3f} | {found.slope} | "
+        f"{found.offset} |"
     )
-    confidences(model, args.language, tuned, tests)
-
-
-def confidences(model: SourceModel, language: str, tuned: list[LogitSet], tests: list[LogitSet]) -> None:
-    """Fit on some sets, measure on others, print the table."""
-    print("| decoding | words | right | ECE before | ECE after | AUC | slope | offset |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for name, decoder in decoders(model, language).items():
-        found = fit(*observed(tuned, decoder))
-        sure, marks = observed(tests, decoder)
-        before, after = error(sure, marks), error(calibrated(sure, found), marks)
-        cells = f"{before:.3f} | {after:.3f} | {ranking(sure, marks):.3f} | {found.slope} | {found.offset}"
-        print(f"| {name} | {len(sure)} | {marks.mean():.1%} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models.base import SourceModel
+from asradapt.test_time import EachOptions, adapted_logits
 from asradapt.types import Utterance
 
 BATCH_SECONDS = 120.0
@@ -40,26 +41,48 @@ class LogitSet:
         return found
 
 
+Hear = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From waveforms (B, T) and lengths (B,) to logits (B, F, V) and frame counts (B,)."""
+
+
 @torch.no_grad()
-def compute(model: SourceModel, utterances: Sequence[Utterance]) -> tuple[list[Tensor], float]:
-    """Logits (F, V) of every utterance and the seconds of audio."""
+def compute(model: SourceModel, utterances: Sequence[Utterance], way: str = "") -> tuple[list[Tensor], float]:
+    """Logits (F, V) of every utterance and the seconds of audio; `way` is one of `WAYS`."""
+    hear, seconds = WAYS[way](model)
     audio = [load_audio(one.audio, model.sample_rate).samples for one in utterances]
     logits: list[Tensor] = [torch.empty(0)] * len(audio)
-    budget = round(BATCH_SECONDS * model.sample_rate)
+    budget = round(seconds * model.sample_rate)
     for batch in length_batches([len(one) for one in audio], budget=budget):
         padded, lengths = pad([audio[number] for number in batch])
-        rows, frames = model.forward(torch.from_numpy(padded), torch.tensor(lengths))
+        rows, frames = hear(torch.from_numpy(padded), torch.tensor(lengths))
         for number, row, count in zip(batch, rows, frames.tolist(), strict=True):
             logits[number] = row[:count].clone()
     return logits, sum(map(len, audio)) / model.sample_rate
 
 
-def load(speech: Path, corpus: str, part: str, model: SourceModel, work: Path) -> LogitSet:
-    """The logits of a part of a corpus, from the folder `work` where they were computed before."""
+def _each(model: SourceModel, search: bool) -> tuple[Hear, float]:
+    """Hears as with `--adapt-each`, for a search or greedily; with the seconds of a batch."""
+    options = EachOptions()
+
+    def hear(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return adapted_logits(model, *model.prepare(waveforms, lengths), options, search=search)
+
+    return hear, options.batch_seconds
+
+
+WAYS: dict[str, Callable[[SourceModel], tuple[Hear, float]]] = {
+    "": lambda model: (model.forward, BATCH_SECONDS),
+    "each-greedy": lambda model: _each(model, search=False),
+    "each-search": lambda model: _each(model, search=True),
+}
+
+
+def load(speech: Path, corpus: str, part: str, model: SourceModel, work: Path, way: str = "") -> LogitSet:
+    """The logits of a part of a corpus, heard in one of `WAYS`; from the folder `work` if they are there."""
     manifest = read_manifest(speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",)))
-    file = work / model.fingerprint[:16] / f"{corpus}-{part}.npz"
+    file = work / model.fingerprint[:16] / f"{corpus}-{part}{way and '-'}{way}.npz"
     if not file.is_file():
-        logits, seconds = compute(model, manifest.utterances)
+        logits, seconds = compute(model, manifest.utterances, way)
         file.parent.mkdir(parents=True, exist_ok=True)
         lengths = np.array([len(row) for row in logits])
         np.savez(file, logits=torch.cat(logits).numpy(), lengths=lengths, seconds=seconds)

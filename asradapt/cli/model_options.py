@@ -90,11 +90,11 @@ def open_model(name: str, device: str) -> SourceModel:
 
 
 def _tell_of_precision(model: SourceModel, precision: str) -> None:
-    """Say where a coarser precision takes longer: the project's own network gains where the processor knows it."""
-    from asradapt.models.processor import native_bf16
+    """Say where a coarser precision takes longer: the project's own network gains on some processors."""
+    from asradapt.models.processor import faster_in_bf16
     from asradapt.models.source import ConformerSource
 
     if not isinstance(model, ConformerSource):
         note(f"{precision} on a CPU is slower than fp32; it saves memory only")
-    elif not native_bf16():
-        note(f"this processor has no instructions for {precision}: it is slower than fp32")
+    elif not faster_in_bf16():
+        note(f"{precision} is slower than fp32 on this processor")

@@ -1,4 +1,4 @@
-"""Training in bf16 where the processor multiplies in it: half the time, and gradients as good.
+"""Training in bf16 where the processor is faster in it: half the time, and gradients as good.
 
 Only gradients are made of it. Losses and texts that decide anything are computed in full precision.
 """
@@ -11,7 +11,7 @@ import torch
 
 from asradapt.models.base import SourceModel
 from asradapt.models.conformer import Conformer
-from asradapt.models.processor import native_bf16
+from asradapt.models.processor import faster_in_bf16
 
 
 def coarse(model: SourceModel, wanted: bool | None) -> AbstractContextManager[object]:
@@ -23,6 +23,6 @@ def coarse(model: SourceModel, wanted: bool | None) -> AbstractContextManager[ob
         wanted: None for where it pays; otherwise whether it is done.
     """
     able = isinstance(model.module, Conformer) and model.device.type == "cpu"
-    if not able or not (native_bf16() if wanted is None else wanted):
+    if not able or not (faster_in_bf16() if wanted is None else wanted):
         return nullcontext()
     return torch.autocast("cpu", dtype=torch.bfloat16)

@@ -86,12 +86,12 @@ def test_products_need_no_casts_in_bf16(random_model, examples, monkeypatch, spe
 
 
 def test_only_the_own_network_on_a_cpu_is_trained_in_bf16(tone_model, monkeypatch):
-    monkeypatch.setattr("asradapt.enrolment.coarse.native_bf16", lambda: False)
+    monkeypatch.setattr("asradapt.enrolment.coarse.faster_in_bf16", lambda: False)
     with coarse(tone_model, None):
         assert not torch.is_autocast_enabled("cpu")
     with coarse(tone_model, True):
         assert torch.is_autocast_enabled("cpu")
-    monkeypatch.setattr("asradapt.enrolment.coarse.native_bf16", lambda: True)
+    monkeypatch.setattr("asradapt.enrolment.coarse.faster_in_bf16", lambda: True)
     with coarse(tone_model, None):
         assert torch.is_autocast_enabled("cpu")
     with coarse(tone_model, False):
