@@ -218,6 +218,6 @@ class Transcriber:
                 logits, frames = adapted_logits(self.model, *features, self.options.adapt_each, search=search)
             else:
                 logits, frames = self.model.forward(waveforms, counts)
-        heard = self.decoder(logits, frames, phrases, added)
+        heard = self.decoder(logits, frames, phrases, added, each=self.options.adapt_each is not None)
         worth = letters_expected(logits, frames) if weigh else [0.0] * len(heard)
         return list(zip(heard, worth, strict=True))

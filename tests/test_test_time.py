@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from language_samples import write_arpa
 from samples import random_state, store_speaker
 
 from asradapt.adaptation import SpeakerBank, create
-from asradapt.decoding import Decoder, DecoderOptions
+from asradapt.decoding import Calibration, Decoder, DecoderOptions
+from asradapt.decoding.decoder import ALONE, EACH_ALONE, EACH_WITH_LANGUAGE, WITH_LANGUAGE
 from asradapt.errors import AsradaptError
 from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
@@ -278,6 +280,28 @@ def test_a_search_with_a_language_model_gets_a_mean_of_its_own(tiny, clips, tmp_
     assert confidences(one, 2, language) == confidences(other, 2, language)
     doubled = replace(one, searched=0.8, trusted=0.8)
     assert confidences(one, 2, language) != confidences(doubled, 2, language)
+
+
+@pytest.mark.parametrize("beams", [0, 2])
+@pytest.mark.parametrize("searched", [False, True])
+def test_confidence_has_a_calibration_of_its_own_after_the_steps(tiny, clips, tmp_path, beams, searched):
+    """Steps that move nothing leave the probabilities; what is made of them is not the same."""
+    language = read_arpa(write_arpa(tmp_path)) if searched else None
+
+    def sure(each, options):
+        decoder = Decoder(tiny.tokens, tiny.frame_seconds, language, DecoderOptions(beams=beams, **options))
+        heard = Transcriber(tiny, None, TranscriberOptions(adapt_each=each), decoder).transcribe(clips)
+        return [word.confidence for one in heard if isinstance(one, Transcript) for word in one.words]
+
+    still = EachOptions(steps=1, rate=1e-6)
+    raw = sure(None, {"calibration": Calibration()})
+    assert sure(still, {"calibration": Calibration()}) == pytest.approx(raw, abs=1e-3)  # what is asked for stays
+    alone, with_language = (ALONE, EACH_ALONE), (WITH_LANGUAGE, EACH_WITH_LANGUAGE)
+    plain, each = with_language if searched and beams else alone
+    for options, calibration in ((None, plain), (still, each)):
+        odds = [math.log(one / (1 - one)) for one in raw]
+        wanted = [1 / (1 + math.exp(-calibration.slope * one - calibration.offset)) for one in odds]
+        assert sure(options, {}) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_the_benchmark_trains_what_suta_trains_and_restores_it(tiny, prepared):

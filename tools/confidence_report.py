@@ -90,11 +90,11 @@ def ranking(sure: Floats, marks: Floats) -> float:
 
 
 def decoders(model: SourceModel, language: str) -> dict[str, Decoder]:
-    """Greedy, and beam search with the language model, both with plain probabilities."""
+    """Greedy, and beam search without and with the language model, all with plain probabilities."""
     options = DecoderOptions(calibration=Calibration())
-    plain = replace(options, beams=0, greedy_calibration=Calibration())
     return {
-        "greedy": Decoder.of(model, None, plain),
+        "greedy": Decoder.of(model, None, replace(options, beams=0)),
+        "beam": Decoder.of(model, None, options),
         "beam + LM": Decoder.of(model, load_language(language), options),
     }
 
@@ -113,26 +113,23 @@ def main() -> None:
     print("| decoding | words | right | ECE raw | as used | fitted | AUC | slope | offset |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for name, decoder in decoders(model, args.language).items():
-        way = ("each-search" if decoder.options.beams else "each-greedy") if args.adapt_each else ""
+        way = ("each-search" if decoder.with_language else "each-greedy") if args.adapt_each else ""
         tuned, tests = (
             [load(args.speech, corpus, part, model, args.work, way) for corpus, part in parts]
             for parts in (TUNED_ON, [pair for pair in MEASURED_ON if pair[1] == "test"])
         )
-        print(confidences(name, decoder, tuned, tests), flush=True)
+        used = replace(decoder.options, calibration=None)
+        standing = Decoder.of(model, decoder.language, used).calibration(each=args.adapt_each)
+        print(f"| {name} | {confidences(decoder, standing, tuned, tests)} |", flush=True)
 
 
-def confidences(name: str, decoder: Decoder, tuned: list[LogitSet], tests: list[LogitSet]) -> str:
-    """Fit on some sets, measure on others: a line of the table."""
-    options = DecoderOptions()
-    used = options.calibration if decoder.options.beams else options.greedy_calibration
+def confidences(decoder: Decoder, used: Calibration, tuned: list[LogitSet], tests: list[LogitSet]) -> str:
+    """Fit on some sets, measure on others: the cells of a line."""
     found = fit(*observed(tuned, decoder))
     sure, marks = observed(tests, decoder)
     rates = [error(one, marks) for one in (sure, calibrated(sure, used), calibrated(sure, found))]
-    cells = " | ".join(f"{rate:.3f}" for rate in rates)
-    return (
-        f"| {name} | {len(sure)} | {marks.mean():.1%} | {cells} | {ranking(sure, marks):.3f} | {found.slope} | "
-        f"{found.offset} |"
-    )
+    cells = [str(len(sure)), f"{marks.mean():.1%}", *(f"{rate:.3f}" for rate in rates)]
+    return " | ".join([*cells, f"{ranking(sure, marks):.3f}", str(found.slope), str(found.offset)])
 
 
 if __name__ == "__main__":

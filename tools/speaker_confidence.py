@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     model, store = load_model(args.model, device="cpu"), SpeakerStore(args.store)
-    plain, shipped = Calibration(), DecoderOptions()
+    language, plain = load_language(args.language), DecoderOptions(calibration=Calibration())
     decoders = {
-        "greedy": Decoder.of(model, None, DecoderOptions(beams=0, greedy_calibration=plain)),
-        "beam + LM": Decoder.of(model, load_language(args.language), DecoderOptions(calibration=plain)),
+        "greedy": Decoder.of(model, None, replace(plain, beams=0)),
+        "beam + LM": Decoder.of(model, language, plain),
     }
     found = read_manifest(args.manifest, where=parse_where(args.where or ["part=test"])).utterances
     print("| speaker | decoding | model | words | right | everybody's | of the halves: everybody's | own |")
@@ -73,7 +74,8 @@ def main() -> None:
     for name in sorted({one.speaker or "" for one in found}):
         spoken = [one for one in found if one.speaker == name]
         for decoding, decoder in decoders.items():
-            standing = shipped.calibration if decoder.options.beams else shipped.greedy_calibration
+            used = replace(decoder.options, calibration=None)
+            standing = Decoder.of(model, decoder.language, used).calibration(each=False)
             for which in ("source", "adapted"):
                 parts = halves(Transcriber(model, store, decoder=decoder), spoken, source_only=which == "source")
                 print(row(name, decoding, which, parts, standing), flush=True)

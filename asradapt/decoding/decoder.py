@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 GREEDY = 0  # hypotheses
 NEVER = -1e4  # a logit of probability zero
 # fitted by tools/confidence_report.py on source_en and lm_en
-SEARCHED = Calibration(slope=0.579, offset=-0.08)
-GREEDILY = Calibration(slope=1.147, offset=-2.618)
+WITH_LANGUAGE = Calibration(slope=0.579, offset=-0.08)
+ALONE = Calibration(slope=1.147, offset=-2.618)
+# the same after test-time adaptation (--adapt-each), which makes a model surer than it should be
+EACH_WITH_LANGUAGE = Calibration(slope=0.525, offset=-0.105)
+EACH_ALONE = Calibration(slope=0.839, offset=-2.795)
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,7 @@ class DecoderOptions:
         best: Texts of a row that are kept.
         weights: How much language model, words and phrases count; None for what suits with a prior, or without.
         phrases: What everybody uses, besides the phrases of each row.
-        calibration: From probabilities to confidence, with beam search.
-        greedy_calibration: The same for greedy decoding.
+        calibration: From probabilities to confidence; None for what was fitted, with a language model and without.
         timing: How far words reach beyond their frames; None for what a model's card says, and not at all without.
         prior: The source model's prior of its tokens; None for what a model's card says, and none without.
     """
@@ -53,8 +55,7 @@ class DecoderOptions:
     best: int = 1
     weights: Weights | None = None
     phrases: tuple[str, ...] = ()
-    calibration: Calibration = SEARCHED
-    greedy_calibration: Calibration = GREEDILY
+    calibration: Calibration | None = None
     timing: Timing | None = None
     prior: TokenPrior | None = None
 
@@ -113,12 +114,22 @@ class Decoder:
         """Whether it searches with a language model."""
         return self.language is not None and self.options.beams > GREEDY
 
+    def calibration(self, *, each: bool) -> Calibration:
+        """From probabilities to confidence, for logits with or without test-time adaptation (`each`)."""
+        if self.options.calibration is not None:
+            return self.options.calibration
+        if self.with_language:
+            return EACH_WITH_LANGUAGE if each else WITH_LANGUAGE
+        return EACH_ALONE if each else ALONE
+
     def __call__(
         self,
         logits: Tensor,
         frames: Tensor,
         phrases: Sequence[Sequence[str]] | None = None,
         added: Sequence[Sequence[str]] | None = None,
+        *,
+        each: bool = False,
     ) -> list[Heard]:
         """What every row says.
 
@@ -127,15 +138,16 @@ class Decoder:
             frames: (B,) true frame counts.
             phrases: For each row the phrases its speaker uses; not used by greedy decoding.
             added: For each row the tokens behind those of the model, `""` where a column is another row's.
+            each: Whether every row has adapted the model to itself first, so that its logits are surer.
         """
+        sure = self.calibration(each=each)
         added = added or [()] * len(logits)
         if self.options.beams == GREEDY or not len(logits):
             found = greedy_emissions(logits, frames)
-            sure = self.options.greedy_calibration
             space, rows = self._space(added), range(len(logits))
             spoken = [words_of(found, row, space, self.frame_seconds, sure) for row in rows]
             return [Heard(words) for words in self._timed(spoken, frames)]
-        return self._search(logits, frames, phrases or [()] * len(logits), added)
+        return self._search(logits, frames, phrases or [()] * len(logits), added, sure)
 
     def _space(self, added: Sequence[Sequence[str]]) -> tuple[str, ...]:
         """The token of every column of a batch; in a row's own text there are none of other rows."""
@@ -147,6 +159,7 @@ class Decoder:
         frames: Tensor,
         phrases: Sequence[Sequence[str]],
         added: Sequence[Sequence[str]],
+        sure: Calibration,
     ) -> list[Heard]:
         options = BeamOptions(beams=self.options.beams, best=self.options.best)
         fusion, tokens = self._fusion(logits.device, phrases, added), self._space(added)
@@ -155,8 +168,7 @@ class Decoder:
             logits = logits.index_fill(-1, torch.tensor(marks, device=logits.device), NEVER)
         rows = beam_search(self._searched(logits), frames, tokens, fusion, options)
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
-        sure, seconds = self.options.calibration, self.frame_seconds
-        spoken = [words_of(found, row, tokens, seconds, sure) for row in range(len(rows))]
+        spoken = [words_of(found, row, tokens, self.frame_seconds, sure) for row in range(len(rows))]
         texts = [tuple(one.text for one in hypotheses) for hypotheses in rows]
         return [Heard(*both) for both in zip(self._timed(spoken, frames), texts, strict=True)]
 
