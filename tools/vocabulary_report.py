@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from asradapt.decoding import Decoder, DecoderOptions
+from asradapt.decoding.priors import CARD
 from asradapt.language import EMBEDDED_LANGUAGE, LanguageModel, load_language
 from asradapt.models import load_model
 from asradapt.scoring import normalize, score, total
@@ -91,12 +92,15 @@ def main() -> None:
     parser.add_argument("--part", default="enroll")
     parser.add_argument("--strengths", type=float, nargs="*", default=[0.0, 0.5, 1.0, 1.5, 2.0])
     parser.add_argument("--listed", type=float, nargs="*", default=[-9.0, -7.0])
+    parser.add_argument("--without-prior", action="store_true", help="as for a model whose prior is not known")
     parser.add_argument("--skip-without", action="store_true", help="do not decode without lists too")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model, language = load_model(args.model, device="cpu"), load_language(EMBEDDED_LANGUAGE)
     sets = [load(args.speech, corpus, args.part, model, args.work) for corpus in CORPORA]
     lists = rarest(sets, language)
+    if args.without_prior:
+        model.card = {key: value for key, value in model.card.items() if key != CARD}
     decoder = Decoder.of(model, language, DecoderOptions())
     print(
         "| list | strength | least log probability | recall | false insertions | WER |\n|---|--:|--:|--:|--:|--:|"
@@ -105,9 +109,9 @@ def main() -> None:
         print(f"| without | | | {measured(sets, decoder, lists, False)} |", flush=True)
     for strength in args.strengths:
         for listed in args.listed:
-            weights = replace(decoder.options.weights, phrase=strength, listed=listed)
-            decoder.options = replace(decoder.options, weights=weights)
-            print(f"| with | {strength} | {listed} | {measured(sets, decoder, lists, True)} |", flush=True)
+            weights = replace(decoder.weights, phrase=strength, listed=listed)
+            one = Decoder.of(model, language, replace(decoder.options, weights=weights))
+            print(f"| with | {strength} | {listed} | {measured(sets, one, lists, True)} |", flush=True)
 
 
 if __name__ == "__main__":
