@@ -119,7 +119,8 @@ def main() -> None:
     tokens, language = model.tokens, load_language(args.language)
     boundary, prior = tokens.index(" "), TokenPrior.of(model.card, tokens)
     fusion = Fusion(boundary, Weights(), language, make_lexicon(language, tokens))
-    sets = [load(args.speech, corpus, part, model, args.work) for corpus, part in TUNED_ON]
+    tuning = args.widths or not args.no_tune
+    sets = [load(args.speech, corpus, part, model, args.work) for corpus, part in TUNED_ON if tuning]
     if args.widths:
         widths(sets, tokens, fusion, prior, args.widths)
     if not args.no_tune:

@@ -8,6 +8,7 @@ pseudo-speaker of a free synthesiser: flite, rhvoice and pico must be installed.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -49,6 +50,7 @@ def simulate(folder: Path) -> list[dict[str, object]]:
 
 def main() -> None:
     """Simulate, and copy recordings and what is worth knowing of them into the package."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         rows = []

@@ -3,7 +3,8 @@
     python tools/pocketsphinx_hypotheses.py MANIFEST OUT.jsonl [--where part=test] [--most 200] [--words zero,one]
 
 Runs in an environment of its own: `pip install pocketsphinx soundfile soxr numpy`. Each line of OUT.jsonl is
-`{"audio_filepath": ..., "text": ...}`; lines are written as they come, and a second run leaves out what is there.
+`{"audio_filepath": ..., "text": ...}`; lines are written as they come, and a second run leaves out what is
+there, however it was heard: give other options another OUT.jsonl.
 With --words a recording is one of these words, in the place of the language model.
 """
 
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
-from pocketsphinx import Decoder
 
 RATE = 16_000
 
@@ -29,7 +29,7 @@ def rows(manifest: Path, where: list[str]) -> list[dict[str, Any]]:
     return [row for row in found if all(str(row.get(key)) == value for key, value in wanted)]
 
 
-def transcribe(decoder: Decoder, audio: Path) -> str:
+def transcribe(decoder: Any, audio: Path) -> str:
     """The text of one file; empty where nothing was heard."""
     samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
     mono = soxr.resample(samples.mean(axis=1), rate, RATE)
@@ -54,6 +54,8 @@ def main() -> None:
         wanted = [wanted[i * len(wanted) // args.most] for i in range(args.most)]
     lines = args.out.read_text(encoding="utf-8").splitlines() if args.out.exists() else []
     done = {json.loads(line)["audio_filepath"] for line in lines}
+    from pocketsphinx import Decoder  # of an environment of its own; --help does without
+
     decoder = Decoder(samprate=RATE, loglevel="FATAL")
     if args.words:
         choice = " | ".join(args.words.split(","))

@@ -159,7 +159,9 @@ def main() -> None:
     """Fit on some sentences and voices, measure on others and on real speech."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("speech", type=Path, nargs="?")
-    parser.add_argument("--most", type=int, default=300, help="recordings of each corpus")
+    parser.add_argument(
+        "--most", type=int, default=300, help="of a corpus of more recordings, about so many, evenly spread"
+    )
     parser.add_argument("--model", default="source_en")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -206,6 +206,8 @@ def main() -> None:
     args = parser.parse_args()
     if not args.others and any(candidate.numbers["mix"] for candidate in args.candidates):
         parser.error("mix takes the recordings of --others")
+    if args.fit and len(args.candidates) > 1:
+        parser.error("--fit keeps the tensors of one candidate")
     model = load_model(args.model, device="cpu")
     options = replace(EnrolmentOptions(), folds=args.folds)
     people = load_people(model, args, options)
