@@ -17,6 +17,7 @@ from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript, Window
 from asradapt.types import Failure, Utterance
+from asradapt.wording import counted
 
 STRENGTHS = (0.0, 0.15, STRENGTH, 0.5, 0.75, 1.0)
 CHANCE = 0.1
@@ -115,7 +116,8 @@ def tune_strength(
         raise InputError(f"{speaker} has no phrases; add some with `asradapt vocab add`")
     usable = [replace(one, speaker=speaker) for one in utterances if one.text]
     if not any(sum(occurrences(one.text or "", phrases).values()) for one in usable):
-        raise InputError(f"none of these {len(usable)} recordings says a phrase of {speaker}'s vocabulary")
+        heard = counted(len(usable), "recording")
+        raise InputError(f"a phrase of {speaker}'s vocabulary is said in none of {heard}")
     learned = _learned(store, speaker, usable)
     tried: list[TriedStrength] = []
     failed: tuple[Failure, ...] = ()

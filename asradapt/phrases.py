@@ -42,11 +42,13 @@ def strength_of(phrases: Iterable[str]) -> float | None:
 def read_phrases(file: Path) -> dict[int, str]:
     """The phrases of a text file by the numbers of their lines; a line that begins with # holds none.
 
+    A byte order mark is none of them.
+
     Raises:
         InputError: The file cannot be read.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")  # as editors count
         return {
             number: line
             for number, line in enumerate(lines, 1)

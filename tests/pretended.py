@@ -1,12 +1,14 @@
 """A device that is not there: its tensors compute on the CPU, but do not mix with those of the CPU.
 
-What forgets to move a tensor fails on it as it would on a GPU. Kernels, streams, memory and speed are not those of
-one. Made of PyTorch's device for other backends, with tensors that hold the real ones.
+Most of what forgets to move a tensor fails on it as it would on a GPU. Kernels, streams, memory and speed are not
+those of one. Made of PyTorch's device for other backends, with tensors that hold the real ones. PyTorch takes it for
+the accelerator of the process from then on, so it is for processes of their own: `tests/test_pretended.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -21,7 +23,9 @@ aten = torch.ops.aten
 BETWEEN = ("copy_", "_to_copy", "_ctc_loss", "_ctc_loss_backward", "_use_cudnn_ctc_loss")
 """Operations that take tensors of the CPU beside those of a GPU."""
 INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_")
-"""Operations that take an index of the CPU into a tensor of a GPU, not the other way round."""
+"""Operations whose second argument may be indices of the CPU."""
+WHOLE = ("cat", "stack", "index_select", "gather")
+"""Operations that do not take single numbers of the CPU, as those do that go number by number."""
 
 
 class Held(torch.Tensor):
@@ -73,11 +77,13 @@ def check(func: Any, args: Any, kwargs: Any) -> dict[int, Held]:
     Raises:
         RuntimeError: If it takes tensors of both, as on a GPU.
     """
+    name = func.overloadpacket.__name__
+    looked_at = (args[0], *args[2:]) if name in INDEXING else args
     tensors = list(tensors_in((args, kwargs)))
     there = {id(tensor.held): tensor for tensor in tensors if isinstance(tensor, Held)}
-    name = func.overloadpacket.__name__
-    allowed = name in BETWEEN or (name in INDEXING and isinstance(args[0], Held))
-    if there and not allowed and any(one.dim() > 0 for one in tensors if not isinstance(one, Held)):
+    here = [tensor for tensor in tensors_in((looked_at, kwargs)) if not isinstance(tensor, Held)]
+    mixed = here if name in WHOLE else [tensor for tensor in here if tensor.dim() > 0]
+    if there and mixed and name not in BETWEEN:
         raise RuntimeError(f"{func}: expected all tensors to be on the same device, found cpu and {NAME}")
     return there
 
@@ -124,7 +130,7 @@ def register() -> torch.library.Library:
 
 @contextlib.contextmanager
 def pretended() -> Iterator[str]:
-    """The name of the device, which is there until the context ends."""
+    """The name of the device; inside the context tensors can be made there."""
     register()
     before = torch._C._only_lift_cpu_tensors()
     torch._C._set_only_lift_cpu_tensors(True)
@@ -135,14 +141,12 @@ def pretended() -> Iterator[str]:
         torch._C._set_only_lift_cpu_tensors(before)
 
 
-DEVICES: tuple[Any, ...] = (
-    NAME,
-    pytest.param(
-        "cuda",
-        marks=[
-            pytest.mark.gpu,
-            pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is available here"),
-        ],
-    ),
+CUDA = pytest.param(
+    "cuda",
+    marks=[
+        pytest.mark.gpu,
+        pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is available here"),
+    ],
 )
-"""What tests of devices are run on."""
+DEVICES: tuple[Any, ...] = (NAME,) if os.environ.get("ASRADAPT_TEST_DEVICE") == NAME else (CUDA,)
+"""What tests of devices are run on: CUDA, or the pretended one where the environment says so."""

@@ -99,7 +99,7 @@ def test_our_systems_hear_what_the_transcriber_hears(tiny, store, utterances):
     assert any(one.texts[2] != one.texts[3] for one in own)  # and the first is another
     bob = [one for one in found.utterances if one.speaker == "bob"]
     assert any(one.texts[1] != one.texts[2] for one in bob)  # ann's adaptation for everybody
-    assert [w for w in found.warnings if "ann@v1: this adaptation is used for 1 other people" in w]
+    assert [w for w in found.warnings if "ann@v1: this adaptation is used for another person" in w]
 
 
 def test_any_of_our_systems_can_adapt_to_every_segment(tiny, store, utterances):

@@ -1,4 +1,4 @@
-"""On a CUDA device, and on a pretended one: rows are independent, people are heard and enrolled as on CPUs."""
+"""On a CUDA device (or a pretended one): rows are independent, people are heard and enrolled as on CPUs."""
 
 from __future__ import annotations
 
@@ -55,6 +55,28 @@ def waveforms(babble):
 def padded(batch, device):
     """Makes a batch (B, T) on the device and its lengths."""
     return lambda waveforms: tuple(part.to(device) for part in batch(waveforms))
+
+
+def test_tensors_of_two_devices_do_not_mix(device):
+    """Shown once, so that what else runs on the device proves something."""
+    there, here, places = torch.ones(3, 4, device=device), torch.ones(3, 4), torch.tensor([2, 0])
+    refused = (
+        lambda: there + here,
+        lambda: there @ here.T,
+        lambda: torch.cat([there, here]),
+        lambda: torch.stack([there[0, 0], here[0, 0]]),
+        lambda: torch.where(there > 0, there, here),
+        lambda: there.index_put_((places.to(device),), here[:2]),
+        lambda: there.gather(1, torch.zeros(3, 1, dtype=torch.int64)),
+        lambda: here[places.to(device)],
+        lambda: torch.nn.functional.layer_norm(there, (4,), here[0]),
+        lambda: there.numpy(),
+    )
+    for mix in refused:
+        with pytest.raises((RuntimeError, IndexError, TypeError)):
+            mix()
+    assert (there[places] + torch.tensor(1.0)).tolist() == [[2.0] * 4] * 2  # what a GPU allows
+    assert here.copy_(there * 2).tolist() == [[2.0] * 4] * 3
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from asradapt.decoding import Calibration, Decoder, DecoderOptions
+from asradapt.decoding.decoder import fitted
 from asradapt.language import EMBEDDED_LANGUAGE, load_language
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
@@ -118,8 +119,7 @@ def main() -> None:
             [load(args.speech, corpus, part, model, args.work, way) for corpus, part in parts]
             for parts in (TUNED_ON, [pair for pair in MEASURED_ON if pair[1] == "test"])
         )
-        used = replace(decoder.options, calibration=None)
-        standing = Decoder.of(model, decoder.language, used).calibration(each=args.adapt_each)
+        standing = fitted(decoder.with_language, args.adapt_each)
         print(f"| {name} | {confidences(decoder, standing, tuned, tests)} |", flush=True)
 
 

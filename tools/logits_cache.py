@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,8 @@ WAYS: dict[str, Callable[[SourceModel], tuple[Hear, float]]] = {
 def load(speech: Path, corpus: str, part: str, model: SourceModel, work: Path, way: str = "") -> LogitSet:
     """The logits of a part of a corpus, heard in one of `WAYS`; from the folder `work` if they are there."""
     manifest = read_manifest(speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",)))
-    file = work / model.fingerprint[:16] / f"{corpus}-{part}{way and '-'}{way}.npz"
+    kind = f"-{way}-{zlib.crc32(repr(EachOptions()).encode()):x}" if way else ""
+    file = work / model.fingerprint[:16] / f"{corpus}-{part}{kind}.npz"
     if not file.is_file():
         logits, seconds = compute(model, manifest.utterances, way)
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ import torch
 from confidence_report import Floats, calibrated, error, fit, right
 
 from asradapt.decoding import Calibration, Decoder, DecoderOptions
+from asradapt.decoding.decoder import fitted
 from asradapt.language import EMBEDDED_LANGUAGE, load_language
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
@@ -74,8 +75,7 @@ def main() -> None:
     for name in sorted({one.speaker or "" for one in found}):
         spoken = [one for one in found if one.speaker == name]
         for decoding, decoder in decoders.items():
-            used = replace(decoder.options, calibration=None)
-            standing = Decoder.of(model, decoder.language, used).calibration(each=False)
+            standing = fitted(decoder.with_language, each=False)
             for which in ("source", "adapted"):
                 parts = halves(Transcriber(model, store, decoder=decoder), spoken, source_only=which == "source")
                 print(row(name, decoding, which, parts, standing), flush=True)

@@ -78,6 +78,14 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # a plain class in c
         return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
+budget_option = click.option(
+    "--budget",
+    type=Duration(),
+    metavar="TIME",
+    help="About so much computing for each person: 30 or 30s, 2m, 1h  [default: no limit]",
+)
+
+
 def open_store(path: Path | None) -> SpeakerStore:
     """The store of `--store`, `$ASRADAPT_HOME` or the platform's data folder."""
     from asradapt.store import SpeakerStore

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asradapt.cli.common import (
+    budget_option,
     json_option,
     note,
     open_store,
@@ -76,6 +77,7 @@ def _advised(one: Enrolled, confirmed: bool) -> Enrolled:
     "--confirmed", is_flag=True, help="Text that was not changed was read and is right: learn from it too."
 )
 @keep_audio_option
+@budget_option
 @store_option
 @model_options
 @seed_option
@@ -86,6 +88,7 @@ def correct(
     audio_dir: Path | None,
     confirmed: bool,
     keep_audio: bool,
+    budget: float | None,
     store_path: Path | None,
     model: str,
     device: str,
@@ -124,7 +127,7 @@ def correct(
                 result = enroll(
                     source,
                     {speaker: pieces},
-                    options=EnrolmentOptions(seed=seed),
+                    options=EnrolmentOptions(seed=seed, budget=budget),
                     store=store,
                     progress=bar,
                     keep_audio=keep_audio,
@@ -134,7 +137,9 @@ def correct(
             one = next((_advised(one, confirmed) for one in result.speakers), None)
     _show(speaker, store, found, one, failed, warnings, confirmed=confirmed, as_json=as_json)
     report_problems(warnings, failed)
-    if one:
+    if one and one.stays and not one.kept:
+        note("nothing was stored; give these corrections again together with later ones, or --keep-audio")
+    elif one:
         note(f"stored in {store.root}")
     return 1 if failed else 0
 

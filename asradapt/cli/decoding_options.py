@@ -23,7 +23,8 @@ DEFAULT_BEAMS = 256  # `asradapt.decoding.BEAMS`, without the import of PyTorch
 
 def decoding_options(command: F) -> F:
     """`--lm`, `--no-lm`, `--beam`, `--lm-weight`, `--word-score` and `--vocab`, of commands that give texts."""
-    return _options(command, "lm_en with the model source_en", f"{DEFAULT_BEAMS} with a language model, else 0")
+    beams = f"{DEFAULT_BEAMS} with a language model, --no-lm or --vocab, else 0"
+    return _options(command, "lm_en with the model source_en", beams)
 
 
 def greedy_options(command: F) -> F:
@@ -39,7 +40,7 @@ def _options(command: F, language: str, beams: str) -> F:
             metavar="NAME|FILE",
             help=f"Language model: lm_en, an ARPA file (also .gz) or a KenLM binary  [default: {language}]",
         ),
-        click.option("--no-lm", is_flag=True, help="Decode without a language model."),
+        click.option("--no-lm", is_flag=True, help="Search without a language model (--beam 0 decodes greedily)."),
         click.option(
             "--beam",
             type=click.IntRange(0, 1000),
@@ -100,7 +101,8 @@ def open_decoder(
     for option, value in (("--lm-weight", lm_weight), ("--word-score", word_score)):
         if value is not None and math.isnan(value):  # which passes every comparison with the ends of a range
             raise UsageError(f"{option} must be a number, got nan")
-    name = language_of(model.name, lm, no_lm)
+    merged = "merged" in model.card  # its weights hold an adaptation, it writes what its source writes
+    name = language_of(model.name.removesuffix("-merged") if merged else model.name, lm, no_lm)
     search = bool(name or no_lm or vocab_file)
     beams = beam if beam is not None else DEFAULT_BEAMS if search else GREEDY
     chosen = [("--lm", lm), ("--lm-weight", lm_weight), ("--word-score", word_score), ("--vocab", vocab_file)]
@@ -118,9 +120,12 @@ def open_decoder(
     changed: dict[str, Any] = {"language": lm_weight, "word": word_score}
     language = load_language(name) if name else None
     phrases = _phrases(vocab_file)
+    tell = warn or (lambda warning: report_problems([warning], ()))
+    if vocab_file and not phrases:
+        tell(f"{vocab_file} holds no phrases")
     if lost := unwritable(phrases, model.tokens):
         said = f"{vocab_file}: {cannot_write(lost)}, but from speakers who have added the characters"
-        (warn or (lambda warning: report_problems([warning], ())))(said)
+        tell(said)
     options = DecoderOptions(beams=beams, phrases=phrases).on(model, search_with=language)
     assert options.weights is not None  # `on` chooses them
     weights = replace(options.weights, **{key: value for key, value in changed.items() if value is not None})

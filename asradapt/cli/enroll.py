@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import Duration, json_option, open_store, seed_option, store_option
+from asradapt.cli.common import budget_option, json_option, open_store, seed_option, store_option
 from asradapt.cli.enroll_output import finish, without_rank
 from asradapt.cli.enroll_work import gather, hear, learn
 from asradapt.cli.enrolled_on import model_for
@@ -46,12 +46,7 @@ keep_audio_option = click.option(
 @click.option(
     "--strict", is_flag=True, help="Enrol nobody unless every recording passes the checks; say which do not."
 )
-@click.option(
-    "--budget",
-    type=Duration(),
-    metavar="TIME",
-    help="About so much computing for each person: 30 or 30s, 2m, 1h  [default: no limit]",
-)
+@budget_option
 @click.option(
     "--untranscribed",
     is_flag=True,

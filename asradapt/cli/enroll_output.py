@@ -82,7 +82,7 @@ def finish(
     else:
         _print(result, store)
     report_problems(warnings, failed)
-    new = [one for one in result.speakers if not one.stays]
+    new = [one for one in result.speakers if not one.stays or one.kept]  # kept recordings are stored, too
     nothing = "nobody was enrolled" if failed and not result.speakers else "nothing was stored"
     note(f"stored in {store.root}" if new else nothing)
     if not result.speakers and failed and any(one.reason.startswith(NO_TEXTS) for one in failed):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asradapt.cli.common import (
+    budget_option,
     json_option,
     open_store,
     print_json,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Move the adaptation without any recordings to judge it by; the record says so.",
 )
+@budget_option
 @store_option
 @model_options
 @seed_option
@@ -44,6 +46,7 @@ def migrate(
     manifest: Path | None,
     where: tuple[str, ...],
     unjudged: bool,
+    budget: float | None,
     store_path: Path | None,
     model: str,
     device: str,
@@ -81,7 +84,7 @@ def migrate(
             store,
             speaker,
             read.utterances,
-            options=EnrolmentOptions(seed=seed),
+            options=EnrolmentOptions(seed=seed, budget=budget),
             unjudged=unjudged,
             progress=bar,
         )

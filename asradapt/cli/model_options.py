@@ -90,11 +90,11 @@ def open_model(name: str, device: str) -> SourceModel:
 
 
 def _tell_of_precision(model: SourceModel, precision: str) -> None:
-    """Say where a coarser precision takes longer: the project's own network gains on some processors."""
+    """Say where a coarser precision may take longer: the project's own network gains on some processors."""
     from asradapt.models.processor import faster_in_bf16
     from asradapt.models.source import ConformerSource
 
     if not isinstance(model, ConformerSource):
         note(f"{precision} on a CPU is slower than fp32; it saves memory only")
     elif not faster_in_bf16():
-        note(f"{precision} is slower than fp32 on this processor")
+        note(f"{precision} is hardly faster than fp32 on this processor, or slower")

@@ -26,7 +26,7 @@ from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.cli.model_options import model_options, open_model
 from asradapt.errors import InputError, UsageError
-from asradapt.phrases import STRENGTH, STRONGEST, Phrases
+from asradapt.phrases import STRENGTH, STRONGEST, Phrases, read_phrases
 from asradapt.wording import first_of
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ file_option = click.option(
 )
 
 
-def _given(phrases: Sequence[str], file: Path | None) -> list[str]:
-    """The phrases of the command line and of a file.
+def _given(phrases: Sequence[str], file: Path | None, *, new: bool) -> list[str]:
+    """The phrases of the command line and of a file; those that are `new` must be usable.
 
     Raises:
         UsageError: If there are none.
@@ -65,7 +65,7 @@ def _given(phrases: Sequence[str], file: Path | None) -> list[str]:
     if file is not None:
         from asradapt.store import phrases_of
 
-        found += phrases_of(file)
+        found += phrases_of(file) if new else read_phrases(file).values()
     if not found:
         raise UsageError("give phrases, or a --file that holds some")
     return found
@@ -94,7 +94,7 @@ def add(speaker: str, phrases: tuple[str, ...], file: Path | None, store_path: P
 
     A phrase is one or more words; upper and lower case are alike.
     """
-    more = _given(phrases, file)
+    more = _given(phrases, file, new=True)
     kept = open_store(store_path).change_vocabulary(speaker, lambda stored: [*stored, *more])
     return _tell(speaker, kept, as_json)
 
@@ -122,7 +122,7 @@ def remove(
         raise UsageError("give phrases or --all, not both")
     if everything:
         return _tell(speaker, store.set_vocabulary(speaker, []), as_json)
-    unwanted = {normalize(phrase): phrase for phrase in _given(phrases, file)}
+    unwanted = {normalize(phrase): phrase for phrase in _given(phrases, file, new=False)}
 
     def without(stored: Phrases) -> list[str]:
         known = {normalize(phrase): phrase for phrase in stored}
@@ -204,7 +204,8 @@ def tune(
         raise InputError(f"no recording can be used, for example {read.failed[0].item}: {read.failed[0].reason}")
     require_writable(store)
     source = open_model(model_for(speaker, store, model), device)
-    decoder = open_decoder(source, **decoding)
+    said: list[str] = []
+    decoder = open_decoder(source, **decoding, warn=said.append)
     with progress() as bar:
         found = tune_strength(
             source, store, speaker, read.utterances, decoder, lambda share: bar("listening", share)
@@ -214,7 +215,7 @@ def tune(
         own = found.strength
         store.change_vocabulary(speaker, lambda stored: Phrases(stored, found.strength))
     failed = [*read.failed, *found.failed]
-    warnings = [*read.warnings, *_learned(speaker, found.learned)]
+    warnings = [*said, *read.warnings, *_learned(speaker, found.learned)]
     if as_json:
         tried = [one.as_dict() for one in found.tried]
         told = {"failed": [one.as_dict() for one in failed], "warnings": warnings}

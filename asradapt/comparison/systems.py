@@ -183,8 +183,8 @@ def _flattered(
             found += heard_before(store.record(who, system.version), said, recordings)
         except AsradaptError:
             continue  # not enrolled, or damaged: the transcriber has said so
-    # who is the system need not be named once more
-    return [f"{system.name}: {warning.removeprefix(f'{system.speaker}: ')}" for warning in found]
+    twice = f"{system.speaker}: " if system.speaker else ""  # who is the system need not be named once more
+    return [f"{system.name}: {warning.removeprefix(twice)}" for warning in found]
 
 
 def _no_text(utterance: Utterance) -> Failure:
@@ -238,9 +238,9 @@ def _hear(
         if system.speaker
         else set()
     ):
+        whom = "another person" if len(others) == 1 else f"{len(others)} other people"
         warnings.append(
-            f"{system.name}: this adaptation is used for {len(others)} other people too; --speaker NAME takes "
-            "the rows of one person"
+            f"{system.name}: this adaptation is used for {whom} too; --speaker NAME takes the rows of one person"
         )
     found: dict[int, str] = {}
     for item in transcriber.transcribe(rows, source_only=system.kind == "source"):

@@ -111,16 +111,12 @@ class Decoder:
 
     @property
     def with_language(self) -> bool:
-        """Whether it searches with a language model."""
-        return self.language is not None and self.options.beams > GREEDY
+        """Whether it searches with a language model that counts."""
+        return self.language is not None and self.options.beams > GREEDY and self.weights.language > 0
 
     def calibration(self, *, each: bool) -> Calibration:
         """From probabilities to confidence, for logits with or without test-time adaptation (`each`)."""
-        if self.options.calibration is not None:
-            return self.options.calibration
-        if self.with_language:
-            return EACH_WITH_LANGUAGE if each else WITH_LANGUAGE
-        return EACH_ALONE if each else ALONE
+        return self.options.calibration or fitted(self.with_language, each)
 
     def __call__(
         self,
@@ -200,6 +196,13 @@ class Decoder:
         if self.language is None:  # what is given for words makes up for what the language model takes
             weights = Weights(language=0.0, word=0.0, phrase=weights.phrase, listed=weights.listed)
         return Fusion(boundary, weights, self.language, self.lexicon, hotwords.to(device) if hotwords else None)
+
+
+def fitted(with_language: bool, each: bool) -> Calibration:
+    """The calibration for a language model or none, after test-time adaptation (`each`) or not."""
+    if with_language:
+        return EACH_WITH_LANGUAGE if each else WITH_LANGUAGE
+    return EACH_ALONE if each else ALONE
 
 
 def usual_weights(prior: TokenPrior | None) -> Weights:

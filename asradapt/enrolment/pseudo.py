@@ -116,6 +116,7 @@ def hear(
         else:
             logits, frames = encode_pairs(model, bank, batch)
         added = [bank.added if bank else ()] * len(batch)
+        # with the calibration of plain logits, with which what weighs and judges these words was tuned
         return decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch], added)
 
     by_row = bank is not None and bank.one_speaker

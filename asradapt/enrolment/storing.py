@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from shlex import quote
 
 from asradapt.enrolment.keeping import keep_recordings
 from asradapt.enrolment.options import Enrolled
@@ -31,8 +32,8 @@ def stands(one: Enrolled, version: int) -> Enrolled:
     name = one.record.speaker
     reason = one.explanation.removeprefix("the source is kept: ")
     explanation = (
-        f"version {version} stays in use, this enrolment brings nothing better: {reason}. `asradapt speakers "
-        f"remove {name}` goes back to the source; it deletes all versions, and the recordings that are kept"
+        f"version {version} stays in use, this enrolment does not replace it: {reason}. `asradapt speakers "
+        f"remove {quote(name)}` goes back to the source; it deletes all versions, and the recordings that are kept"
     )
     return replace(one, record=replace(one.record, version=version), explanation=explanation, stays=version)
 

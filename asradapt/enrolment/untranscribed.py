@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from shlex import quote
 
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
@@ -44,7 +45,7 @@ def _allowed(work: Work, names: Sequence[str]) -> list[str]:
         if (record := _in_use(work, name)) and record.transcribed:
             work.warnings.append(
                 f"{name}: version {record.version} was learned from transcripts and stays in use; "
-                f"`asradapt speakers remove {name}` makes room for an enrolment without transcripts"
+                f"`asradapt speakers remove {quote(name)}` makes room for an enrolment without transcripts"
             )
         else:
             free.append(name)
@@ -112,7 +113,7 @@ def _heard_enough(work: Work, cut: Mapping[str, Sequence[Example]]) -> dict[str,
 def _stays(name: str, version: int) -> str:
     return (
         f"version {version} stays in use: without transcripts nothing tells which is better, and it has learned "
-        f"from as much speech. `asradapt speakers remove {name}` makes room"
+        f"from as much speech. `asradapt speakers remove {quote(name)}` makes room"
     )
 
 

@@ -44,7 +44,7 @@ class TrainingOptions:
             the recordings do not teach stays as it was (KL regularisation, Yu et al. 2013); 0 to below 1.
         augmentation: How recordings are changed at every update.
         average: Whether the result is the average of the path of training, not its end.
-        bf16: Whether gradients are computed in bf16; None does where the processor has instructions for it.
+        bf16: Whether gradients are computed in bf16; None does where the processor is faster in it.
     """
 
     step_seconds: float = 30.0

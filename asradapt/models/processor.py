@@ -16,5 +16,5 @@ def faster_in_bf16() -> bool:
     measurement, so that the same machine always computes in the same way.
     """
     known = torch.cpu.get_capabilities()
-    vectors = known.get("avx512_bf16", False) and "Intel" not in str(known.get("cpu_name", ""))
+    vectors = known.get("avx512_bf16", False) and "AMD" in str(known.get("cpu_name", ""))
     return bool(known.get("amx_bf16") or vectors)

@@ -80,7 +80,7 @@ def _problem(phrase: str) -> str:
     if len(phrase) > MOST_LETTERS:
         return f"has {len(phrase)} characters, at most {MOST_LETTERS} are allowed"
     if any(unicodedata.category(letter)[0] == "N" for letter in phrase):
-        return "holds digits; write numbers as words"
+        return "holds digits (write numbers as words)"
     return ""
 
 

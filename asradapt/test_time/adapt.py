@@ -142,7 +142,7 @@ def adapted_logits(
     SUTA (Lin et al. 2022, arXiv 2203.14222) for all rows at once: each row has its own tensors, starts at the
     model as it is (with whatever is attached to it), and sees only its own loss. Unlike there, the logits from
     before the updates have a part in the result: what the model has become too sure of is in doubt again, also for
-    a language model.
+    a language model. A `Decoder` of these logits is called with `each=True`, for confidences that fit them.
 
     Args:
         model: The source model, with or without an adaptation attached.

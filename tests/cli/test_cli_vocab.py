@@ -122,7 +122,7 @@ def test_a_strength_is_found_by_recordings_and_stored(asradapt, enrolled, record
     assert (refused.code, "ann has no phrases" in refused.err) == (1, True)
     asradapt("vocab", "add", "ann", "nobodysaysthis")
     refused = asradapt("vocab", "tune", "ann", *rows)
-    assert (refused.code, "says a phrase" in refused.err) == (1, True)
+    assert (refused.code, "is said in none of" in refused.err) == (1, True)
     said = [(recordings / f"ann{number}.txt").read_text().split() for number in range(12, 16)]
     asradapt("vocab", "add", "ann", *(max(words, key=len) for words in said))
     greedy = asradapt("vocab", "tune", "ann", *rows[:-2])

@@ -109,9 +109,7 @@ def test_the_same_recordings_again_bring_nothing_and_other_texts_for_them_do(
         patch.setattr(Trainer, "step", lambda *_: pytest.fail("nothing is to be learned"))
         again = once(tone_model, store, rounds[0])
     assert (again.stays, again.record.version) == (1, 1)
-    assert again.explanation.startswith(
-        "version 1 stays in use, this enrolment brings nothing better: nothing new"
-    )
+    assert again.explanation.startswith("version 1 stays in use, this enrolment does not replace it: nothing new")
     corrected = [*rounds[0][:4], replace(rounds[0][4], text=rounds[0][4].text + " a")]
     assert "nothing new" not in once(tone_model, store, corrected).explanation
 

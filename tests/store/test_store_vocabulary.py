@@ -53,8 +53,8 @@ def test_lines_of_a_file_that_cannot_be_used_are_named_by_their_numbers(tmp_path
     with pytest.raises(TextError) as refused:
         phrases_of(tmp_path / "names.txt")
     assert str(refused.value) == (
-        f"{tmp_path / 'names.txt'} has phrases that cannot be used: line 4, 'route 66', holds digits; write "
-        "numbers as words; line 5, '--', holds no letter"
+        f"{tmp_path / 'names.txt'} has phrases that cannot be used: line 4, 'route 66', holds digits (write "
+        "numbers as words); line 5, '--', holds no letter"
     )
     (tmp_path / "names.txt").write_text("\ufeff# names\n\n  Zoe   Miller\n", encoding="utf-8")
     assert phrases_of(tmp_path / "names.txt") == ["Zoe Miller"]
