@@ -1,8 +1,8 @@
 """A device that is not there: its tensors compute on the CPU, but do not mix with those of the CPU.
 
 Most of what forgets to move a tensor fails on it as it would on a GPU. Kernels, streams, memory and speed are not
-those of one. Made of PyTorch's device for other backends, with tensors that hold the real ones. PyTorch takes it for
-the accelerator of the process from then on, so it is for processes of their own: `tests/test_pretended.py`.
+those of one. Made of PyTorch's device for other backends, with tensors that hold the real ones. PyTorch takes it
+for the accelerator of the process from then on, so it is for processes of their own: `tests/test_pretended.py`.
 """
 
 from __future__ import annotations

@@ -12,12 +12,14 @@ from language_samples import TOKENS, write_arpa
 from asradapt.cli.decoding_options import default_decoder, open_decoder
 from asradapt.cli.enroll_work import _teacher
 from asradapt.decoding import Decoder, DecoderOptions, Weights
+from asradapt.decoding.decoder import fitted
 from asradapt.decoding.fusion import WITHOUT_PRIOR
 from asradapt.decoding.priors import TokenPrior
 from asradapt.enrolment.pseudo import teacher_for
 from asradapt.errors import InputError
 from asradapt.language import load_language, read_arpa
 from asradapt.models import DEFAULT_MODEL, load_model
+from asradapt.models.source import with_weights
 
 COUNT = len(TOKENS)
 EVEN = tuple([-math.log(COUNT)] * COUNT)
@@ -131,3 +133,19 @@ def test_where_the_language_model_counts_nothing_the_prior_stays(language):
         options = DecoderOptions(prior=prior, weights=Weights(language=weight))
         searched = Decoder(TOKENS, 0.04, language, options)._searched(logits)
         assert torch.equal(searched, logits) is same
+
+
+def test_a_language_model_that_counts_nothing_is_none(language):
+    for weight, counts in ((0.0, False), (0.5, True)):
+        decoder = Decoder(TOKENS, 0.04, language, DecoderOptions(weights=Weights(language=weight)))
+        assert decoder.with_language is counts
+        assert decoder.calibration(each=False) == fitted(counts, each=False)
+    assert fitted(True, each=False) != fitted(False, each=False)
+
+
+def test_a_model_that_was_merged_of_the_embedded_one_has_its_language_model(source):
+    weights = source.module.state_dict()
+    merged = with_weights(source, f"{source.name}-merged", weights, {"merged": "affine"})
+    other = with_weights(source, f"{source.name}-merged", weights, {})  # of this name by chance
+    assert default_decoder(merged).language is not None
+    assert default_decoder(other).language is None
