@@ -143,6 +143,8 @@ def enroll(
             result = hear(source, people, options, store, lm)
         else:
             result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
+    elif people:
+        warnings.append("--strict: the other recordings were not checked any further")
     warnings += without_rank(result, rank)
     return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
 

@@ -52,6 +52,11 @@ def test_strict_stores_nobody_and_names_the_recordings(asradapt, mixed_up, home)
     missing = asradapt("enroll", "robin", DEMO / "no.wav", DEMO / "letter.opus", *QUICK, "--strict")
     assert missing.code == 1
     assert not SpeakerStore(home).speakers()
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in (*rows, {**rows[0], "text": ""})))
+    missing = asradapt("enroll", "robin", "--manifest", manifest, *QUICK, "--strict")
+    assert missing.code == 1
+    assert "--strict: the other recordings were not checked any further" in missing.err
+    assert not SpeakerStore(home).speakers()
 
 
 @pytest.fixture
