@@ -61,7 +61,7 @@ def family_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A CUDA device, and one that is pretended."""
+    """A CUDA device, or the pretended one where `ASRADAPT_TEST_DEVICE` says so."""
     with pretended() if request.param == NAME else nullcontext(request.param) as name:
         yield name
 

@@ -61,20 +61,20 @@ def _options(command: F, language: str, beams: str) -> F:
     return command
 
 
-def language_of(model_name: str, lm: str | None, no_lm: bool) -> str | None:
+def language_of(model: SourceModel, lm: str | None, no_lm: bool) -> str | None:
     """The language model to load, if any.
 
     Raises:
         UsageError: If one is asked for and refused.
     """
     from asradapt.language import EMBEDDED_LANGUAGE
-    from asradapt.models import DEFAULT_MODEL
+    from asradapt.models.names import is_embedded
 
     if lm and no_lm:
         raise UsageError("give --lm or --no-lm, not both")
     if lm or no_lm:
         return lm
-    return EMBEDDED_LANGUAGE if model_name == DEFAULT_MODEL else None
+    return EMBEDDED_LANGUAGE if is_embedded(model) else None
 
 
 def open_decoder(
@@ -101,8 +101,7 @@ def open_decoder(
     for option, value in (("--lm-weight", lm_weight), ("--word-score", word_score)):
         if value is not None and math.isnan(value):  # which passes every comparison with the ends of a range
             raise UsageError(f"{option} must be a number, got nan")
-    merged = "merged" in model.card  # its weights hold an adaptation, it writes what its source writes
-    name = language_of(model.name.removesuffix("-merged") if merged else model.name, lm, no_lm)
+    name = language_of(model, lm, no_lm)
     search = bool(name or no_lm or vocab_file)
     beams = beam if beam is not None else DEFAULT_BEAMS if search else GREEDY
     chosen = [("--lm", lm), ("--lm-weight", lm_weight), ("--word-score", word_score), ("--vocab", vocab_file)]
@@ -124,8 +123,7 @@ def open_decoder(
     if vocab_file and not phrases:
         tell(f"{vocab_file} holds no phrases")
     if lost := unwritable(phrases, model.tokens):
-        said = f"{vocab_file}: {cannot_write(lost)}, but from speakers who have added the characters"
-        tell(said)
+        tell(f"{vocab_file}: {cannot_write(lost)}, but from speakers who have added the characters")
     options = DecoderOptions(beams=beams, phrases=phrases).on(model, search_with=language)
     assert options.weights is not None  # `on` chooses them
     weights = replace(options.weights, **{key: value for key, value in changed.items() if value is not None})

@@ -20,8 +20,8 @@ from asradapt.enrolment.objective import Pair, adapted, encode_pairs, objective_
 from asradapt.enrolment.updates import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, TextError, UsageError
 from asradapt.language import load_language
-from asradapt.models import DEFAULT_MODEL
 from asradapt.models.base import SourceModel, without_ctc, writes
+from asradapt.models.names import is_embedded
 from asradapt.pcm import digest
 from asradapt.test_time import EachOptions, adapted_logits
 from asradapt.types import Failure, Utterance
@@ -38,7 +38,7 @@ def teacher_for(model: SourceModel) -> Decoder:
     """
     if writes(model):
         raise UsageError(without_ctc(model, "learning without transcripts"))
-    if model.name != DEFAULT_MODEL:
+    if not is_embedded(model):
         raise UsageError(
             f"the model {model.name!r} comes without a language model, and its own greedy texts teach it nothing "
             "that it does not know: give a language model"

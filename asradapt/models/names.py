@@ -31,6 +31,11 @@ KINDS = {
 Loader = Callable[[str, "ModelOptions"], "SourceModel"]
 
 
+def is_embedded(model: SourceModel) -> bool:
+    """Whether it is the embedded model, or was merged of it and an adaptation: it writes what that one writes."""
+    return model.name == DEFAULT_MODEL or ("merged" in model.card and model.name == f"{DEFAULT_MODEL}-merged")
+
+
 def other_kinds() -> dict[str, str]:
     """The kinds of models that other packages add, with what loads them."""
     return {point.name: point.value for point in entry_points(group=GROUP)}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from asradapt import enrolment
 from asradapt.store import SpeakerStore
 
 
@@ -163,10 +164,24 @@ def test_a_single_corrected_segment_is_told_of_confirmed_and_that_nothing_was_tr
         )
         assert "record at least" not in done.out
         assert "trained" not in done.out
+        kept = "stored in" if more else "nothing was stored; give these corrections again together with later ones"
+        assert kept in done.err
     assert "audio is kept: 1 recording, " in done.out
     done = asradapt("correct", "ann", path, "--confirmed")
     assert done.out.startswith("1 corrected and 3 confirmed segments found in 4 transcripts\n")
     assert "too few" not in done.out
+
+
+def test_no_more_than_the_budget_is_computed(asradapt, transcript, monkeypatch):
+    given, enroll = [], enrolment.enroll
+
+    def noted(*people, options, **more):
+        given.append(options)
+        return enroll(*people, options=options, **more)
+
+    monkeypatch.setattr(enrolment, "enroll", noted)
+    assert asradapt("correct", "ann", transcript(as_said), "--confirmed", "--budget", "5s").code == 0
+    assert [options.budget for options in given] == [5.0]
 
 
 def test_enroll_keeps_audio_only_when_asked_and_exports_it_only_when_asked(asradapt, recordings, home, tmp_path):

@@ -70,6 +70,9 @@ def test_phrases_that_the_model_cannot_write_are_named_once(asradapt, enrolled, 
     for systems in ((), ("--systems", "source,adapted")):
         assert sum(told in warning for warning in asradapt(*measured, *systems, "--json").json["warnings"]) == 1
     assert asradapt(*measured).err.count(told) == 1
+    names = tmp_path / "names.txt"
+    names.write_text("# none yet\n", encoding="utf-8")
+    assert f"{names} holds no phrases" in asradapt("transcribe", *clips, "--vocab", names, "--no-lm").err
 
 
 def test_a_vocabulary_changes_only_what_its_speaker_is_heard_to_say(asradapt, enrolled, recordings, tmp_path):

@@ -149,3 +149,4 @@ def test_a_model_that_was_merged_of_the_embedded_one_has_its_language_model(sour
     other = with_weights(source, f"{source.name}-merged", weights, {})  # of this name by chance
     assert default_decoder(merged).language is not None
     assert default_decoder(other).language is None
+    assert teacher_for(merged).language is not None
