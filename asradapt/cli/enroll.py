@@ -10,7 +10,7 @@ import click
 
 from asradapt.cli.common import budget_option, json_option, open_store, seed_option, store_option
 from asradapt.cli.enroll_output import finish, without_rank
-from asradapt.cli.enroll_work import gather, hear, learn
+from asradapt.cli.enroll_work import gather, hear, learn, teacher_of
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import recordings_options
 from asradapt.cli.model_options import model_options, open_model
@@ -54,9 +54,17 @@ keep_audio_option = click.option(
     "Not with --strict, --budget, --keep-audio, --fresh or --add-tokens.",
 )
 @click.option(
+    "--partly-transcribed",
+    "partly",
+    is_flag=True,
+    help="Learn from recordings without texts, too, by what is heard in them after the others were learned from. "
+    "Not with --strict or --budget.",
+)
+@click.option(
     "--lm",
     metavar="NAME|FILE",
-    help="Language model for --untranscribed, as in transcribe  [default: lm_en with the model source_en]",
+    help="Language model for --untranscribed and --partly-transcribed, as in transcribe  "
+    "[default: lm_en with the model source_en]",
 )
 @click.option(
     "--add-tokens",
@@ -90,6 +98,7 @@ def enroll(
     strict: bool,
     budget: float | None,
     untranscribed: bool,
+    partly: bool,
     lm: str | None,
     add_tokens: str,
     folds: int,
@@ -104,7 +113,7 @@ def enroll(
 ) -> int:
     """Enrol a person from recordings with their texts.
 
-    Without texts: --untranscribed.
+    Without texts: --untranscribed; some with and some without: --partly-transcribed.
 
     AUDIO is files and folders, with a .txt of the same name beside each file; or give a manifest.
 
@@ -129,8 +138,9 @@ def enroll(
     if rank and "lowrank" not in method.split("+") and (untranscribed or method != "auto"):
         wanted = "with --untranscribed it takes --method lowrank" if untranscribed else f"{method} has none"
         raise UsageError(f"--rank is that of lowrank; {wanted}")
-    _require_fitting(untranscribed, lm, [name for name, value in with_texts.items() if value])
-    people, failed, warnings = gather(speaker, audio, manifest, where, everybody, not untranscribed)
+    given = [name for name, value in with_texts.items() if value]
+    _require_fitting(untranscribed, partly, lm, given)
+    people, failed, warnings = gather(speaker, audio, manifest, where, everybody, not (untranscribed or partly))
     from asradapt.enrolment import Enrolment
 
     chosen = {"folds": folds, "budget": budget, "seed": seed, "speakers_at_once": speakers_at_once}
@@ -142,7 +152,8 @@ def enroll(
         if untranscribed:
             result = hear(source, people, options, store, lm)
         else:
-            result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh)
+            teacher = teacher_of(source, lm) if partly else None
+            result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh, teacher=teacher)
     elif people:
         warnings.append("--strict: the other recordings were not checked any further")
     warnings += without_rank(result, rank)
@@ -166,13 +177,17 @@ def _options(method: str, rank: int | None, add_tokens: str, chosen: dict[str, A
     return EnrolmentOptions(method=method, method_options=sizes, add_tokens=add_tokens, **chosen)
 
 
-def _require_fitting(untranscribed: bool, lm: str | None, with_texts: Sequence[str]) -> None:
-    """Refuse options of an enrolment with texts in one without, and the other way round.
+def _require_fitting(untranscribed: bool, partly: bool, lm: str | None, with_texts: Sequence[str]) -> None:
+    """Refuse options of an enrolment with texts in one without all or some of them, and the other way round.
 
     Raises:
         UsageError: If there is any.
     """
-    if lm and not untranscribed:
-        raise UsageError("--lm is what --untranscribed is judged by; an enrolment with texts takes none")
+    if untranscribed and partly:
+        raise UsageError("give --untranscribed, which looks at no texts, or --partly-transcribed, not both")
+    if lm and not (untranscribed or partly):
+        raise UsageError("--lm hears recordings without texts: with --untranscribed or --partly-transcribed")
+    if partly and (own := [name for name in with_texts if name in ("--strict", "--budget")]):
+        raise UsageError(f"{', '.join(own)}: not with --partly-transcribed")
     if untranscribed and with_texts:
         raise UsageError(f"{', '.join(with_texts)}: for recordings with texts only, not with --untranscribed")

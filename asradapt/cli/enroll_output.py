@@ -85,6 +85,7 @@ def finish(
     new = [one for one in result.speakers if not one.stays or one.kept]  # kept recordings are stored, too
     nothing = "nobody was enrolled" if failed and not result.speakers else "nothing was stored"
     note(f"stored in {store.root}" if new else nothing)
-    if not result.speakers and failed and any(one.reason.startswith(NO_TEXTS) for one in failed):
-        note("`--untranscribed` enrols from recordings without texts")
+    if failed and any(one.reason.startswith(NO_TEXTS) for one in failed):
+        way = "`--partly-transcribed` learns" if result.speakers else "`--untranscribed` enrols"
+        note(f"{way} from recordings without texts{', too' if result.speakers else ''}")
     return 1 if failed else 0

@@ -74,8 +74,9 @@ def learn(
     *,
     keep_audio: bool,
     fresh: bool,
+    teacher: Decoder | None = None,
 ) -> Enrolment:
-    """Enrol people from recordings with their texts.
+    """Enrol people from recordings with their texts; where a teacher hears, from others, too.
 
     Raises:
         StoreError: If the store cannot be written; found out before the work.
@@ -85,7 +86,14 @@ def learn(
     require_writable(store)
     with progress() as bar:
         return enroll_people(
-            source, people, options=options, store=store, progress=bar, keep_audio=keep_audio, fresh=fresh
+            source,
+            people,
+            options=options,
+            store=store,
+            progress=bar,
+            keep_audio=keep_audio,
+            fresh=fresh,
+            teacher=teacher,
         )
 
 
@@ -100,14 +108,14 @@ def hear(
     """
     from asradapt.enrolment import enroll_untranscribed
 
-    teacher = _teacher(source, lm)
+    teacher = teacher_of(source, lm)
     require_writable(store)
     with progress() as bar:
         return enroll_untranscribed(source, people, decoder=teacher, options=options, store=store, progress=bar)
 
 
-def _teacher(source: SourceModel, lm: str | None) -> Decoder:
-    """What hears the texts of an enrolment without transcripts: beam search with a language model.
+def teacher_of(source: SourceModel, lm: str | None) -> Decoder:
+    """What hears recordings without transcripts: beam search with a language model.
 
     Raises:
         UsageError: If none is given and none comes with the model.

@@ -70,7 +70,11 @@ def _recordings(record: SpeakerRecord) -> str:
     """What was learned from, in words."""
     if record.imported:
         return "not known: imported from another program"
-    return f"{record.utterances}, {record.seconds:.1f} s"
+    heard = record.gate.get("partly")
+    more = ""
+    if isinstance(heard, dict) and heard.get("used"):
+        more = f"; and what was heard in {heard.get('pieces')} pieces without texts, {heard.get('seconds')} s"
+    return f"{record.utterances}, {record.seconds:.1f} s{more}"
 
 
 def _folds(record: SpeakerRecord) -> str:

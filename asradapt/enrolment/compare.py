@@ -113,9 +113,11 @@ def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[Error
 def nothing_new(person: Person) -> Comparison | None:
     """That the version in use has learned from all of these recordings, so that it stays; else None."""
     past = person.past
-    if past.current is None or not all(past.seen(person.examples)):
+    if past.current is None or person.heard or not all(past.seen(person.examples)):
         return None
-    _, texts, learned = learned_from(past.current.record)
+    digests, texts, learned = learned_from(past.current.record)
+    if any(piece.digest not in digests for piece in person.untranscribed):
+        return None
     if len(person.examples) > learned or any(example.text not in texts for example in person.examples):
         return None
     said = (

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.decoding import Decoder
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.fitting import fit_final, folds_of, trainings_of
 from asradapt.enrolment.forecast import Accepted, foretell
+from asradapt.enrolment.hearing import Teacher, learn_rest, require_teacher
 from asradapt.enrolment.judging import Judged, explain, judge, make_record
 from asradapt.enrolment.label_space import characters_of, label_spaces, rare_characters
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
@@ -42,7 +45,7 @@ def finish(
     accepted = [j for j in judged if j.accepted]
     choices = [j.choice for j in accepted if j.choice]
     chosen = list(zip((j.person for j in accepted), choices, strict=True))
-    fits = [trainings_of(choice, person.seconds, options, most) for person, choice in chosen]
+    fits = [trainings_of(choice, person.learned_seconds, options, most) for person, choice in chosen]
     averaged = {p.name: n + folds_of(p, c) for (p, c), n in zip(chosen, fits, strict=True)}
     check = RetentionCheck(model, options.training)
     results = fit_final(model, [j.person for j in accepted], choices, options, check, report, fits)
@@ -56,7 +59,8 @@ def finish(
         before, after = total(one.before), total(one.after)
         said = explain(one, options)
         start = one.person.start.said if one.choice else ""  # without enough recordings nothing was trained
-        enrolled.append(Enrolled(record, state, before, after, interval, said, wall, retention, start=start))
+        found = Enrolled(record, state, before, after, interval, said, wall, retention)
+        enrolled.append(replace(found, start=start, partly=one.partly))
     return enrolled
 
 
@@ -87,11 +91,23 @@ def run_job(
     options: EnrolmentOptions,
     tell: Progress,
     began: float,
+    teacher: Teacher | None,
+    warnings: list[str],
 ) -> list[Enrolled]:
     """Cross-validation, gate, forecast and final fit of one job."""
     clock = Clock(None if options.budget is None else options.budget * len(people), began)
     start = time.monotonic()
-    judged = judge(model, people, options, clock, lambda share: tell("cross-validating", 0.1 + 0.65 * share))
+    rest = any(person.untranscribed for person in people)
+    end = 0.3 if rest else 0.75
+    judged = judge(
+        model, people, options, clock, lambda share: tell("cross-validating", 0.1 + (end - 0.1) * share)
+    )
+    if teacher and rest:
+
+        def report(share: float) -> None:
+            tell("learning what is heard", end + (0.75 - end) * share)
+
+        judged = learn_rest(model, judged, teacher, options, report, warnings)
     tried = time.monotonic() - start
     accepted = [Accepted(j.person, j.choice, j.after) for j in judged if j.accepted and j.choice]
     forecasts = foretell(model, accepted, options) if options.forecast and not clock.over else {}
@@ -110,6 +126,7 @@ def enroll(
     progress: Progress | None = None,
     keep_audio: bool = False,
     fresh: bool = False,
+    teacher: Decoder | None = None,
 ) -> Enrolment:
     """Enrol people: cross-validate, gate, fit and store an adaptation for each, many in one batched job.
 
@@ -123,6 +140,8 @@ def enroll(
         progress: Called with what is being done and the share of the whole that is done.
         keep_audio: Whether these people agree that their recordings are kept in the store.
         fresh: Enrol from the source and these recordings alone, whatever is stored.
+        teacher: Hears with a language model what is said in recordings without texts, which are then learned from
+            beside those with texts where held-out ones with texts are the better for it. None: they are failures.
 
     Returns:
         Everybody, with unusable recordings in `failed`; a person without any usable recording is in `failed` only.
@@ -130,12 +149,15 @@ def enroll(
 
     Raises:
         UnknownMethod: For an unknown method.
+        UsageError: If a teacher comes with what is for recordings with texts only, or has no language model.
         InvalidSpeakerName: For a name that cannot be stored.
         StoreError: If nobody of a job could be stored; people stored before stay stored.
     """
     options = options or EnrolmentOptions()
     if options.method != "auto":
         create(options.method, options.method_options)  # what is wrong with them is told before any work
+    if teacher:
+        require_teacher(model, teacher, options)
     names: dict[str, list[Utterance]] = {}
     for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
         names.setdefault(validate_speaker(name), []).extend(utterances)
@@ -143,6 +165,7 @@ def enroll(
     failed: list[Failure] = []
     warnings: list[str] = []
     before = None if fresh else store
+    hearing = Teacher(teacher, store) if teacher else None
     spaces = label_spaces(model, names, options, before)
     if options.add_tokens:
         warnings += [told for own, wide in spaces for told in rare_characters(own, characters_of(wide))]
@@ -159,9 +182,9 @@ def enroll(
         began = time.monotonic()
         screened: dict[str, Screening] = {}
         own = {name: names[name] for name in job}
-        people = list(gather(model, own, wide, before, failed, warnings, screened))
+        people = list(gather(model, own, wide, before, failed, warnings, screened, hears=teacher is not None))
         if people:
-            finished = run_job(model, people, screened, wide, tell, began)
+            finished = run_job(model, people, screened, wide, tell, began, hearing, warnings)
             if store is not None:
                 finished = keep(store, finished, failed)
                 finished = with_audio(store, model, people, finished, keep_audio, failed)

@@ -61,7 +61,7 @@ class _Plan(NamedTuple):
     def tasks(self) -> Iterator[Task]:
         """The trainings on everything; the folds have had the first seeds."""
         for number in range(self.folds, self.folds + self.fits):
-            yield Task(self.person.examples, self.choice.setting.rate, self.person.seed + APART * number)
+            yield Task(self.person.everything, self.choice.setting.rate, self.person.seed + APART * number)
 
 
 def _final_steps(person: Person, choice: Choice, options: EnrolmentOptions) -> int:
@@ -71,7 +71,7 @@ def _final_steps(person: Person, choice: Choice, options: EnrolmentOptions) -> i
     """
     if choice.share == choice.steps:
         return choice.steps
-    return max(1, round(choice.share * portions(person.seconds, len(person.examples), options)))
+    return max(1, round(choice.share * portions(person.learned_seconds, len(person.everything), options)))
 
 
 def fit_final(

@@ -59,9 +59,10 @@ class Accepted:
     def enough(self) -> bool:
         """Whether there is enough speech, and enough left to hear better, to foretell anything.
 
-        Not where training began with an earlier version: how much speech that stands for is no point of a curve.
+        Not where training began with an earlier version, or learned from what was heard: how much speech with
+        texts that stands for is no point of a curve.
         """
-        if self.person.start.version:
+        if self.person.start.version or self.person.heard:
             return False
         long = self.person.seconds >= LEAST_SECONDS and len(self.person.examples) >= LEAST_UTTERANCES
         return long and total(self.after).errors > 0

@@ -11,6 +11,7 @@ from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.compare import Comparison, compare, counts_in_use, nothing_new, worse_than_source
 from asradapt.enrolment.gate import Verdict, decide
 from asradapt.enrolment.options import EnrolmentOptions
+from asradapt.enrolment.partly import Partly
 from asradapt.enrolment.past import split_of
 from asradapt.enrolment.people import Person
 from asradapt.enrolment.retention import Retention
@@ -29,7 +30,8 @@ DIFFERENT = 3  # texts at least: of one or two the folds say nothing, and everyt
 class Judged:
     """A person after cross-validation and gate; no choice and no verdict where the recordings were too few.
 
-    `doubt` says where the version in use, which stays unless this enrolment is accepted, is worse than the source.
+    `doubt` says where the version in use, which stays unless this enrolment is accepted, is worse than the source;
+    `partly` what recordings without texts brought.
     """
 
     person: Person
@@ -38,6 +40,7 @@ class Judged:
     verdict: Verdict | None
     comparison: Comparison | None = None
     doubt: str = ""
+    partly: Partly | None = None
 
     @property
     def accepted(self) -> bool:
@@ -126,7 +129,7 @@ def make_record(
         source=source_of(model),
         utterances=len(person.examples),
         seconds=round(person.seconds, 3),
-        split=split_of(person.examples, person.folds, person.past, person.start),
+        split=split_of(person.examples, person.folds, person.past, person.start, person.everything),
         seed=options.seed,
         folds={
             "before": total(judged.before).as_dict(),
@@ -143,6 +146,7 @@ def make_record(
             "retention": retention.as_dict() if retention else None,
         }
         | _beside(judged)
+        | ({"partly": judged.partly.as_dict()} if judged.partly else {})
         | _precision(model),
     )
 
@@ -160,6 +164,7 @@ def _precision(model: SourceModel) -> dict[str, object]:
 def explain(judged: Judged, options: EnrolmentOptions) -> str:
     """The outcome in one plain sentence, with what speaks against the version that stays in use."""
     said = _outcome(judged, options)
+    said += f"; {judged.partly}" if judged.partly else ""
     return f"{said}; {judged.doubt}" if judged.doubt and not judged.accepted else said
 
 

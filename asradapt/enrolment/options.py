@@ -9,6 +9,7 @@ from torch import Tensor
 
 from asradapt.adaptation.method import METHODS, Method, create
 from asradapt.enrolment.augmentation import Augmentation
+from asradapt.enrolment.partly import Partly
 from asradapt.enrolment.retention import Retention
 from asradapt.enrolment.screening import LeftOut
 from asradapt.enrolment.updates import TrainingOptions
@@ -167,6 +168,7 @@ class Enrolled:
         stays: The earlier version that stays in use, because this enrolment is not better; 0 for none.
         start: What training began with, in a plain sentence; empty where there was nothing before.
         kept: The recordings that are kept with the speaker; None without agreement.
+        partly: What recordings without texts brought; None where there were none, or nothing to try.
     """
 
     record: SpeakerRecord
@@ -183,6 +185,7 @@ class Enrolled:
     stays: int = 0
     start: str = ""
     kept: Kept | None = None
+    partly: Partly | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The person as an entry of `enroll --json`."""
@@ -209,6 +212,7 @@ class Enrolled:
             "stays": self.stays or None,
             "start": self.start,
             "kept_audio": self.kept.as_dict() if self.kept else None,
+            "partly": self.partly.as_dict() if self.partly else None,
         }
 
 

@@ -81,13 +81,22 @@ def learned_from(record: SpeakerRecord) -> tuple[set[str], set[str], int]:
 
 
 def split_of(
-    examples: Sequence[Example], folds: Sequence[Sequence[int]], past: Past, start: Start
+    examples: Sequence[Example],
+    folds: Sequence[Sequence[int]],
+    past: Past,
+    start: Start,
+    learned: Sequence[Example] = (),
 ) -> dict[str, object]:
-    """What a record says about its recordings; and about those of before, if training began with a version."""
+    """What a record says about its recordings; and about those of before, if training began with a version.
+
+    `learned` holds what else was learned from, without texts that are worth noting: it may be private talk.
+    """
     own: dict[str, object] = {
         "folds": [list(fold) for fold in folds],
         "texts": [one.text for one in examples],
-        "digests": list(dict.fromkeys(known for one in examples for known in (one.digest, one.whole) if known)),
+        "digests": list(
+            dict.fromkeys(known for one in (*examples, *learned) for known in (one.digest, one.whole) if known)
+        ),
     }
     if start.version and past.current:
         parts = [past.current.record.split, past.current.record.split.get("earlier")]

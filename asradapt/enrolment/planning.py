@@ -25,8 +25,9 @@ def keeps_folds(person: Person) -> bool:
     the others may learn from next to nothing.
     """
     parts = [sum(person.examples[index].seconds for index in fold) for fold in person.folds]
-    least = person.seconds - max(parts, default=0.0)  # that a fold learns from
-    return person.seconds < FEW_FROM and len(parts) > 2 and least >= LEAST_PART * person.seconds
+    seconds = person.learned_seconds
+    least = seconds - max(parts, default=0.0)  # that a fold learns from
+    return seconds < FEW_FROM and len(parts) > 2 and least >= LEAST_PART * seconds
 
 
 def usual_fits(seconds: float) -> int:
@@ -62,8 +63,8 @@ def plan_marks(steps_a_pass: int, options: EnrolmentOptions) -> tuple[int, ...]:
 def cost(person: Person, options: EnrolmentOptions) -> float:
     """Seconds of audio in all updates of all folds of one setting."""
     count = len(person.folds)
-    seconds = person.seconds * (count - 1) / max(1, count)  # of the training part of a fold
-    steps_a_pass = portions(seconds, len(person.examples), options)
+    seconds = person.learned_seconds - person.seconds / max(1, count)  # of the training part of a fold
+    steps_a_pass = portions(seconds, len(person.everything), options)
     return count * plan_marks(steps_a_pass, options)[-1] * seconds / steps_a_pass
 
 

@@ -18,11 +18,12 @@ from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
 from asradapt.enrolment.memory import find_sizes
 from asradapt.enrolment.objective import Pair, adapted, encode_pairs, objective_of
 from asradapt.enrolment.updates import TrainingOptions, pair_batches
-from asradapt.errors import AudioError, InputError, TextError, UsageError
+from asradapt.errors import AudioError, InputError, StoreError, TextError, UsageError
 from asradapt.language import load_language
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.models.names import is_embedded
 from asradapt.pcm import digest
+from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_logits
 from asradapt.types import Failure, Utterance
 from asradapt.voice import VoiceOptions, pieces
@@ -44,6 +45,15 @@ def teacher_for(model: SourceModel) -> Decoder:
             "that it does not know: give a language model"
         )
     return Decoder.of(model, load_language(), DecoderOptions())
+
+
+def phrases_of(store: SpeakerStore | None, name: str, warnings: list[str]) -> tuple[str, ...]:
+    """A person's phrases, which help to hear; one damaged file must not end everybody's enrolment."""
+    try:
+        return store.vocabulary(name) if store is not None and name in store else ()
+    except StoreError as error:
+        warnings.append(f"{error}; nobody's phrases help to hear {name}")
+        return ()
 
 
 @torch.no_grad()
@@ -126,11 +136,14 @@ def hear(
     return [heard[row, id(example)] for row, example in pairs]
 
 
-def labelled(model: SourceModel, example: Example, heard: Heard) -> Example | None:
-    """The example with what was heard as its text; None where that is nothing to learn from."""
+def labelled(model: SourceModel, example: Example, heard: Heard, added: str = "") -> Example | None:
+    """The example with what was heard as its text; None where that is nothing to learn from.
+
+    `added` are characters beyond those of the model.
+    """
     objective = objective_of(model)
     try:
-        text, target = objective.spell(heard.text)
+        text, target = objective.spell(heard.text, added)
     except TextError:  # nothing was heard
         return None
     if not objective.fits(target, example.seconds):

@@ -145,9 +145,8 @@ def plan(
     for person in people:
         for setting in (s for s in person.settings if s.methods(options.method_options) == methods):
             start = len(tasks)
-            for fold in person.folds:
-                kept = tuple(e for i, e in enumerate(person.examples) if i not in set(fold))
-                tasks.append(Task(kept, setting.rate, person.seed + APART * (len(tasks) - start)))
+            for number in range(len(person.folds)):
+                tasks.append(Task(person.part(number), setting.rate, person.seed + APART * number))
             train = tasks[start].train
             count = portions(sum(e.seconds for e in train), len(train), options)
             rows = range(start, len(tasks))
@@ -173,7 +172,8 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
             trial.seen.append(choice)
             trial.least[strength] = min(choice.cost(), trial.least.get(strength, math.inf))
     for trial, earlier in zip(trials, before, strict=True):
-        if keeps_folds(trial.person) and not trainer.bank.one_speaker:  # whole encoders would be much
+        wanted = keeps_folds(trial.person) or trial.person.untranscribed  # the folds are to hear these
+        if wanted and not trainer.bank.one_speaker:  # whole encoders would be much
             trial.learn(trainer.result, steps)
         trial.misses = trial.misses + 1 if trial.least == earlier else 0
         trial.done = trial.misses >= options.patience or steps >= trial.marks[-1]

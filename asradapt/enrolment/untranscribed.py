@@ -15,7 +15,7 @@ from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.learners import Learner
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.people import make_person
-from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, teacher_for
+from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, phrases_of, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.self_training import SelfTraining, self_train, source_agreement
 from asradapt.enrolment.storing import keep, standing_version
@@ -55,7 +55,7 @@ def _allowed(work: Work, names: Sequence[str]) -> list[str]:
 def _label(work: Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
     """What the source hears in everybody's recordings; where nothing is heard, they go to `failed`."""
     pairs = [(row, example) for row, examples in enumerate(cut.values()) for example in examples]
-    vocabularies = {row: _vocabulary(work, name) for row, name in enumerate(cut)}
+    vocabularies = {row: phrases_of(work.store, name, work.warnings) for row, name in enumerate(cut)}
     heard = hear(work.model, None, pairs, work.decoder, work.options.training, vocabularies, work.plan.each)
     lessons: dict[int, list[tuple[Example, Heard]]] = {}
     for (row, example), text in zip(pairs, heard, strict=True):
@@ -77,15 +77,6 @@ def _label(work: Work, cut: Mapping[str, Sequence[Example]]) -> list[Learner]:
 def _setting(work: Work) -> Setting:
     method = work.plan.method if work.options.method == "auto" else work.options.method
     return Setting(method, work.plan.rate * work.options.rates[0])
-
-
-def _vocabulary(work: Work, name: str) -> tuple[str, ...]:
-    """A person's phrases; one damaged file must not end everybody's enrolment."""
-    try:
-        return work.store.vocabulary(name) if work.store is not None and name in work.store else ()
-    except StoreError as error:
-        work.warnings.append(f"{error}; nobody's phrases help to hear {name}")
-        return ()
 
 
 def _unless_less(store: SpeakerStore, one: Enrolled) -> Enrolled:

@@ -323,6 +323,43 @@ def test_learning_without_transcripts_needs_a_language_model(asradapt, home, rec
     assert not home.exists()
 
 
+def test_recordings_without_texts_are_learned_beside_some_with_texts(asradapt, home, recordings, words, tmp_path):
+    folder = tmp_path / "partly"
+    folder.mkdir()
+    for number, audio in enumerate(clips(recordings, "ann", 12)):
+        shutil.copy(audio, folder)
+        if number < 6:
+            shutil.copy(audio.with_suffix(".txt"), folder)
+    without = asradapt("enroll", "ann", folder, "--method", "affine")
+    assert without.code == 1
+    assert "`--partly-transcribed` learns from recordings without texts, too" in without.err
+    arguments = ("--partly-transcribed", "--lm", words, "--method", "affine", "--fresh")
+    done = asradapt("enroll", "ann", folder, *arguments, "--json")
+    (entry,) = done.json["speakers"]
+    assert (done.code, entry["utterances"], entry["transcribed"]) == (0, 6, True)
+    assert entry["partly"]["pieces"] == 6
+    assert entry["partly"].keys() == {"pieces", "seconds", "confidence", "used", "without", "with"}
+    shown = " ".join(asradapt("speakers", "show", "ann").out.split())
+    assert ("heard in 6 pieces without texts" in shown) is entry["partly"]["used"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--untranscribed",), "not both"),
+        (("--strict",), "--strict: not with --partly-transcribed"),
+        (("--budget", "30s"), "--budget: not with --partly-transcribed"),
+        ((), "comes without a language model"),
+        (("--lm", "lm_en", "--method", "encoder"), "changes a whole encoder"),
+    ],
+)
+def test_what_does_not_go_with_recordings_without_texts(asradapt, home, recordings, options, said):
+    done = asradapt("enroll", "ann", *clips(recordings, "ann", 3), "--partly-transcribed", *options)
+    assert done.code == 2
+    assert said in done.err
+    assert not SpeakerStore(home).speakers()
+
+
 def test_new_characters_are_added_and_shown(asradapt, recordings, tmp_path):
     """The commonest letter of ann is said to be an é, which the model cannot write."""
     audio = clips(recordings, "ann", 6)

@@ -1,0 +1,48 @@
+"""Recordings without texts beside those with texts: what hearing and learning them brought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asradapt.scoring import ErrorCounts
+from asradapt.wording import counted
+
+
+@dataclass(frozen=True)
+class Partly:
+    """What was heard in recordings without texts, and what learning it makes of the held-out ones with texts.
+
+    Attributes:
+        pieces: Pieces in which words were heard.
+        seconds: Their length.
+        confidence: Mean confidence of what was heard, of all folds together; None where nothing tells.
+        used: Whether the adaptation has learned from them.
+        without: Held-out counts of what learns from the texts alone.
+        having: Held-out counts of what learns from both.
+    """
+
+    pieces: int
+    seconds: float
+    confidence: float | None
+    used: bool
+    without: ErrorCounts
+    having: ErrorCounts
+
+    def as_dict(self) -> dict[str, object]:
+        """The same for `--json` outputs and the record."""
+        return {
+            "pieces": self.pieces,
+            "seconds": round(self.seconds, 3),
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "used": self.used,
+            "without": self.without.as_dict(),
+            "with": self.having.as_dict(),
+        }
+
+    def __str__(self) -> str:
+        amount = f"{counted(self.pieces, 'piece')} without texts ({self.seconds:.0f} s)"
+        rates = f"{self.without.wer:.1%} without and {self.having.wer:.1%} with"
+        if self.used:
+            return f"it has learned from what was heard in {amount} too: {rates} them"
+        letters = f"wrong letters {self.without.cer:.1%} and {self.having.cer:.1%}"
+        return f"what was heard in {amount} is not learned, as it does not help: {rates} them, {letters}"
