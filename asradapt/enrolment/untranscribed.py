@@ -45,6 +45,7 @@ def _allowed(work: Work, names: Sequence[str]) -> list[str]:
         if (record := _in_use(work, name)) and record.transcribed:
             work.warnings.append(
                 f"{name}: version {record.version} was learned from transcripts and stays in use; "
+                "--partly-transcribed learns from recordings with texts and these together, and "
                 f"`asradapt speakers remove {quote(name)}` makes room for an enrolment without transcripts"
             )
         else:

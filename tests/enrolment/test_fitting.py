@@ -58,7 +58,7 @@ def test_the_folds_are_all_that_little_speech_takes_and_a_budget_leaves():
 def test_folds_that_learn_from_little_or_much_are_not_kept():
     def person(*sizes: float) -> SimpleNamespace:
         examples, folds = [SimpleNamespace(seconds=size) for size in sizes], tuple((n,) for n in range(len(sizes)))
-        return SimpleNamespace(examples=examples, folds=folds, seconds=sum(sizes))
+        return SimpleNamespace(examples=examples, folds=folds, learned_seconds=sum(sizes))
 
     assert keeps_folds(person(10, 10, 10))
     assert keeps_folds(person(16, 12, 12))

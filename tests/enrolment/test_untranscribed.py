@@ -514,13 +514,13 @@ def test_a_later_one_replaces_an_earlier_one_only_with_more_speech(work, tone_mo
     assert untranscribed._unless_less(store, more) is more
 
 
-def test_a_damaged_vocabulary_costs_its_help_and_nothing_else(work, tone_model, store):
+def test_a_damaged_vocabulary_costs_its_help_and_nothing_else(tone_model, store):
     store_speaker(store, tone_model, "ann", "input")
     store.set_vocabulary("ann", ["abcd"])
     next(store.root.rglob("vocabulary.json")).write_text("{")
-    with_store = replace(work, store=store)
-    assert untranscribed._vocabulary(with_store, "ann") == ()
-    assert "vocabulary.json" in with_store.warnings[0]
+    warnings = []
+    assert pseudo.phrases_of(store, "ann", warnings) == ()
+    assert "vocabulary.json" in warnings[0]
 
 
 def test_without_a_language_model_there_is_nothing_to_judge_by(tone_model, ann):
