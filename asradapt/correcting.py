@@ -20,10 +20,11 @@ _LENGTH_SLACK = 0.05  # seconds
 
 @dataclass(frozen=True)
 class Work:
-    """One transcript with something to learn from."""
+    """One transcript with something to learn from: stretches with their texts, and others to be heard."""
 
     written: Written
     wanted: tuple[Correction, ...]
+    rest: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Found:
         work: The transcripts with something to learn from.
         edited: Number of stretches whose text was changed.
         confirmed: Number of unchanged stretches that count as right.
+        rest: Number of unchanged stretches that are to be heard.
         transcripts: Number of transcripts that were looked at.
         failed: Transcripts that cannot be used.
     """
@@ -43,15 +45,19 @@ class Found:
     confirmed: int
     transcripts: int
     failed: tuple[Failure, ...]
+    rest: int = 0
 
 
-def find_corrections(transcripts: Sequence[Written], speaker: str, *, confirmed: bool) -> Found:
+def find_corrections(
+    transcripts: Sequence[Written], speaker: str, *, confirmed: bool, hears: bool = False
+) -> Found:
     """What was changed in transcripts; needs no audio.
 
     Args:
         transcripts: The transcripts as they stand in their file.
         speaker: Whose they must be, where they say so.
         confirmed: Whether unchanged text was read and is right, too.
+        hears: Whether the stretches of unchanged text are to be heard, where anything was changed at all.
     """
     work, failed, edited, unchanged = [], [], 0, 0
     for written in transcripts:
@@ -63,11 +69,15 @@ def find_corrections(transcripts: Sequence[Written], speaker: str, *, confirmed:
             continue
         changed = [one for one in found if one.edited]
         right = [one for one in found if not one.edited and one.text.strip()] if confirmed else []
+        rest = [one for one in found if not one.edited and one.text.strip()] if hears else []
         edited, unchanged = edited + len(changed), unchanged + len(right)
-        if changed or right:
+        if changed or right or rest:
             wanted = sorted([*changed, *right], key=lambda one: one.start)
-            work.append(Work(written, tuple(wanted)))
-    return Found(tuple(work), edited, unchanged, len(transcripts), tuple(failed))
+            work.append(Work(written, tuple(wanted), tuple(rest)))
+    if not edited and not unchanged:  # nothing has a text
+        work = []
+    count = sum(len(one.rest) for one in work)
+    return Found(tuple(work), edited, unchanged, len(transcripts), tuple(failed), count)
 
 
 def _require_speaker(written: Written, speaker: str) -> None:
@@ -78,7 +88,7 @@ def _require_speaker(written: Written, speaker: str) -> None:
 def cut(
     found: Found, speaker: str, sample_rate: int, *, folder: Path, audio_dir: Path | None
 ) -> tuple[list[Held], list[Failure], list[str]]:
-    """The corrected stretches as utterances in memory, with what failed and warnings.
+    """The stretches as utterances in memory, those to be heard without a text; with what failed and warnings.
 
     Args:
         found: What to cut out.
@@ -97,7 +107,8 @@ def cut(
             failed.append(Failure(work.written.audio, str(error)))
             continue
         warnings += [f"{path}: {note}" for note in recording.warnings]
-        utterances += [_piece(path, one, speaker, recording) for one in work.wanted]
+        utterances += [_piece(path, one, one.text, speaker, recording) for one in work.wanted]
+        utterances += [_piece(path, one, None, speaker, recording) for one in work.rest]
     return utterances, failed, warnings
 
 
@@ -124,10 +135,10 @@ def _require_same(path: Path, recording: Recording, written: Written) -> None:
         raise AudioError(f"{path} is not what was transcribed, its samples differ: transcribe it again")
 
 
-def _piece(path: Path, one: Correction, speaker: str, recording: Recording) -> Held:
+def _piece(path: Path, one: Correction, text: str | None, speaker: str, recording: Recording) -> Held:
     first, last = (round(seconds * recording.sample_rate) for seconds in (one.start, one.end))
     samples = recording.samples[first:last]
     if len(samples) == len(recording.samples):
-        return hold(path, one.text, speaker, samples, recording.sample_rate)
+        return hold(path, text, speaker, samples, recording.sample_rate)
     name = Path(f"{path} [{one.start:.2f}-{one.end:.2f} s]")
-    return hold(name, one.text, speaker, samples.copy(), recording.sample_rate)
+    return hold(name, text, speaker, samples.copy(), recording.sample_rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +25,10 @@ from asradapt.cli.common import (
 )
 from asradapt.cli.enroll import keep_audio_option
 from asradapt.cli.enroll_output import tell_one
+from asradapt.cli.enroll_work import teacher_of
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.model_options import model_options, open_model
-from asradapt.errors import UnwritableText
+from asradapt.errors import UnwritableText, UsageError
 from asradapt.types import Failure
 from asradapt.wording import counted
 
@@ -76,6 +78,18 @@ def _advised(one: Enrolled, confirmed: bool) -> Enrolled:
 @click.option(
     "--confirmed", is_flag=True, help="Text that was not changed was read and is right: learn from it too."
 )
+@click.option(
+    "--partly-transcribed",
+    "partly",
+    is_flag=True,
+    help="Learn from segments that were not changed, too, by what is heard in them after the changed ones were "
+    "learned from. Not with --confirmed or --budget.",
+)
+@click.option(
+    "--lm",
+    metavar="NAME|FILE",
+    help="Language model for --partly-transcribed, as in transcribe  [default: lm_en with the model source_en]",
+)
 @keep_audio_option
 @budget_option
 @store_option
@@ -87,6 +101,8 @@ def correct(
     transcript: Path,
     audio_dir: Path | None,
     confirmed: bool,
+    partly: bool,
+    lm: str | None,
     keep_audio: bool,
     budget: float | None,
     store_path: Path | None,
@@ -104,19 +120,21 @@ def correct(
     from asradapt.store import validate_speaker
     from asradapt.transcript_files import read_transcripts
 
+    _require_fitting(partly, lm, {"--confirmed": confirmed, "--budget": budget})
     speaker = validate_speaker(speaker)
     store = open_store(store_path)
     store.versions(speaker)  # a speaker who is not enrolled is told before any work
     written, unread = read_transcripts(transcript)
     from asradapt.correcting import cut, find_corrections
 
-    found = find_corrections(written, speaker, confirmed=confirmed)
+    found = find_corrections(written, speaker, confirmed=confirmed, hears=partly)
     failed, one = [*unread, *found.failed], None
     warnings: list[str] = []
     if found.work:
         from asradapt.enrolment import EnrolmentOptions, enroll
 
         source = open_model(model_for(speaker, store, model), device)
+        teacher = teacher_of(source, lm) if partly else None
         require_writable(store)
         pieces, missing, warnings = cut(
             found, speaker, source.sample_rate, folder=transcript.parent, audio_dir=audio_dir
@@ -131,6 +149,7 @@ def correct(
                     store=store,
                     progress=bar,
                     keep_audio=keep_audio,
+                    teacher=teacher,
                 )
             failed += [_without_add_tokens(failure, speaker) for failure in result.failed]
             warnings += result.warnings
@@ -142,6 +161,18 @@ def correct(
     elif one:
         note(f"stored in {store.root}")
     return 1 if failed else 0
+
+
+def _require_fitting(partly: bool, lm: str | None, others: Mapping[str, object]) -> None:
+    """Refuse what does not go with segments that are heard, and a language model without them.
+
+    Raises:
+        UsageError: If there is any.
+    """
+    if partly and (own := [name for name, value in others.items() if value]):
+        raise UsageError(f"{', '.join(own)}: not with --partly-transcribed")
+    if lm and not partly:
+        raise UsageError("--lm hears segments that were not changed: with --partly-transcribed")
 
 
 def _show(
@@ -176,7 +207,8 @@ def _show(
             if found.confirmed
             else counted(found.edited, "corrected segment")
         )
-        say(f"{said}{last} found in {counted(found.transcripts, 'transcript')}")
+        rest = f", and {found.rest} unchanged to be heard" if found.rest else ""
+        say(f"{said}{last} found in {counted(found.transcripts, 'transcript')}{rest}")
         tell_one(one, store)
     elif message:
         say(message)

@@ -11,10 +11,10 @@ from dataclasses import replace
 import torch
 
 from asradapt.adaptation import SpeakerBank
-from asradapt.audio import load_audio
 from asradapt.budget import in_halves
 from asradapt.decoding import Decoder, DecoderOptions, Heard
 from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
+from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.memory import find_sizes
 from asradapt.enrolment.objective import Pair, adapted, encode_pairs, objective_of
 from asradapt.enrolment.updates import TrainingOptions, pair_batches
@@ -59,7 +59,7 @@ def phrases_of(store: SpeakerStore | None, name: str, warnings: list[str]) -> tu
 @torch.no_grad()
 def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
     """A recording without text as examples of 20 seconds at most, cut where nobody speaks."""
-    recording = load_audio(utterance.audio, model.sample_rate)
+    recording = recording_of(utterance, model.sample_rate, None)
     if recording.silent:
         raise AudioError("the recording is silent; record it again")
     if recording.seconds < SHORTEST_SECONDS:

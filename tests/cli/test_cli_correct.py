@@ -184,6 +184,61 @@ def test_no_more_than_the_budget_is_computed(asradapt, transcript, monkeypatch):
     assert [options.budget for options in given] == [5.0]
 
 
+@pytest.fixture
+def words(tmp_path, recordings):
+    """A language model of what the two people say."""
+    said = sorted({word for text in recordings.glob("*.txt") for word in text.read_text().split()})
+    grams = ["-99\t<s>", "-1.0\t</s>", "-7.0\t<unk>", *(f"-2.0\t{word}" for word in said)]
+    path = tmp_path / "words.arpa"
+    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
+    return path
+
+
+def test_segments_that_were_not_changed_can_be_heard(asradapt, transcript, words, monkeypatch):
+    given, enroll = [], enrolment.enroll
+
+    def noted(*people, **more):
+        given.append((people[1]["ann"], more["teacher"]))
+        return enroll(*people, **more)
+
+    def last_two(entry):
+        if entry["audio"].endswith(("14.wav", "15.wav")):
+            entry["text"] = said_in(entry) + " abc"
+
+    monkeypatch.setattr(enrolment, "enroll", noted)
+    done = asradapt("correct", "ann", transcript(last_two), "--partly-transcribed", "--lm", words)
+    assert done.code == 0
+    assert "2 corrected segments found in 4 transcripts, and 2 unchanged to be heard" in done.out
+    asradapt("correct", "ann", transcript(last_two))
+    (both, teacher), (texts, nobody) = given
+    assert sum(one.text is None for one in both) == 2
+    assert [one.text for one in texts] == [one.text for one in both if one.text is not None]
+    assert teacher.language is not None
+    assert nobody is None
+
+
+def test_where_nothing_was_changed_nothing_is_heard(asradapt, transcript, words, enrolled):
+    done = asradapt("correct", "ann", transcript(unchanged), "--partly-transcribed", "--lm", words)
+    assert done.code == 0
+    assert "nothing was changed in 4 transcripts" in done.out
+    assert SpeakerStore(enrolled).versions("ann") == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--partly-transcribed", "--confirmed"), "--confirmed: not with --partly-transcribed"),
+        (("--partly-transcribed", "--budget", "5s"), "--budget: not with --partly-transcribed"),
+        (("--lm", "lm_en"), "with --partly-transcribed"),
+        (("--partly-transcribed",), "comes without a language model"),
+    ],
+)
+def test_what_does_not_go_with_segments_that_are_heard(asradapt, transcript, options, said):
+    done = asradapt("correct", "ann", transcript(as_said), *options)
+    assert done.code == 2
+    assert said in done.err
+
+
 def test_enroll_keeps_audio_only_when_asked_and_exports_it_only_when_asked(asradapt, recordings, home, tmp_path):
     clips = [recordings / f"ann{number}.wav" for number in range(4)]
     assert "audio is kept" not in asradapt("enroll", "ann", *clips).out

@@ -12,10 +12,12 @@ import torch
 from test_enroll import INPUT
 from tones import RATE, spoken
 
+from asradapt.audio import load_audio
 from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Heard, Word
 from asradapt.enrolment import enroll, fitting, hearing, selection
 from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.hearing import Teacher, learn_rest
+from asradapt.enrolment.held import hold
 from asradapt.enrolment.judging import Judged
 from asradapt.enrolment.people import gather
 from asradapt.enrolment.planning import keeps_folds
@@ -214,6 +216,13 @@ def test_kept_recordings_and_new_ones_without_texts(tone_model, ann, teacher, st
     again = enroll(tone_model, {"ann": ann[6:]}, options=INPUT, store=store, teacher=teacher).speakers[0]
     assert again.stays == 2  # it has learned from all of it
     assert "nothing new here" in again.explanation
+
+
+def test_pieces_of_longer_recordings_that_are_in_memory_are_heard(tone_model, ann, teacher):
+    pieces = [hold(one.audio, None, "ann", load_audio(one.audio, RATE).samples, RATE) for one in ann[6:]]
+    (one,) = enroll(tone_model, {"ann": [*ann[:6], *pieces]}, options=INPUT, teacher=teacher).speakers
+    assert one.partly.pieces == 8
+    assert one.partly.used
 
 
 def test_a_version_stays_where_only_its_own_texts_come_again(tone_model, ann, teacher, store, monkeypatch):
