@@ -11,7 +11,7 @@ import click
 
 from asradapt.cli import evaluate_groups, evaluate_output
 from asradapt.cli.common import command_line, note, open_store, progress
-from asradapt.cli.decoding_options import open_decoder
+from asradapt.cli.decoding_options import language_of, open_decoder
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.model_options import MODEL_OPTIONS, open_model
 from asradapt.types import Failure, Utterance
@@ -77,7 +77,10 @@ class Wanted:
         return [system.name for system in parse_systems(self.systems) if system.kind != "file"]
 
     def decoder(self, source: SourceModel, warn: Callable[[str], None]) -> Decoder | None:
-        """The decoder that is asked for; None for greedy decoding. `warn` takes what is to be said of it."""
+        """The decoder that is asked for; None for greedy decoding. `warn` takes what is to be said of it.
+
+        A language model that comes with the model, unnamed, is named from then on (`decoded`).
+        """
         if not self.decoding:
             return None
         unset = {
@@ -88,7 +91,11 @@ class Wanted:
             "word_score": None,
             "vocab_file": None,
         }
-        return open_decoder(source, warn=warn, **{**unset, **self.decoding})
+        given = {**unset, **self.decoding}
+        decoder = open_decoder(source, warn=warn, **given)
+        if decoder.with_language:
+            self.decoding.setdefault("lm", language_of(source, given["lm"], given["no_lm"]))
+        return decoder
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,18 @@ def test_a_speaker_stored_under_another_name_is_judged_on_the_rows_that_a_filter
     assert (both.code, "no rows of 'anna'" in both.err) == (1, True)
 
 
+def test_a_language_model_that_comes_unnamed_is_named(asradapt, home, recordings, manifest):
+    audio = recordings / "ann0.wav"
+    rows = manifest(
+        {"audio_filepath": str(audio), "text": audio.with_suffix(".txt").read_text(), "speaker": "ann"}
+    )
+    arguments = ("evaluate", "--manifest", rows, "--model", "source_en", "--json")
+    assert asradapt(*arguments, "--beam", 2).json["decoding"] == "--beam 2 --lm lm_en"
+    assert asradapt(*arguments, "--beam", 2, "--no-lm").json["decoding"] == "--beam 2 --no-lm"
+    assert asradapt(*arguments, "--beam", 2, "--lm-weight", 0).json["decoding"] == "--beam 2 --lm-weight 0"
+    assert asradapt(*arguments).json["decoding"] == "greedy"
+
+
 def test_a_zero_is_an_answer_and_not_an_option_left_out(asradapt, enrolled, recordings, tmp_path):
     (tmp_path / "names.txt").write_text("abc\n", encoding="utf-8")
     rows = ("--manifest", recordings / "manifest.jsonl", "--where", "part=test")
