@@ -160,7 +160,7 @@ def test_a_language_model_that_comes_unnamed_is_named(asradapt, home, recordings
     arguments = ("evaluate", "--manifest", rows, "--model", "source_en", "--json")
     assert asradapt(*arguments, "--beam", 2).json["decoding"] == "--beam 2 --lm lm_en"
     assert asradapt(*arguments, "--beam", 2, "--no-lm").json["decoding"] == "--beam 2 --no-lm"
-    assert asradapt(*arguments, "--beam", 2, "--lm-weight", 0).json["decoding"] == "--beam 2 --lm-weight 0"
+    assert asradapt(*arguments, "--beam", 2, "--lm-weight", 0).json["decoding"] == "--beam 2 --lm-weight 0.0"
     assert asradapt(*arguments).json["decoding"] == "greedy"
 
 
