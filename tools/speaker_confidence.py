@@ -1,6 +1,6 @@
 """How well confidence fits before and after adaptation, and what a calibration of each speaker would bring.
 
-    python tools/speaker_confidence.py SPEECH/philipp_lj/manifest.jsonl STORE [--where part=test]
+    python tools/speaker_confidence.py SPEECH/philipp_lj/manifest.jsonl STORE [--where part=test] [--adapt-each]
 
 Every speaker of the manifest is heard with the source and with their adaptation from STORE. `everybody's` is the
 expected calibration error with the slope and offset that ship, `own` with those fitted on every other recording of
@@ -24,8 +24,9 @@ from asradapt.language import EMBEDDED_LANGUAGE, load_language
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.store import SpeakerStore
+from asradapt.test_time import EachOptions
 from asradapt.transcriber import Transcriber
-from asradapt.transcript import Transcript
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 Words = tuple[Floats, Floats]  # confidence and correctness of each
@@ -61,10 +62,12 @@ def main() -> None:
     parser.add_argument("--where", action="append", default=[])
     parser.add_argument("--model", default="source_en")
     parser.add_argument("--language", default=EMBEDDED_LANGUAGE)
+    parser.add_argument("--adapt-each", action="store_true", help="after test-time adaptation, which has its own")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model, store = load_model(args.model, device="cpu"), SpeakerStore(args.store)
     language, plain = load_language(args.language), DecoderOptions(calibration=Calibration())
+    options = TranscriberOptions(adapt_each=EachOptions() if args.adapt_each else None)
     decoders = {
         "greedy": Decoder.of(model, None, replace(plain, beams=0)),
         "beam + LM": Decoder.of(model, language, plain),
@@ -75,9 +78,10 @@ def main() -> None:
     for name in sorted({one.speaker or "" for one in found}):
         spoken = [one for one in found if one.speaker == name]
         for decoding, decoder in decoders.items():
-            standing = fitted(decoder.with_language, each=False)
+            standing = fitted(decoder.with_language, each=args.adapt_each)
             for which in ("source", "adapted"):
-                parts = halves(Transcriber(model, store, decoder=decoder), spoken, source_only=which == "source")
+                transcriber = Transcriber(model, store, options, decoder)
+                parts = halves(transcriber, spoken, source_only=which == "source")
                 print(row(name, decoding, which, parts, standing), flush=True)
 
 
