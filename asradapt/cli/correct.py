@@ -55,14 +55,14 @@ def _without_add_tokens(failure: Failure, speaker: str) -> Failure:
     return Failure(failure.item, f"{plain}{more}")
 
 
-def _advised(one: Enrolled, confirmed: bool) -> Enrolled:
+def _advised(one: Enrolled, more: bool) -> Enrolled:
     """The outcome with what to do about too few segments, instead of recordings."""
     from asradapt.enrolment import EnrolmentOptions
     from asradapt.enrolment.judging import record_more
 
     options = EnrolmentOptions()
-    more = "" if confirmed else "; if all of the text is right, --confirmed learns from the unchanged segments too"
-    advice = f"correct at least {options.least_utterances} segments of different text, better 10{more}"
+    right = "; if all of the text is right, --confirmed learns from the unchanged segments too" if more else ""
+    advice = f"correct at least {options.least_utterances} segments of different text, better 10{right}"
     return replace(one, explanation=one.explanation.replace(record_more(options), advice))
 
 
@@ -153,7 +153,7 @@ def correct(
                 )
             failed += [_without_add_tokens(failure, speaker) for failure in result.failed]
             warnings += result.warnings
-            one = next((_advised(one, confirmed) for one in result.speakers), None)
+            one = next((_advised(one, not (confirmed or partly)) for one in result.speakers), None)
     _show(speaker, store, found, one, failed, warnings, confirmed=confirmed, as_json=as_json)
     report_problems(warnings, failed)
     if one and one.stays and not one.kept:
@@ -194,6 +194,7 @@ def _show(
                 "speaker": speaker,
                 "corrected": found.edited,
                 "confirmed": found.confirmed,
+                "to_hear": found.rest,
                 "message": message,
                 "enrolled": one.as_dict() if one else None,
                 "failed": [failure.as_dict() for failure in failed],

@@ -18,6 +18,7 @@ from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
     from asradapt.enrolment import EnrolmentOptions
+    from asradapt.models.base import SourceModel
 
 keep_audio_option = click.option(
     "--keep-audio",
@@ -146,18 +147,27 @@ def enroll(
     chosen = {"folds": folds, "budget": budget, "seed": seed, "speakers_at_once": speakers_at_once}
     options = _options(method, rank, add_tokens, chosen | {"strict": strict})
     store = open_store(store_path)
-    result = Enrolment((), (), ())
+    result, hint = Enrolment((), (), ()), False
     if people and not (strict and failed):
         source = open_model(model_for(speaker, store, model), device)
         if untranscribed:
             result = hear(source, people, options, store, lm)
         else:
             teacher = teacher_of(source, lm) if partly else None
+            hint = not partly and _could_hear(source, options)
             result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh, teacher=teacher)
     elif people:
         warnings.append("--strict: the other recordings were not checked any further")
     warnings += without_rank(result, rank)
-    return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json)
+    return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json, hint)
+
+
+def _could_hear(source: SourceModel, options: EnrolmentOptions) -> bool:
+    """Whether `--partly-transcribed` would go with these options and this model."""
+    from asradapt.models.base import writes
+
+    own = options.method.split("+")
+    return not (writes(source) or options.strict or options.budget or "encoder" in own)
 
 
 def _options(method: str, rank: int | None, add_tokens: str, chosen: dict[str, Any]) -> EnrolmentOptions:

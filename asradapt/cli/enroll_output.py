@@ -73,9 +73,14 @@ def without_rank(result: Enrolment, rank: int | None) -> list[str]:
 
 
 def finish(
-    result: Enrolment, failed: Sequence[Failure], warnings: Sequence[str], store: SpeakerStore, as_json: bool
+    result: Enrolment,
+    failed: Sequence[Failure],
+    warnings: Sequence[str],
+    store: SpeakerStore,
+    as_json: bool,
+    hint: bool = False,
 ) -> int:
-    """Print the outcome; the exit code."""
+    """Print the outcome; the exit code. A `hint` tells what learns from recordings without texts beside others."""
     if as_json:
         entries = [one.as_dict() for one in result.speakers]
         print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": list(warnings)})
@@ -85,7 +90,9 @@ def finish(
     new = [one for one in result.speakers if not one.stays or one.kept]  # kept recordings are stored, too
     nothing = "nobody was enrolled" if failed and not result.speakers else "nothing was stored"
     note(f"stored in {store.root}" if new else nothing)
-    if failed and any(one.reason.startswith(NO_TEXTS) for one in failed):
-        way = "`--partly-transcribed` learns" if result.speakers else "`--untranscribed` enrols"
-        note(f"{way} from recordings without texts{', too' if result.speakers else ''}")
+    without = any(one.reason.startswith(NO_TEXTS) for one in failed)
+    if without and not result.speakers:
+        note("`--untranscribed` enrols from recordings without texts")
+    elif without and hint:
+        note("`--partly-transcribed` learns from recordings without texts, too")
     return 1 if failed else 0

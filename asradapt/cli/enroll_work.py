@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,9 @@ def gather(
     if not everybody and not speaker:
         raise UsageError("name the SPEAKER, or give --every-speaker")
     read = read_recordings(audio, manifest, where, speaker=speaker, need_text=need_text)
+    if not need_text:  # an empty cell of a table is no text
+        told = tuple(replace(one, text=(one.text or "").strip() or None) for one in read.utterances)
+        read = replace(read, utterances=told)
     failed, warnings = list(read.failed), list(read.warnings)
     if speaker is None:
         return _everybody(read.utterances, failed), failed, warnings

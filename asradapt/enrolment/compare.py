@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from asradapt.enrolment.examples import digests_of
 from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import learned_from, standing_bank
@@ -61,7 +62,7 @@ def compare(person: Person, verdict: Verdict, current: Mapping[int, ErrorCounts]
         current: Counts of the version in use, as `counts_in_use` finds them.
     """
     if not current:
-        return nothing_new(person)
+        return _in_its_place(person, verdict) if person.heard else nothing_new(person)
     new = [verdict.after[index] for index in current]
     return judge_pair(person.past.version, list(current.values()), new, person.seed)
 
@@ -110,13 +111,37 @@ def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[Error
     return Comparison(version, accepted, tuple(current), tuple(new), chance, said)
 
 
+def _in_its_place(person: Person, verdict: Verdict) -> Comparison | None:
+    """Whether somebody who has heard more may take the place of a version that has learned all of these texts.
+
+    No recording can compare the two. What the new one learns from must hold all that the version has learned from,
+    and its folds must be no worse than those of the version were on their part.
+    """
+    past = person.past
+    if past.current is None:
+        return None
+    digests, texts, learned = learned_from(past.current.record)
+    own = set(digests_of([*person.examples, *person.untranscribed]))
+    if learned > len(person.examples) or not texts <= {e.text for e in person.examples} or not digests <= own:
+        said = (
+            f"no new text tells whether it is better than version {past.version}, which has learned from "
+            "recordings that are not among these; give them all together"
+        )
+        return Comparison(past.version, False, (), (), None, said)
+    old, new = past.current.record.folds.get("after"), total(verdict.after).as_dict()
+    known = {key: float(old[key]) for key in ("wer", "cer")} if isinstance(old, dict) else {}
+    accepted = all(float(str(new[key])) <= rate for key, rate in known.items())
+    said = f"{'no worse' if accepted else 'worse'} on held-out recordings than version {past.version} was"
+    return Comparison(past.version, accepted, (), (), None, said)
+
+
 def nothing_new(person: Person) -> Comparison | None:
     """That the version in use has learned from all of these recordings, so that it stays; else None."""
     past = person.past
     if past.current is None or person.heard or not all(past.seen(person.examples)):
         return None
     digests, texts, learned = learned_from(past.current.record)
-    if any(piece.digest not in digests for piece in person.untranscribed):
+    if any(piece.digest not in digests for piece in person.to_hear):
         return None
     if len(person.examples) > learned or any(example.text not in texts for example in person.examples):
         return None

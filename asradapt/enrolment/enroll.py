@@ -97,7 +97,7 @@ def run_job(
     """Cross-validation, gate, forecast and final fit of one job."""
     clock = Clock(None if options.budget is None else options.budget * len(people), began)
     start = time.monotonic()
-    rest = any(person.untranscribed for person in people)
+    rest = any(person.to_hear for person in people)
     end = 0.3 if rest else 0.75
     judged = judge(
         model, people, options, clock, lambda share: tell("cross-validating", 0.1 + (end - 0.1) * share)
@@ -132,7 +132,7 @@ def enroll(
 
     Args:
         model: The source model; it is not changed.
-        speakers: Recordings with texts, by speaker name.
+        speakers: Recordings with texts, by speaker name; with a `teacher` some of them without.
         options: How to enrol.
         store: Where to keep the result; None keeps nothing. Each person is stored whole or not at all, as
             soon as their job is done. Who is in it is enrolled further: from the recordings kept there, or
@@ -140,8 +140,9 @@ def enroll(
         progress: Called with what is being done and the share of the whole that is done.
         keep_audio: Whether these people agree that their recordings are kept in the store.
         fresh: Enrol from the source and these recordings alone, whatever is stored.
-        teacher: Hears with a language model what is said in recordings without texts, which are then learned from
-            beside those with texts where held-out ones with texts are the better for it. None: they are failures.
+        teacher: Hears with a language model what is said in recordings without texts (`text` None), which are then
+            learned from beside those with texts where held-out ones with texts are no worse for it. None: they are
+            failures.
 
     Returns:
         Everybody, with unusable recordings in `failed`; a person without any usable recording is in `failed` only.
@@ -149,7 +150,8 @@ def enroll(
 
     Raises:
         UnknownMethod: For an unknown method.
-        UsageError: If a teacher comes with what is for recordings with texts only, or has no language model.
+        UsageError: If a teacher has no language model, or comes with a model, a method or options that it does not
+            go with: without CTC outputs, whole encoders, `strict`, `budget`.
         InvalidSpeakerName: For a name that cannot be stored.
         StoreError: If nobody of a job could be stored; people stored before stay stored.
     """

@@ -5,7 +5,7 @@ Letters: F frames, M mel bands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +49,11 @@ class Example:
     quality: Quality | None = None
     bands: Bands | None = None
     whole: str = ""
+
+
+def digests_of(examples: Iterable[Example]) -> list[str]:
+    """The digests by which recordings are known again, and of pieces those of the whole."""
+    return list(dict.fromkeys(known for one in examples for known in (one.digest, one.whole) if known))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Learning from recordings without texts beside those with texts: self-training that the texts judge.
 
 Each fold, which has learned from its part of the texts, hears the recordings without texts with the language model
-and then learns anew from both (a noisy student: Xie et al. 2020, arXiv 1911.04252). So what it holds out, with the
-true texts, has had no part in what it hears either, and the gate is as strict as without them:
+and then learns anew from both (a noisy student: Xie et al. 2020, arXiv 1911.04252), but for sentences that it
+holds out and that were read once more. So what it holds out, with the true texts, judges it as in any enrolment:
 docs/untranscribed.md.
 
 Letters: S rows of the bank, one for every fold and one for their mean.
@@ -20,6 +20,7 @@ from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.clock import Clock
 from asradapt.enrolment.compare import nothing_new
 from asradapt.enrolment.examples import Example
+from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.judging import Judged, judge
 from asradapt.enrolment.label_space import characters_of
 from asradapt.enrolment.options import EnrolmentOptions
@@ -36,6 +37,7 @@ from asradapt.store import SpeakerStore
 Report = Callable[[float], None]  # share of the work that is done
 PASSES, LEAST_STEPS = 12, 160
 """Most passes over texts and what was heard, and the least number of updates that is allowed for."""
+TOO_FEW = "there are too few recordings with texts to judge by, so those without were not heard"
 LISTENING = 0.1
 """Of the work, before there is anything to learn."""
 
@@ -74,7 +76,9 @@ def learn_rest(
     Returns:
         Everybody, in this order.
     """
-    able = [(one, one.choice) for one in judged if one.person.untranscribed and one.choice and one.choice.learned]
+    rest = [one for one in judged if one.person.to_hear]
+    able = [(one, one.choice) for one in rest if one.choice and one.choice.learned]
+    warnings += [f"{one.person.name}: {TOO_FEW}" for one in rest if not one.choice]
     more: list[Person] = []
     sure: dict[str, float | None] = {}
     for number, (one, choice) in enumerate(able):
@@ -85,12 +89,13 @@ def learn_rest(
             sure[person.name] = confidence
     found: dict[str, Judged] = {}
     if more:
-        longer = replace(options, passes=PASSES, least_steps=max(LEAST_STEPS, options.least_steps))
+        passes, steps = min(PASSES, options.passes), max(LEAST_STEPS, options.least_steps)
+        longer = replace(options, passes=passes, least_steps=steps)
         second = judge(model, more, longer, Clock(), lambda share: report(LISTENING + (1 - LISTENING) * share))
         found = {one.person.name: one for one in second}
     return [
         _better(_alone(one), found.get(one.person.name), sure.get(one.person.name), options)
-        if one.person.untranscribed
+        if one.person.to_hear
         else one
         for one in judged
     ]
@@ -106,7 +111,7 @@ def _hear(
 ) -> tuple[Person | None, float | None]:
     """A person with what each fold hears, and how sure all together are; None where one of them hears nothing."""
     bank = _folds(model, choice, len(person.folds), options)
-    pairs = [(row, piece) for row in range(bank.speakers) for piece in person.untranscribed]
+    pairs = [(row, piece) for row in range(bank.speakers) for piece in person.to_hear]
     phrases = phrases_of(teacher.store, person.name, warnings)
     heard = hear(
         model, bank, pairs, teacher.decoder, options.training, dict.fromkeys(range(bank.speakers), phrases)
@@ -116,7 +121,9 @@ def _hear(
         if lesson := labelled(model, piece, text, characters_of(options)):
             lessons[row].append(lesson)
     if not all(lessons):
-        warnings.append(f"{person.name}: no word was heard in the recordings without texts, so they teach nothing")
+        warnings.append(
+            f"{person.name}: too little was heard in the recordings without texts, so they teach nothing"
+        )
         return None, None
     return with_heard(person, lessons, options), _confidence(heard[-len(person.untranscribed) :])
 
@@ -150,15 +157,28 @@ def _better(alone: Judged, both: Judged | None, confidence: float | None, option
     """
     if both is None or both.verdict is None:
         return alone
-    old, new = total(alone.after), total(both.after)
-    if alone.verdict and alone.verdict.accepted:
-        used = new.character_errors <= old.character_errors and new.errors <= old.errors
-    else:
-        used = both.verdict.chance <= (1 - options.confidence) / 2
-    used = used and both.accepted
+    reason = _against(alone, both, both.verdict, options)
     pieces = both.person.heard[-1]
     seconds = sum(piece.seconds for piece in pieces)
-    return replace(both if used else alone, partly=Partly(len(pieces), seconds, confidence, used, old, new))
+    old, new = total(alone.after), total(both.after)
+    return replace(alone if reason else both, partly=Partly(len(pieces), seconds, confidence, reason, old, new))
+
+
+def _against(alone: Judged, both: Judged, verdict: Verdict, options: EnrolmentOptions) -> str:
+    """Why what was heard is not learned; empty where it is."""
+    old, new = total(alone.after), total(both.after)
+    if both.comparison and not both.comparison.accepted:
+        return both.comparison.explanation
+    if not verdict.accepted:
+        return "that does not pass the gate"
+    if alone.verdict and alone.verdict.accepted:
+        worse = new.character_errors > old.character_errors or new.errors > old.errors
+        return "that does not help" if worse else ""
+    tolerated = (1 - options.confidence) / 2
+    if verdict.chance <= tolerated:
+        return ""
+    odds = f"chance alone does as well in {verdict.chance:.1%} of cases"
+    return f"{odds}, and where the texts alone do not pass, {tolerated:.0%} are the most"
 
 
 def require_teacher(model: SourceModel, decoder: Decoder, options: EnrolmentOptions) -> None:

@@ -116,6 +116,7 @@ def make_record(
 ) -> SpeakerRecord:
     """What is remembered about one enrolment, and how many trainings were averaged, with those of the folds."""
     person, choice, verdict = judged.person, judged.choice, judged.verdict
+    heard = person.untranscribed if person.heard else ()  # any fold may have heard something in any of these
     methods = choice.setting.methods(options.method_options) if choice else ()
     own = {method.name: method.options() for method in methods}
     tried = asdict(replace(choice.setting, options=own)) if choice else {}
@@ -129,7 +130,7 @@ def make_record(
         source=source_of(model),
         utterances=len(person.examples),
         seconds=round(person.seconds, 3),
-        split=split_of(person.examples, person.folds, person.past, person.start, person.everything),
+        split=split_of(person.examples, person.folds, person.past, person.start, heard),
         seed=options.seed,
         folds={
             "before": total(judged.before).as_dict(),

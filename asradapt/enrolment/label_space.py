@@ -116,7 +116,7 @@ def rare_characters(people: Mapping[str, Utterances], characters: str) -> list[s
     """A warning for each person and each new character that is in few of the recordings."""
     found = []
     for name, utterances in people.items():
-        texts = [normalize(one.text or "") for one in utterances]
+        texts = [normalize(one.text) for one in utterances if one.text]
         for one in characters:
             count = sum(one in text for text in texts)
             if count < FEW:

@@ -15,8 +15,8 @@ class Partly:
     Attributes:
         pieces: Pieces in which words were heard.
         seconds: Their length.
-        confidence: Mean confidence of what was heard, of all folds together; None where nothing tells.
-        used: Whether the adaptation has learned from them.
+        confidence: Mean confidence of what the mean of the folds has heard; None where nothing tells.
+        reason: Why the adaptation has not learned from them; empty where it has.
         without: Held-out counts of what learns from the texts alone.
         having: Held-out counts of what learns from both.
     """
@@ -24,9 +24,14 @@ class Partly:
     pieces: int
     seconds: float
     confidence: float | None
-    used: bool
+    reason: str
     without: ErrorCounts
     having: ErrorCounts
+
+    @property
+    def used(self) -> bool:
+        """Whether the adaptation has learned from them."""
+        return not self.reason
 
     def as_dict(self) -> dict[str, object]:
         """The same for `--json` outputs and the record."""
@@ -35,14 +40,15 @@ class Partly:
             "seconds": round(self.seconds, 3),
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "used": self.used,
+            "reason": self.reason,
             "without": self.without.as_dict(),
             "with": self.having.as_dict(),
         }
 
     def __str__(self) -> str:
         amount = f"{counted(self.pieces, 'piece')} without texts ({self.seconds:.0f} s)"
-        rates = f"{self.without.wer:.1%} without and {self.having.wer:.1%} with"
+        rates = f"{self.without.wer:.1%} without them and {self.having.wer:.1%} with"
         if self.used:
-            return f"it has learned from what was heard in {amount} too: {rates} them"
+            return f"it has learned from what was heard in {amount} too: {rates}"
         letters = f"wrong letters {self.without.cer:.1%} and {self.having.cer:.1%}"
-        return f"what was heard in {amount} is not learned, as it does not help: {rates} them, {letters}"
+        return f"what was heard in {amount} is not learned, {self.reason}: {rates}, {letters}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from asradapt.adaptation import METHODS, SpeakerBank, create
-from asradapt.enrolment.examples import Example, Examples, prepare_examples
+from asradapt.enrolment.examples import Example, Examples, digests_of, prepare_examples
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.enrolment.held import Held, hold
 from asradapt.errors import AsradaptError, StoreError
@@ -85,18 +85,16 @@ def split_of(
     folds: Sequence[Sequence[int]],
     past: Past,
     start: Start,
-    learned: Sequence[Example] = (),
+    heard: Sequence[Example] = (),
 ) -> dict[str, object]:
-    """What a record says about its recordings; and about those of before, if training began with a version.
+    """What a record says about its recordings, and about those of before, if training began with a version.
 
-    `learned` holds what else was learned from, without texts that are worth noting: it may be private talk.
+    Of pieces that were only `heard` it notes no texts: it may be private talk.
     """
     own: dict[str, object] = {
         "folds": [list(fold) for fold in folds],
         "texts": [one.text for one in examples],
-        "digests": list(
-            dict.fromkeys(known for one in (*examples, *learned) for known in (one.digest, one.whole) if known)
-        ),
+        "digests": digests_of([*examples, *heard]),
     }
     if start.version and past.current:
         parts = [past.current.record.split, past.current.record.split.get("earlier")]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from asradapt.enrolment.examples import Example, Examples, prepare_examples
+from asradapt.enrolment.examples import Example, prepare_examples
 from asradapt.enrolment.folds import speaker_seed, split_folds
 from asradapt.enrolment.label_space import characters_of, joined
 from asradapt.enrolment.options import EnrolmentOptions, Setting
 from asradapt.enrolment.past import Past, Start, begin, look_back, with_kept
-from asradapt.enrolment.pseudo import cut_recordings
 from asradapt.enrolment.screening import Screening, screen
+from asradapt.enrolment.untold import divided, pieces_of, without
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerRecord, SpeakerStore
 from asradapt.types import Failure, Utterance
@@ -38,9 +38,9 @@ class Person:
         settings: The candidates to try.
         past: What is there of the person from before.
         start: What training begins with.
-        untranscribed: Pieces of recordings without texts, which are to be heard.
-        heard: Those with what each fold has heard in them as their texts, and last with what all of them together
-            have; empty before.
+        untranscribed: Pieces of recordings without texts.
+        heard: Those with what each fold has heard in them as their texts, but for sentences that it holds out; and
+            last with what the mean of the folds has heard. Empty before.
     """
 
     name: str
@@ -57,6 +57,11 @@ class Person:
     def seconds(self) -> float:
         """Seconds of usable audio with texts."""
         return sum(example.seconds for example in self.examples)
+
+    @property
+    def to_hear(self) -> tuple[Example, ...]:
+        """The pieces in which nobody has heard anything yet."""
+        return () if self.heard else self.untranscribed
 
     @property
     def everything(self) -> tuple[Example, ...]:
@@ -113,28 +118,11 @@ def _settings(
 
 
 def with_heard(person: Person, heard: Sequence[Sequence[Example]], options: EnrolmentOptions) -> Person:
-    """A person who learns from what was heard, too: by each fold, and last by all together."""
-    more = replace(person, untranscribed=(), heard=tuple(map(tuple, heard)))
+    """A person who learns from what was heard, too: by each fold, and last by all of them together."""
+    texts = [[person.examples[index].text for index in fold] for fold in person.folds]
+    by_fold = [without(own, held_out) for own, held_out in zip(heard, texts, strict=False)]
+    more = replace(person, heard=(*by_fold, tuple(heard[-1])))
     return replace(more, settings=_settings(more.everything, options, person.past, person.start))
-
-
-def _divided(utterances: Sequence[Utterance], hears: bool) -> tuple[list[Utterance], list[Utterance]]:
-    """Recordings to learn from by their texts, and those to be heard: the ones without, where somebody hears."""
-    untold = {id(one) for one in utterances if hears and not (one.text or "").strip()}
-    return [u for u in utterances if id(u) not in untold], [u for u in utterances if id(u) in untold]
-
-
-def _pieces(model: SourceModel, utterances: Sequence[Utterance], known: Sequence[Example]) -> Examples:
-    """Recordings without texts in pieces; what is there with its text is left out."""
-    cut, texts = cut_recordings(model, utterances), {one.digest: one.utterance.audio for one in known}
-    copies = {id(one): texts[d] for one in cut.usable for d in (one.digest, one.whole) if d in texts}
-    notes = [
-        f"{one.utterance.audio}: the same sound as in {copies[id(one)]}, used once, with its text"
-        for one in cut.usable
-        if id(one) in copies
-    ]
-    kept = tuple(one for one in cut.usable if id(one) not in copies)
-    return replace(cut, usable=kept, warnings=(*cut.warnings, *notes))
 
 
 def gather(
@@ -154,12 +142,12 @@ def gather(
     """
     for name, utterances in speakers.items():
         added = characters_of(options)
-        told, untold = _divided(utterances, hears)
+        told, untold = divided(utterances, hears)
         examples, past = prepare_examples(model, told, added), look_back(model, store, name)
         given = {example.digest for example in examples.usable}
         if given or untold:
             examples = with_kept(model, past, examples, added)
-        more = _pieces(model, untold, examples.usable)
+        more = pieces_of(model, untold, examples.usable)
         failed += [*examples.failed, *more.failed]
         warnings += [*examples.warnings, *more.warnings]
         usable = examples.usable if given or more.usable else ()

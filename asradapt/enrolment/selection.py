@@ -172,7 +172,7 @@ def look(trainer: Trainer, trials: Sequence[Trial], steps: int, options: Enrolme
             trial.seen.append(choice)
             trial.least[strength] = min(choice.cost(), trial.least.get(strength, math.inf))
     for trial, earlier in zip(trials, before, strict=True):
-        wanted = keeps_folds(trial.person) or trial.person.untranscribed  # the folds are to hear these
+        wanted = keeps_folds(trial.person) or trial.person.to_hear  # the folds are to hear these
         if wanted and not trainer.bank.one_speaker:  # whole encoders would be much
             trial.learn(trainer.result, steps)
         trial.misses = trial.misses + 1 if trial.least == earlier else 0

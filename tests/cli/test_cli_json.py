@@ -65,6 +65,7 @@ COMMANDS = {
             "speaker": str,
             "corrected": int,
             "confirmed": int,
+            "to_hear": int,
             "message": str,
             "enrolled": ENROLL["speakers"][0],
             "failed": FAILED,

@@ -12,19 +12,24 @@ import torch
 from test_enroll import INPUT
 from tones import RATE, spoken
 
+from asradapt.adaptation import SpeakerBank, create
 from asradapt.audio import load_audio
 from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Heard, Word
 from asradapt.enrolment import enroll, fitting, hearing, selection
+from asradapt.enrolment.compare import Comparison, compare
+from asradapt.enrolment.forecast import Accepted
 from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.hearing import Teacher, learn_rest
 from asradapt.enrolment.held import hold
 from asradapt.enrolment.judging import Judged
-from asradapt.enrolment.people import gather
-from asradapt.enrolment.planning import keeps_folds
+from asradapt.enrolment.options import Setting
+from asradapt.enrolment.people import auto_settings, gather, with_heard
+from asradapt.enrolment.planning import cost, keeps_folds, plan_marks, portions
 from asradapt.enrolment.pseudo import hear
 from asradapt.errors import StoreError, UsageError
 from asradapt.language import read_arpa
-from asradapt.scoring import ErrorCounts, Interval, total
+from asradapt.recordings import duplicates
+from asradapt.scoring import ErrorCounts, Interval
 from asradapt.types import Utterance
 
 WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
@@ -58,9 +63,10 @@ def record(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def soon():
-    """Tones are learned in fewer updates than speech."""
+    """Tones are learned in fewer updates than speech, and those of a word sound alike wherever it is said."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hearing, "LEAST_STEPS", 30)
+        patch.setattr(duplicates, "SAME", 0.8)
         yield
 
 
@@ -94,7 +100,7 @@ def test_who_has_texts_for_some_recordings_learns_from_all_of_them(done, ann):
     assert one.partly is not None
     assert one.partly.used
     assert (one.partly.pieces, one.record.utterances) == (8, 6)
-    assert one.partly.having == total(one.record.folds and [one.after])
+    assert one.partly.having == one.after
     assert one.partly.having.errors <= one.partly.without.errors < one.before.errors
     assert "learned from what was heard in 8 pieces without texts" in one.explanation
     record = store.record("ann")
@@ -147,12 +153,135 @@ def test_what_they_say_is_learned(tone_model, ann, teacher, monkeypatch):
     assert task.seed not in plain
 
 
+def test_every_fold_learns_what_it_has_heard_itself(tone_model, ann, teacher, monkeypatch):
+    learned, found = [], []
+
+    class Noting(selection.Trainer):
+        def __init__(self, model, bank, tasks, options):
+            super().__init__(model, bank, tasks, options)
+            learned.append(tasks)
+
+    def by_row(model, bank, pairs, *rest):
+        return [Heard((Word(WORDS[row], 0.0, 0.1, 0.5),)) for row, _ in pairs]
+
+    monkeypatch.setattr(selection, "Trainer", Noting)
+    monkeypatch.setattr(hearing, "hear", by_row)
+    monkeypatch.setattr(hearing, "_better", lambda alone, both, *rest: found.append(both.person) or alone)
+    enroll(tone_model, {"ann": ann}, options=INPUT, teacher=teacher)
+    (_, second), (person,) = learned, found
+    heard = [{e.text for e in task.train if e.utterance.text is None} for task in second]
+    assert heard == [{WORDS[0]}, {WORDS[1]}, {WORDS[2]}]
+    assert {e.text for e in person.everything if e.utterance.text is None} == {WORDS[3]}  # what the mean has heard
+
+
+def test_folds_hear_at_the_strength_that_was_chosen_and_their_mean_too(tone_model):
+    learned = {
+        name: torch.randn(3, *t.shape[1:]) for name, t in SpeakerBank(tone_model, create("input")).tensors.items()
+    }
+    choice = selection.Choice(Setting("input"), 1, 1.0, 0.5, (), (), learned=learned)
+    bank = hearing._folds(tone_model, choice, 3, INPUT)
+    assert bank.speakers == 4
+    for name, tensor in bank.tensors.items():
+        torch.testing.assert_close(tensor[:3], 0.5 * learned[name])
+        torch.testing.assert_close(tensor[3], 0.5 * learned[name].mean(0))
+
+
+def test_no_fold_learns_a_sentence_that_it_holds_out(tone_model, ann, teacher):
+    (person,) = gather(tone_model, {"ann": ann}, INPUT, None, [], [], {}, hears=True)
+    said = ("the cat sat on the mat", "we went home by train", "a b", *(f"other words number {n}" for n in "xyz"))
+    person = replace(
+        person, examples=tuple(replace(e, text=t) for e, t in zip(person.examples, said, strict=True))
+    )
+    person = replace(person, folds=((0, 2), (1, 3), (4, 5)))
+    texts = ("and the cat sad on a mat then", "we went home by train", "a b", "nothing that was said")
+    heard = [replace(e, text=t) for e, t in zip(person.untranscribed, texts, strict=False)]
+    found = with_heard(person, [heard] * 4, INPUT)
+    assert [[e.text for e in part] for part in found.heard] == [
+        [texts[1], texts[2], texts[3]],  # two words are too few to tell
+        [texts[0], texts[2], texts[3]],
+        list(texts),
+        list(texts),
+    ]
+    assert found.part(0)[-3:] == found.heard[0]
+
+
+def test_how_long_and_by_what_is_learned_counts_what_was_heard(tone_model, ann, teacher):
+    (person,) = gather(tone_model, {"ann": ann}, INPUT, None, [], [], {}, hears=True)
+    person = replace(person, examples=tuple(replace(e, seconds=5.0) for e in person.examples))
+    long = [replace(e, seconds=50.0) for e in person.untranscribed]
+    auto = replace(INPUT, method="auto")
+    more = with_heard(person, [long] * 4, auto)
+    assert (more.seconds, more.learned_seconds) == (30.0, 430.0)
+    assert more.settings == auto_settings(430.0) != auto_settings(30.0)
+    assert more.to_hear == ()
+    assert keeps_folds(person)
+    assert not keeps_folds(more)
+    choice = selection.Choice(more.settings[0], 10, 3.0, 1.0, (), ())
+    assert fitting._final_steps(more, choice, auto) == 3 * portions(430.0, 14, auto)
+    part = portions(420.0, 14, auto)  # of a fold
+    assert cost(more, auto) == pytest.approx(3 * plan_marks(part, auto)[-1] * 420.0 / part)
+    few = (ErrorCounts(2, 0, 0, 10, 4, 40),) * 14
+    accepted = [Accepted(replace(one, examples=one.examples * 3), choice, few) for one in (person, more)]
+    assert [one.enough for one in accepted] == [True, False]
+
+
+def test_how_long_folds_learn_anew(tone_model, ann, teacher, monkeypatch):
+    asked, judge = [], hearing.judge
+
+    def noting(model, people, options, *rest):
+        asked.append((options.passes, options.least_steps))
+        return judge(model, people, replace(options, passes=1, least_steps=1), *rest)
+
+    monkeypatch.setattr(hearing, "judge", noting)
+    for passes, steps in ((40, 20), (3, 80)):
+        enroll(tone_model, {"ann": ann}, options=replace(INPUT, passes=passes, least_steps=steps), teacher=teacher)
+    assert asked == [(12, 30), (3, 80)]  # 30 in place of 160, above
+
+
+def test_new_characters_may_be_heard(tone_model, ann, teacher, monkeypatch):
+    asked = []
+    monkeypatch.setattr(hearing, "characters_of", lambda options: "é")
+    monkeypatch.setattr(hearing, "labelled", lambda *given: asked.append(given[3]))
+    enroll(tone_model, {"ann": ann}, options=INPUT, teacher=teacher)
+    assert set(asked) == {"é"}
+
+
+def test_what_any_fold_has_heard_is_known_again(tone_model, ann, teacher, monkeypatch):
+    """Also a recording in which the mean of the folds has heard nothing."""
+
+    def all_but_one(model, bank, pairs, *rest):
+        words = (Word("abcd", 0.0, 0.1, 0.5),)
+        lost = pairs[-1][1]
+        return [Heard(() if row == 3 and piece is lost else words) for row, piece in pairs]
+
+    monkeypatch.setattr(hearing, "hear", all_but_one)
+    monkeypatch.setattr(hearing, "_against", lambda *_: "")
+    (one,) = enroll(tone_model, {"ann": ann}, options=INPUT, teacher=teacher).speakers
+    assert one.partly.pieces == 7
+    assert len(one.record.split["digests"]) == 14
+
+
+def test_too_few_texts_to_judge_by_are_told(tone_model, ann, teacher):
+    found = enroll(tone_model, {"ann": ann[4:]}, options=INPUT, teacher=teacher)
+    assert any("too few recordings with texts" in told for told in found.warnings)
+    assert found.speakers[0].record.decision == "source"
+
+
+def test_an_empty_text_is_no_recording_to_hear(tone_model, ann, teacher):
+    """As of a segment whose text a person has deleted."""
+    failed = []
+    rows = [*ann[:7], replace(ann[7], text="")]
+    (person,) = gather(tone_model, {"ann": rows}, INPUT, None, failed, [], {}, hears=True)
+    assert len(person.untranscribed) == 1
+    assert [one.item for one in failed] == [str(ann[7].audio)]
+
+
 def test_what_does_not_help_is_not_learned(tone_model, ann, teacher, monkeypatch):
     monkeypatch.setattr(hearing, "hear", wrong())
     (one,) = enroll(tone_model, {"ann": ann}, options=INPUT, teacher=teacher).speakers
     (alone,) = enroll(tone_model, {"ann": ann[:6]}, options=INPUT).speakers
     assert not one.partly.used
-    assert "is not learned, as it does not help" in one.explanation
+    assert "is not learned, that does not pass the gate" in one.explanation
     assert one.state.keys() == alone.state.keys()
     assert all(torch.equal(one.state[name], tensor) for name, tensor in alone.state.items())
     assert one.after == alone.after
@@ -163,7 +292,7 @@ def test_what_does_not_help_is_not_learned(tone_model, ann, teacher, monkeypatch
 def test_a_fold_that_hears_nothing_teaches_nothing(tone_model, ann, teacher, monkeypatch):
     monkeypatch.setattr(hearing, "hear", wrong(few=1))
     found = enroll(tone_model, {"ann": ann}, options=INPUT, teacher=teacher)
-    assert any("no word was heard" in told for told in found.warnings)
+    assert any("too little was heard" in told for told in found.warnings)
     assert found.speakers[0].record.decision == "adapted"
     assert found.speakers[0].partly is None
 
@@ -192,21 +321,22 @@ def test_who_has_no_text_at_all_is_told(tone_model, ann, teacher):
 
 
 def test_recordings_that_cannot_be_used_and_copies_are_told(tone_model, ann, teacher, tmp_path):
-    silent, copy = tmp_path / "silent.wav", tmp_path / "copy.wav"
+    silent, copy, cut = (tmp_path / f"{name}.wav" for name in ("silent", "copy", "cut"))
     soundfile.write(silent, torch.zeros(RATE).numpy(), RATE)
     copy.write_bytes(ann[0].audio.read_bytes())
-    rows = [*ann[:7], Utterance(silent, "  "), Utterance(copy), Utterance(tmp_path / "missing.wav")]
+    soundfile.write(cut, 0.5 * load_audio(ann[1].audio, RATE).samples[80:], RATE)  # later and softer
+    rows = [*ann[:7], *map(Utterance, (silent, copy, cut, tmp_path / "missing.wav"))]
     failed, warnings, screened = [], [], {}
     (person,) = gather(tone_model, {"ann": rows}, INPUT, None, failed, warnings, screened, hears=True)
     assert [one.utterance.audio for one in person.untranscribed] == [ann[6].audio]
     assert len(person.examples) == 6
     assert {one.item for one in failed} == {str(silent), str(tmp_path / "missing.wav")}
-    (told,) = warnings
-    assert "copy.wav" in told
-    assert "used once, with its text" in told
+    for told, name, original in zip(warnings, ("copy", "cut"), ann, strict=False):
+        assert f"{name}.wav: the same sound as in {original.audio}, used once, with its text" in told
+    assert len(warnings) == 2
 
 
-def test_kept_recordings_and_new_ones_without_texts(tone_model, ann, teacher, store):
+def test_kept_recordings_and_new_ones_without_texts(tone_model, ann, teacher, store, record):
     enroll(tone_model, {"ann": ann[:6]}, options=INPUT, store=store, keep_audio=True)
     (second,) = enroll(tone_model, {"ann": ann[6:]}, options=INPUT, store=store, teacher=teacher).speakers
     assert (second.record.version, second.record.utterances, second.partly.pieces) == (2, 6, 8)
@@ -216,6 +346,36 @@ def test_kept_recordings_and_new_ones_without_texts(tone_model, ann, teacher, st
     again = enroll(tone_model, {"ann": ann[6:]}, options=INPUT, store=store, teacher=teacher).speakers[0]
     assert again.stays == 2  # it has learned from all of it
     assert "nothing new here" in again.explanation
+    more = record("ann more", 0, 1)
+    less = enroll(tone_model, {"ann": more}, options=INPUT, store=store, teacher=teacher).speakers[0]
+    assert less.stays == 2  # which has heard more
+    assert "has learned from recordings that are not among these" in less.explanation
+    both = enroll(tone_model, {"ann": [*ann[6:], *more]}, options=INPUT, store=store, teacher=teacher).speakers[0]
+    assert both.stays or both.record.gate["current"]["accepted"]
+
+
+def test_a_version_that_has_learned_from_more_texts_stays(tone_model, ann, teacher, store, record):
+    everything = [replace(one, text=one.fields["said"]) for one in ann]
+    enroll(tone_model, {"ann": everything}, options=INPUT, store=store)
+    few = [*everything[:6], *record("ann more", 0, 2)]
+    one = enroll(tone_model, {"ann": few}, options=INPUT, store=store, teacher=teacher).speakers[0]
+    assert one.stays == 1
+    assert "has learned from recordings that are not among these" in one.explanation
+
+
+@pytest.mark.parametrize(("letters", "accepted"), [(0, False), (40, True)])
+def test_without_new_texts_the_folds_of_before_are_the_measure(tone_model, ann, teacher, store, letters, accepted):
+    enroll(tone_model, {"ann": ann[:6]}, options=INPUT, store=store)
+    (person,) = gather(tone_model, {"ann": ann}, INPUT, store, [], [], {}, hears=True)
+    rates = {"wer": 0.3, "cer": letters / 40}
+    record = replace(person.past.current.record, folds={"after": rates})
+    past = replace(person.past, current=replace(person.past.current, record=record))
+    learned = replace(person, past=past, heard=(person.untranscribed,) * 4)
+    counts = (ErrorCounts(2, 0, 0, 10, 4, 40),) * 6
+    verdict = Verdict(True, counts, counts, Interval(-0.1, -0.2, 0.0, 0.95, 0.01), 0.01, "said")
+    found = compare(learned, verdict, {})
+    assert found.accepted is accepted
+    assert ("no worse" in found.explanation) is accepted
 
 
 def test_pieces_of_longer_recordings_that_are_in_memory_are_heard(tone_model, ann, teacher):
@@ -240,27 +400,37 @@ def judged(person, before, after, *, accepted, chance):
 
 
 @pytest.mark.parametrize(
-    ("first", "letters", "second", "chance", "used"),
+    ("first", "letters", "second", "chance", "against"),
     [
-        (True, 3, True, 0.09, True),  # the texts alone passed: no more errors is enough
-        (True, 5, True, 0.001, False),
-        (True, 3, False, 0.2, False),
-        (False, 9, True, 0.04, True),  # a second chance at the gate: in half as many cases by chance
-        (False, 3, True, 0.06, False),
-        (False, 3, False, 0.01, False),
+        (True, 3, True, 0.09, ""),  # the texts alone passed: no more errors is enough
+        (True, 5, True, 0.001, "that does not help"),
+        (True, 3, False, 0.2, "that does not pass the gate"),
+        (False, 9, True, 0.04, ""),  # a second chance at the gate: in half as many cases by chance
+        (
+            False,
+            3,
+            True,
+            0.06,
+            "chance alone does as well in 6.0% of cases, and where the texts alone do not pass",
+        ),
+        (False, 3, False, 0.01, "that does not pass the gate"),
     ],
 )
-def test_which_of_the_two_is_used(tone_model, ann, teacher, first, letters, second, chance, used):
+def test_which_of_the_two_is_used(tone_model, ann, teacher, first, letters, second, chance, against):
     (person,) = gather(tone_model, {"ann": ann}, INPUT, None, [], [], {}, hears=True)
     before, four, more = ((ErrorCounts(0, 0, 0, 10, n, 40),) * 6 for n in (9, 4, letters))
     alone = judged(person, before, four, accepted=first, chance=0.05 if first else 0.5)
-    learned = replace(person, heard=(person.untranscribed,) * 4, untranscribed=())
+    learned, used = replace(person, heard=(person.untranscribed,) * 4), not against
     both = judged(learned, before, more, accepted=second, chance=chance)
     found = hearing._better(alone, both, 0.5, INPUT)
     assert found.partly.used is used
     assert found.person is (learned if used else person)
     assert found.after == (more if used else four)
+    assert found.partly.reason.startswith(against)
     assert str(found.partly).startswith("it has learned" if used else "what was heard in 8 pieces")
+    beside = Comparison(3, False, (), (), None, "worse than version 3")
+    better = hearing._better(alone, replace(both, comparison=beside), 0.5, INPUT)
+    assert better.partly.reason == "worse than version 3"
 
 
 def test_with_much_speech_folds_that_have_heard_are_not_in_the_mean(tone_model, ann, teacher, monkeypatch):
