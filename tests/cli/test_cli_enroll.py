@@ -338,7 +338,7 @@ def test_recordings_without_texts_are_learned_beside_some_with_texts(asradapt, h
     (entry,) = done.json["speakers"]
     assert (done.code, entry["utterances"], entry["transcribed"]) == (0, 6, True)
     assert entry["partly"]["pieces"] == 6
-    assert entry["partly"].keys() == {"pieces", "seconds", "confidence", "used", "without", "with"}
+    assert entry["partly"].keys() == {"pieces", "seconds", "confidence", "used", "reason", "without", "with"}
     shown = " ".join(asradapt("speakers", "show", "ann").out.split())
     assert ("heard in 6 pieces without texts" in shown) is entry["partly"]["used"]
 
