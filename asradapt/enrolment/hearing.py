@@ -87,18 +87,24 @@ def learn_rest(
         if person:
             more.append(person)
             sure[person.name] = confidence
-    found: dict[str, Judged] = {}
-    if more:
-        passes, steps = min(PASSES, options.passes), max(LEAST_STEPS, options.least_steps)
-        longer = replace(options, passes=passes, least_steps=steps)
-        second = judge(model, more, longer, Clock(), lambda share: report(LISTENING + (1 - LISTENING) * share))
-        found = {one.person.name: one for one in second}
+    found = _learn_anew(model, more, options, lambda share: report(LISTENING + (1 - LISTENING) * share))
     return [
         _better(_alone(one), found.get(one.person.name), sure.get(one.person.name), options)
         if one.person.to_hear
         else one
         for one in judged
     ]
+
+
+def _learn_anew(
+    model: SourceModel, people: Sequence[Person], options: EnrolmentOptions, report: Report
+) -> dict[str, Judged]:
+    """Cross-validation and gate of those who have heard something, by name."""
+    if not people:
+        return {}
+    passes, steps = min(PASSES, options.passes), max(LEAST_STEPS, options.least_steps)
+    longer = replace(options, passes=passes, least_steps=steps)
+    return {one.person.name: one for one in judge(model, people, longer, Clock(), report)}
 
 
 def _hear(
