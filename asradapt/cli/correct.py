@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from asradapt.store import SpeakerStore
 
 
-def _nothing(found: Found, confirmed: bool) -> str:
+def _nothing(found: Found, confirmed: bool, partly: bool) -> str:
     """Why there is nothing to learn from, in one plain sentence."""
     count = counted(found.transcripts, "transcript")
     more = "" if confirmed else "; if all of it is right, --confirmed learns from that"
+    more = "; --partly-transcribed needs changed segments to judge by" if partly else more
     return f"nothing was changed in {count}, so nothing is learned{more}"
 
 
@@ -154,7 +155,8 @@ def correct(
             failed += [_without_add_tokens(failure, speaker) for failure in result.failed]
             warnings += result.warnings
             one = next((_advised(one, not (confirmed or partly)) for one in result.speakers), None)
-    _show(speaker, store, found, one, failed, warnings, confirmed=confirmed, as_json=as_json)
+    nothing = "" if found.work or failed else _nothing(found, confirmed, partly)
+    _show(speaker, store, found, one, failed, warnings, nothing=nothing, as_json=as_json)
     report_problems(warnings, failed)
     if one and one.stays and not one.kept:
         note("nothing was stored; give these corrections again together with later ones, or --keep-audio")
@@ -183,11 +185,9 @@ def _show(
     failed: list[Failure],
     warnings: list[str],
     *,
-    confirmed: bool,
+    nothing: str,
     as_json: bool,
 ) -> None:
-    nothing = not found.work and not failed
-    message = _nothing(found, confirmed) if nothing else ""
     if as_json:
         print_json(
             {
@@ -195,7 +195,7 @@ def _show(
                 "corrected": found.edited,
                 "confirmed": found.confirmed,
                 "to_hear": found.rest,
-                "message": message,
+                "message": nothing,
                 "enrolled": one.as_dict() if one else None,
                 "failed": [failure.as_dict() for failure in failed],
                 "warnings": warnings,
@@ -211,5 +211,5 @@ def _show(
         rest = f", and {found.rest} unchanged to be heard" if found.rest else ""
         say(f"{said}{last} found in {counted(found.transcripts, 'transcript')}{rest}")
         tell_one(one, store)
-    elif message:
-        say(message)
+    elif nothing:
+        say(nothing)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asradapt.cli.common import budget_option, json_option, open_store, seed_option, store_option
-from asradapt.cli.enroll_output import finish, without_rank
+from asradapt.cli.enroll_output import finish, tell_texts, without_rank
 from asradapt.cli.enroll_work import gather, hear, learn, teacher_of
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import recordings_options
@@ -59,7 +59,7 @@ keep_audio_option = click.option(
     "partly",
     is_flag=True,
     help="Learn from recordings without texts, too, by what is heard in them after the others were learned from. "
-    "Not with --strict or --budget.",
+    "Not with --strict, --budget or --method encoder.",
 )
 @click.option(
     "--lm",
@@ -154,6 +154,8 @@ def enroll(
             result = hear(source, people, options, store, lm)
         else:
             teacher = teacher_of(source, lm) if partly else None
+            if partly:
+                tell_texts(people)
             hint = not partly and _could_hear(source, options)
             result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh, teacher=teacher)
     elif people:
@@ -198,6 +200,6 @@ def _require_fitting(untranscribed: bool, partly: bool, lm: str | None, with_tex
     if lm and not (untranscribed or partly):
         raise UsageError("--lm hears recordings without texts: with --untranscribed or --partly-transcribed")
     if partly and (own := [name for name in with_texts if name in ("--strict", "--budget")]):
-        raise UsageError(f"{', '.join(own)}: not with --partly-transcribed")
+        raise UsageError(f"{', '.join(own)}: for recordings that all have texts, not with --partly-transcribed")
     if untranscribed and with_texts:
         raise UsageError(f"{', '.join(with_texts)}: for recordings with texts only, not with --untranscribed")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from asradapt.cli.common import note, print_json, report_problems, say
-from asradapt.types import Failure
+from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 
 NO_TEXTS = ("no text", "the text is empty")  # how failures of recordings without a text begin
@@ -26,7 +26,7 @@ def _line(one: Enrolled) -> str:
         f"{record.speaker}: {learned}, {record.seconds:.0f} s, {one.wall_seconds:.1f} s to enrol [{label}]",
         one.explanation,
     ]
-    lines += [str(one.forecast)] if one.forecast else []
+    lines += [str(part) for part in (one.partly, one.forecast) if part]
     lines += [f"for information: {one.retention}"] if one.retention else []
     if one.left_out:
         lines.append(f"left out of the training, {len(one.left_out)} to record again or to correct:")
@@ -44,6 +44,7 @@ def tell_one(one: Enrolled, store: SpeakerStore) -> None:
         say(
             f"  audio is kept: {counted(count, 'recording')}, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
             f"{store.recordings(one.record.speaker).path}; `asradapt speakers forget-audio` deletes them"
+            + ("; recordings without texts are not kept" if one.partly else "")
         )
 
 
@@ -56,6 +57,13 @@ def _print(result: Enrolment, store: SpeakerStore) -> None:
         outcome = f"{sum(fresh)} adapted, {len(fresh) - sum(fresh)} keep the source"
         outcome += f", {stays} keep what they had" if stays else ""
         say(f"{len(result.speakers)} speakers enrolled, {outcome}")
+
+
+def tell_texts(people: Mapping[str, Sequence[Utterance]]) -> None:
+    """Print how many of the recordings have a text, so that a misnamed text is noticed before the work."""
+    told = sum(one.text is not None for utterances in people.values() for one in utterances)
+    count = sum(map(len, people.values()))
+    note(f"{counted(told, 'recording')} with a text, {count - told} without")
 
 
 def without_rank(result: Enrolment, rank: int | None) -> list[str]:
@@ -92,7 +100,10 @@ def finish(
     note(f"stored in {store.root}" if new else nothing)
     without = any(one.reason.startswith(NO_TEXTS) for one in failed)
     if without and not result.speakers:
-        note("`--untranscribed` enrols from recordings without texts")
+        note(
+            "`--untranscribed` enrols from recordings without texts; "
+            "`--partly-transcribed` learns from them beside some with texts, such as kept ones"
+        )
     elif without and hint:
         note("`--partly-transcribed` learns from recordings without texts, too")
     return 1 if failed else 0

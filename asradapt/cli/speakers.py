@@ -73,7 +73,8 @@ def _recordings(record: SpeakerRecord) -> str:
     heard = record.gate.get("partly")
     more = ""
     if isinstance(heard, dict) and heard.get("used"):
-        more = f"; and what was heard in {heard['pieces']} pieces without texts, {heard['seconds']:.1f} s"
+        pieces = counted(heard["pieces"], "piece")
+        more = f"; and what was heard in {pieces} of recordings without texts, {heard['seconds']:.1f} s"
     return f"{record.utterances}, {record.seconds:.1f} s{more}"
 
 

@@ -33,11 +33,11 @@ from asradapt.errors import UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.scoring import total
 from asradapt.store import SpeakerStore
+from asradapt.wording import counted
 
 Report = Callable[[float], None]  # share of the work that is done
 PASSES, LEAST_STEPS = 12, 160
 """Most passes over texts and what was heard, and the least number of updates that is allowed for."""
-TOO_FEW = "there are too few recordings with texts to judge by, so those without were not heard"
 LISTENING = 0.1
 """Of the work, before there is anything to learn."""
 
@@ -78,7 +78,7 @@ def learn_rest(
     """
     rest = [one for one in judged if one.person.to_hear]
     able = [(one, one.choice) for one in rest if one.choice and one.choice.learned]
-    warnings += [f"{one.person.name}: {TOO_FEW}" for one in rest if not one.choice]
+    warnings += [_too_few(one.person, options) for one in rest if not one.choice]
     more: list[Person] = []
     sure: dict[str, float | None] = {}
     for number, (one, choice) in enumerate(able):
@@ -94,6 +94,16 @@ def learn_rest(
         else one
         for one in judged
     ]
+
+
+def _too_few(person: Person, options: EnrolmentOptions) -> str:
+    """The advice for somebody with too few texts to judge by."""
+    count = len({id(piece.utterance) for piece in person.untranscribed})
+    return (
+        f"{person.name}: {counted(count, 'recording')} without a text not heard, as too few have one to judge by: "
+        f"write down what is said in some, so that at least {options.least_utterances} different texts are there; "
+        "or --untranscribed"
+    )
 
 
 def _learn_anew(
@@ -175,16 +185,18 @@ def _against(alone: Judged, both: Judged, verdict: Verdict, options: EnrolmentOp
     old, new = total(alone.after), total(both.after)
     if both.comparison and not both.comparison.accepted:
         return both.comparison.explanation
+    second = not (alone.verdict and alone.verdict.accepted)
+    tolerated = (1 - options.confidence) / (2 if second else 1)
+    if verdict.chance > tolerated:
+        most = f"{tolerated:.0%} are the most{', where the texts alone do not pass' if second else ''}"
+        return f"chance alone does as well in {verdict.chance:.1%} of cases, {most}"
     if not verdict.accepted:
-        return "that does not pass the gate"
-    if alone.verdict and alone.verdict.accepted:
-        worse = new.character_errors > old.character_errors or new.errors > old.errors
-        return "that does not help" if worse else ""
-    tolerated = (1 - options.confidence) / 2
-    if verdict.chance <= tolerated:
+        return "more words are wrong than by the source"
+    if second:
         return ""
-    odds = f"chance alone does as well in {verdict.chance:.1%} of cases"
-    return f"{odds}, and where the texts alone do not pass, {tolerated:.0%} are the most"
+    worse = [("letters", new.character_errors > old.character_errors), ("words", new.errors > old.errors)]
+    found = " and ".join(what for what, more in worse if more)
+    return f"more {found} are wrong with it" if found else ""
 
 
 def require_teacher(model: SourceModel, decoder: Decoder, options: EnrolmentOptions) -> None:
@@ -201,4 +213,7 @@ def require_teacher(model: SourceModel, decoder: Decoder, options: EnrolmentOpti
         raise UsageError("strict and budget are for recordings with texts only, not beside some without")
     own = options.method.split("+") if options.method != "auto" else []
     if any(METHODS[name].one_speaker for name in own):
-        raise UsageError(f"{options.method} changes a whole encoder; no folds of it are kept that could hear")
+        raise UsageError(
+            f"recordings without texts are not learned by {options.method}, which changes a whole encoder: "
+            "take another method, or recordings with texts only"
+        )

@@ -165,7 +165,6 @@ def _precision(model: SourceModel) -> dict[str, object]:
 def explain(judged: Judged, options: EnrolmentOptions) -> str:
     """The outcome in one plain sentence, with what speaks against the version that stays in use."""
     said = _outcome(judged, options)
-    said += f"; {judged.partly}" if judged.partly else ""
     return f"{said}; {judged.doubt}" if judged.doubt and not judged.accepted else said
 
 

@@ -46,9 +46,7 @@ class Partly:
         }
 
     def __str__(self) -> str:
-        amount = f"{counted(self.pieces, 'piece')} without texts ({self.seconds:.0f} s)"
-        rates = f"{self.without.wer:.1%} without them and {self.having.wer:.1%} with"
-        if self.used:
-            return f"it has learned from what was heard in {amount} too: {rates}"
-        letters = f"wrong letters {self.without.cer:.1%} and {self.having.cer:.1%}"
-        return f"what was heard in {amount} is not learned, {self.reason}: {rates}, {letters}"
+        amount = f"{counted(self.pieces, 'piece')} of recordings without texts ({self.seconds:.0f} s)"
+        said = f"what was heard in {amount} is {f'not learned: {self.reason}' if self.reason else 'learned too'}"
+        words = f"word error rate {self.without.wer:.1%} without and {self.having.wer:.1%} with it"
+        return f"{said} ({words}, wrong letters {self.without.cer:.1%} and {self.having.cer:.1%})"

@@ -209,6 +209,8 @@ def begin(past: Past, examples: Sequence[Example], method: str, options: Options
     """
     if past.kept:
         old = sum(one.digest in past.kept for one in examples)
+        if old == len(examples):
+            return Start(said=f"trained on {counted(old, 'kept recording')}")
         return Start(said=f"trained on {old} kept and {counted(len(examples) - old, 'new recording')} together")
     if past.current is None:
         return Start()

@@ -26,6 +26,13 @@ AUTO_SETTINGS: tuple[tuple[float, tuple[Setting, ...]], ...] = (
 )
 
 
+NOTHING_USABLE = "no usable recording, so nothing was learned"
+WITHOUT_TEXTS = (
+    "no usable recording with a text, so nothing was learned: write down what is said in some, give earlier ones "
+    "with their texts as well, or --untranscribed"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Person:
     """A person's recordings with their folds.
@@ -158,5 +165,6 @@ def gather(
         else:
             left_out = checked.left_out if checked else ()
             failed += [Failure(one.audio, f"{one.reason}; record again: {one.text!r}") for one in left_out]
-            which = "usable recording with a text" if more.usable else "usable recording"
-            failed.append(Failure(name, f"no {which}, so nothing was learned"))
+            failed.append(
+                Failure(name, WITHOUT_TEXTS if more.usable else "no usable recording, so nothing was learned")
+            )

@@ -23,6 +23,7 @@ from asradapt.language import load_language
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.models.names import is_embedded
 from asradapt.pcm import digest
+from asradapt.recordings.quality import measure_quality
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_logits
 from asradapt.types import Failure, Utterance
@@ -67,6 +68,7 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
             f"the recording is {recording.seconds:.2f} s long; at least {SHORTEST_SECONDS:g} s are needed"
         )
     nothing, whole = torch.zeros(0, dtype=torch.int64), digest(recording.samples)
+    quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
     for piece in pieces(recording.samples, recording.sample_rate, VoiceOptions()):
         seconds = len(piece.samples) / recording.sample_rate
         if seconds < SHORTEST_SECONDS:
@@ -75,7 +77,8 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
         features, frames = model.prepare(samples, torch.tensor([samples.shape[1]], device=model.device))
         own = digest(piece.samples)
         kept = features[0, : int(frames[0])]
-        yield Example(utterance, kept, "", nothing, seconds, own, whole="" if own == whole else whole)
+        beside = "" if own == whole else whole
+        yield Example(utterance, kept, "", nothing, seconds, own, quality, whole=beside)
 
 
 def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:

@@ -12,6 +12,7 @@ from asradapt.enrolment.examples import LONGEST_SECONDS, Example, Examples
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.pseudo import cut_recordings
+from asradapt.enrolment.screening import MOST_BAD
 from asradapt.errors import AudioError
 from asradapt.models.base import SourceModel
 from asradapt.recordings.duplicates import RATE, Bands, Samples, same_sounds, spectrum
@@ -38,12 +39,23 @@ def pieces_of(model: SourceModel, utterances: Sequence[Utterance], known: Sequen
         known: The recordings of the same person with texts.
     """
     copies = _copies(model, utterances, [one for one in known if one.bands is not None]) if utterances else {}
-    cut = cut_recordings(model, [one for number, one in enumerate(utterances) if number not in copies])
+    cut = _good(cut_recordings(model, [one for number, one in enumerate(utterances) if number not in copies]))
     notes = [
         f"{utterances[number].audio}: the same sound as in {original.utterance.audio}, used once, with its text"
         for number, original in copies.items()
     ]
     return replace(cut, warnings=(*cut.warnings, *notes))
+
+
+def _good(cut: Examples) -> Examples:
+    """The pieces of recordings that are not spoilt, unless most are: then it is the microphone or the room."""
+    bad = {id(one.utterance): one.quality.problem for one in cut.usable if one.quality and one.quality.problem}
+    if len(bad) > MOST_BAD * len({id(one.utterance) for one in cut.usable}):
+        return cut
+    audio = {id(one.utterance): one.utterance.audio for one in cut.usable}
+    notes = [f"{audio[key]}: left out: {problem}" for key, problem in bad.items()]
+    kept = tuple(one for one in cut.usable if id(one.utterance) not in bad)
+    return replace(cut, usable=kept, warnings=(*cut.warnings, *notes))
 
 
 def _copies(model: SourceModel, utterances: Sequence[Utterance], known: Sequence[Example]) -> dict[int, Example]:

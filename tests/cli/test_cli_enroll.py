@@ -85,6 +85,7 @@ def test_who_keeps_an_adaptation_is_not_counted_as_keeping_the_source(capsys):
             wall_seconds=1.0,
             explanation="",
             forecast=None,
+            partly=None,
             retention=None,
             left_out=(),
             remarks=(),
@@ -340,15 +341,15 @@ def test_recordings_without_texts_are_learned_beside_some_with_texts(asradapt, h
     assert entry["partly"]["pieces"] == 6
     assert entry["partly"].keys() == {"pieces", "seconds", "confidence", "used", "reason", "without", "with"}
     shown = " ".join(asradapt("speakers", "show", "ann").out.split())
-    assert ("heard in 6 pieces without texts" in shown) is entry["partly"]["used"]
+    assert ("heard in 6 pieces of recordings without texts" in shown) is entry["partly"]["used"]
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--untranscribed",), "not both"),
-        (("--strict",), "--strict: not with --partly-transcribed"),
-        (("--budget", "30s"), "--budget: not with --partly-transcribed"),
+        (("--strict",), "--strict: for recordings that all have texts, not with --partly-transcribed"),
+        (("--budget", "30s"), "--budget: for recordings that all have texts, not with --partly-transcribed"),
         ((), "comes without a language model"),
         (("--lm", "lm_en", "--method", "encoder"), "changes a whole encoder"),
     ],
