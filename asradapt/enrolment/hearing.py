@@ -36,8 +36,8 @@ from asradapt.store import SpeakerStore
 from asradapt.wording import counted
 
 Report = Callable[[float], None]  # share of the work that is done
-PASSES, LEAST_STEPS = 12, 160
-"""Most passes over texts and what was heard, and the least number of updates that is allowed for."""
+PASSES = 12
+"""Most passes over texts and what was heard, where these are more updates than are allowed for at least."""
 LISTENING = 0.1
 """Of the work, before there is anything to learn."""
 
@@ -112,9 +112,8 @@ def _learn_anew(
     """Cross-validation and gate of those who have heard something, by name."""
     if not people:
         return {}
-    passes, steps = min(PASSES, options.passes), max(LEAST_STEPS, options.least_steps)
-    longer = replace(options, passes=passes, least_steps=steps)
-    return {one.person.name: one for one in judge(model, people, longer, Clock(), report)}
+    fewer = replace(options, passes=min(PASSES, options.passes))
+    return {one.person.name: one for one in judge(model, people, fewer, Clock(), report)}
 
 
 def _hear(
