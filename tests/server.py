@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -59,7 +59,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 if value is not None:
                     self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body if server.drop_after is None else body[: server.drop_after])
+            with suppress(BrokenPipeError, ConnectionResetError):  # who asked has gone
+                self.wfile.write(body if server.drop_after is None else body[: server.drop_after])
 
         def _start(self, asked: str | None, whole: bytes) -> int:
             same = self.headers.get("If-Range") in (None, server.mark)

@@ -10,7 +10,7 @@ import torch
 from language_samples import TOKENS, write_arpa
 
 from asradapt.cli.decoding_options import default_decoder, open_decoder
-from asradapt.cli.enroll_work import _teacher
+from asradapt.cli.enroll_work import teacher_of
 from asradapt.decoding import Decoder, DecoderOptions, Weights
 from asradapt.decoding.decoder import fitted
 from asradapt.decoding.fusion import WITHOUT_PRIOR
@@ -111,7 +111,7 @@ def test_a_card_is_asked_only_where_its_prior_is_used(language):
 def test_whatever_searches_with_the_embedded_language_model_divides_the_prior_out(source):
     named = Decoder.of(source, load_language(), DecoderOptions())
     chosen = {"no_lm": False, "beam": None, "lm_weight": None, "vocab_file": None}
-    for decoder in (default_decoder(source), teacher_for(source), _teacher(source, "lm_en")):
+    for decoder in (default_decoder(source), teacher_for(source), teacher_of(source, "lm_en")):
         assert decoder.options.prior == named.options.prior is not None
         assert decoder.weights == Weights()
     heavier = open_decoder(source, lm=None, word_score=2.0, **chosen)
