@@ -18,7 +18,6 @@ from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
     from asradapt.enrolment import EnrolmentOptions
-    from asradapt.models.base import SourceModel
 
 keep_audio_option = click.option(
     "--keep-audio",
@@ -143,11 +142,12 @@ def enroll(
     _require_fitting(untranscribed, partly, lm, given)
     people, failed, warnings = gather(speaker, audio, manifest, where, everybody, not (untranscribed or partly))
     from asradapt.enrolment import Enrolment
+    from asradapt.models.base import writes
 
     chosen = {"folds": folds, "budget": budget, "seed": seed, "speakers_at_once": speakers_at_once}
     options = _options(method, rank, add_tokens, chosen | {"strict": strict})
     store = open_store(store_path)
-    result, hint = Enrolment((), (), ()), False
+    result, hint = Enrolment((), (), ()), not (partly or untranscribed) and _could_hear(options)
     if people and not (strict and failed):
         source = open_model(model_for(speaker, store, model), device)
         if untranscribed:
@@ -156,7 +156,7 @@ def enroll(
             teacher = teacher_of(source, lm) if partly else None
             if partly:
                 tell_texts(people)
-            hint = not partly and _could_hear(source, options)
+            hint = hint and not writes(source)
             result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh, teacher=teacher)
     elif people:
         warnings.append("--strict: the other recordings were not checked any further")
@@ -164,12 +164,9 @@ def enroll(
     return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json, hint)
 
 
-def _could_hear(source: SourceModel, options: EnrolmentOptions) -> bool:
-    """Whether `--partly-transcribed` would go with these options and this model."""
-    from asradapt.models.base import writes
-
-    own = options.method.split("+")
-    return not (writes(source) or options.strict or options.budget or "encoder" in own)
+def _could_hear(options: EnrolmentOptions) -> bool:
+    """Whether `--partly-transcribed` would go with these options."""
+    return not (options.strict or options.budget or "encoder" in options.method.split("+"))
 
 
 def _options(method: str, rank: int | None, add_tokens: str, chosen: dict[str, Any]) -> EnrolmentOptions:

@@ -100,10 +100,10 @@ def finish(
     note(f"stored in {store.root}" if new else nothing)
     without = any(one.reason.startswith(NO_TEXTS) for one in failed)
     if without and not result.speakers:
-        note(
-            "`--untranscribed` enrols from recordings without texts; "
-            "`--partly-transcribed` learns from them beside some with texts, such as kept ones"
+        more = (
+            "; `--partly-transcribed` learns from them beside some with texts, such as kept ones" if hint else ""
         )
+        note(f"`--untranscribed` enrols from recordings without texts{more}")
     elif without and hint:
         note("`--partly-transcribed` learns from recordings without texts, too")
     return 1 if failed else 0

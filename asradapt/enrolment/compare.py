@@ -13,6 +13,7 @@ from asradapt.enrolment.people import Person
 from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, sign_flip, total
+from asradapt.store import SpeakerRecord
 from asradapt.wording import counted
 
 
@@ -62,7 +63,7 @@ def compare(person: Person, verdict: Verdict, current: Mapping[int, ErrorCounts]
         current: Counts of the version in use, as `counts_in_use` finds them.
     """
     if not current:
-        return _in_its_place(person, verdict) if person.heard else nothing_new(person)
+        return nothing_new(person) or _in_its_place(person, verdict)
     new = [verdict.after[index] for index in current]
     return judge_pair(person.past.version, list(current.values()), new, person.seed)
 
@@ -112,27 +113,45 @@ def judge_pair(version: int, current: Sequence[ErrorCounts], new: Sequence[Error
 
 
 def _in_its_place(person: Person, verdict: Verdict) -> Comparison | None:
-    """Whether somebody who has heard more may take the place of a version that has learned all of these texts.
+    """Whether a version that has learned all of these texts may be replaced, where it or the new one has heard.
 
     No recording can compare the two. What the new one learns from must hold all that the version has learned from,
-    and its folds must be no worse than those of the version were on their part.
+    and its folds must be no worse than those of the version were on the same recordings. None where neither has
+    learned from what was heard.
     """
     past = person.past
-    if past.current is None:
+    if past.current is None or not (person.heard or _has_heard(past.current.record)):
         return None
-    digests, texts, learned = learned_from(past.current.record)
-    own = set(digests_of([*person.examples, *person.untranscribed]))
-    if learned > len(person.examples) or not texts <= {e.text for e in person.examples} or not digests <= own:
+    record = past.current.record
+    digests, _, _ = learned_from(record)
+    same = _judged_before(person, record)
+    if not same or not digests <= set(digests_of([*person.examples, *person.untranscribed])):
         said = (
-            f"no new text tells whether it is better than version {past.version}, which has learned from "
-            "recordings that are not among these; give them all together"
+            f"no new text tells whether it is better than version {past.version}, which has learned from what is "
+            "not among these recordings and texts: give them all together (--fresh enrols from these alone)"
         )
         return Comparison(past.version, False, (), (), None, said)
-    old, new = past.current.record.folds.get("after"), total(verdict.after).as_dict()
-    known = {key: float(old[key]) for key in ("wer", "cer")} if isinstance(old, dict) else {}
-    accepted = all(float(str(new[key])) <= rate for key, rate in known.items())
-    said = f"{'no worse' if accepted else 'worse'} on held-out recordings than version {past.version} was"
+    old, new = record.folds.get("after"), total([verdict.after[index] for index in same]).as_dict()
+    rates = {key: float(old[key]) for key in ("wer", "cer")} if isinstance(old, dict) else {}
+    accepted = bool(rates) and all(float(str(new[key])) <= rate for key, rate in rates.items())
+    said = f"{'no worse' if accepted else 'worse'} on the recordings that version {past.version} was judged by"
     return Comparison(past.version, accepted, (), (), None, said)
+
+
+def _has_heard(record: SpeakerRecord) -> bool:
+    """Whether a version has learned from recordings without texts, beside those with texts."""
+    partly = record.gate.get("partly")
+    return isinstance(partly, dict) and bool(partly.get("used"))
+
+
+def _judged_before(person: Person, record: SpeakerRecord) -> list[int]:
+    """The recordings by which a version was judged; none where one of them is missing or the version was moved."""
+    texts = record.split.get("texts")
+    if not isinstance(texts, list) or "earlier" in record.split or "migrated" in record.split:
+        return []
+    digests, said = set(learned_from(record)[0]), set(map(str, texts))
+    found = [n for n, one in enumerate(person.examples) if one.digest in digests and one.text in said]
+    return found if len(found) == len(texts) else []
 
 
 def nothing_new(person: Person) -> Comparison | None:

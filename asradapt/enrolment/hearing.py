@@ -18,7 +18,7 @@ import torch
 from asradapt.adaptation import METHODS, SpeakerBank
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.clock import Clock
-from asradapt.enrolment.compare import nothing_new
+from asradapt.enrolment.compare import compare, nothing_new
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.gate import Verdict
 from asradapt.enrolment.judging import Judged, judge
@@ -78,7 +78,7 @@ def learn_rest(
     """
     rest = [one for one in judged if one.person.to_hear]
     able = [(one, one.choice) for one in rest if one.choice and one.choice.learned]
-    warnings += [_too_few(one.person, options) for one in rest if not one.choice]
+    warnings += [_too_few(one.person, options) for one in rest if not one.choice and not one.comparison]
     more: list[Person] = []
     sure: dict[str, float | None] = {}
     for number, (one, choice) in enumerate(able):
@@ -102,7 +102,7 @@ def _too_few(person: Person, options: EnrolmentOptions) -> str:
     return (
         f"{person.name}: {counted(count, 'recording')} without a text not heard, as too few have one to judge by: "
         f"write down what is said in some, so that at least {options.least_utterances} different texts are there; "
-        "or --untranscribed"
+        "or `enroll --untranscribed`"
     )
 
 
@@ -160,8 +160,10 @@ def _alone(one: Judged) -> Judged:
     """What the texts alone have led to, as if there were no other recordings."""
     person = replace(one.person, untranscribed=())
     choice = one.choice if one.choice is None or keeps_folds(person) else replace(one.choice, learned={})
-    known = nothing_new(person)
-    return replace(one, person=person, choice=choice, comparison=known or one.comparison)
+    beside = one.comparison
+    if not (beside and beside.current):  # nothing new was there to compare with: by the texts alone, then
+        beside = compare(person, one.verdict, {}) if one.verdict else nothing_new(person)
+    return replace(one, person=person, choice=choice, comparison=beside)
 
 
 def _better(alone: Judged, both: Judged | None, confidence: float | None, options: EnrolmentOptions) -> Judged:
@@ -187,7 +189,7 @@ def _against(alone: Judged, both: Judged, verdict: Verdict, options: EnrolmentOp
     second = not (alone.verdict and alone.verdict.accepted)
     tolerated = (1 - options.confidence) / (2 if second else 1)
     if verdict.chance > tolerated:
-        most = f"{tolerated:.0%} are the most{', where the texts alone do not pass' if second else ''}"
+        most = f"{100 * tolerated:.3g}% are the most{', where the texts alone do not pass' if second else ''}"
         return f"chance alone does as well in {verdict.chance:.1%} of cases, {most}"
     if not verdict.accepted:
         return "more words are wrong than by the source"

@@ -29,7 +29,7 @@ AUTO_SETTINGS: tuple[tuple[float, tuple[Setting, ...]], ...] = (
 NOTHING_USABLE = "no usable recording, so nothing was learned"
 WITHOUT_TEXTS = (
     "no usable recording with a text, so nothing was learned: write down what is said in some, give earlier ones "
-    "with their texts as well, or --untranscribed"
+    "with their texts as well, or `enroll --untranscribed`"
 )
 
 
@@ -165,6 +165,4 @@ def gather(
         else:
             left_out = checked.left_out if checked else ()
             failed += [Failure(one.audio, f"{one.reason}; record again: {one.text!r}") for one in left_out]
-            failed.append(
-                Failure(name, WITHOUT_TEXTS if more.usable else "no usable recording, so nothing was learned")
-            )
+            failed.append(Failure(name, WITHOUT_TEXTS if more.usable else NOTHING_USABLE))
