@@ -55,7 +55,8 @@ def compare(person: Person, verdict: Verdict, current: Mapping[int, ErrorCounts]
     Not worse means: neither more wrong characters nor more wrong words, on the recordings that the version
     in use has not learned from, each judged by a fold that has not either. The recordings it has learned
     from cannot tell. Where there are no others, the version in use stays, unless the new one has learned from
-    more recordings or from corrected texts.
+    more recordings or from corrected texts; or, where either has heard recordings without texts, unless all that
+    it has learned from is here again and the new folds are no worse than its own were.
 
     Args:
         person: The person, with what was there before.
