@@ -7,6 +7,7 @@ import re
 import pytest
 from broken import BROKEN
 
+from asradapt.adaptation import METHODS
 from asradapt.testing import FrozenContract, LogitsContract, MethodContract, MixedContract, SourceModelContract
 
 pytest_plugins = ["pytester"]
