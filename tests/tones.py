@@ -18,6 +18,7 @@ RATE = 16000
 LETTERS = " abcde"  # letter number i is a tone in band 2 i; the odd bands mean nothing to the source
 OPTIONS = FeatureOptions(mels=12, low=200.0, high=4000.0)
 BLANK_CHANNEL = 12
+WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
 
 
 def make_tone_model() -> ConformerSource:

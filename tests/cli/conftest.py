@@ -158,3 +158,13 @@ def enrolled(enrolled_once: Path, home: Path) -> Path:
     """The store with `ann` adapted and `bob` on the source, as a copy of this test's own."""
     shutil.copytree(enrolled_once, home)
     return home
+
+
+@pytest.fixture
+def words(tmp_path: Path, recordings: Path) -> Path:
+    """A language model of what the two people say."""
+    said = sorted({word for text in recordings.glob("*.txt") for word in text.read_text().split()})
+    grams = ["-99\t<s>", "-1.0\t</s>", "-7.0\t<unk>", *(f"-2.0\t{word}" for word in said)]
+    path = tmp_path / "words.arpa"
+    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
+    return path

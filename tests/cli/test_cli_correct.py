@@ -184,16 +184,6 @@ def test_no_more_than_the_budget_is_computed(asradapt, transcript, monkeypatch):
     assert [options.budget for options in given] == [5.0]
 
 
-@pytest.fixture
-def words(tmp_path, recordings):
-    """A language model of what the two people say."""
-    said = sorted({word for text in recordings.glob("*.txt") for word in text.read_text().split()})
-    grams = ["-99\t<s>", "-1.0\t</s>", "-7.0\t<unk>", *(f"-2.0\t{word}" for word in said)]
-    path = tmp_path / "words.arpa"
-    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
-    return path
-
-
 def test_segments_that_were_not_changed_can_be_heard(asradapt, transcript, words, monkeypatch):
     given, enroll = [], enrolment.enroll
 

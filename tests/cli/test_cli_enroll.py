@@ -273,16 +273,6 @@ def test_one_word_said_often_is_too_little_to_adapt_to(asradapt, tmp_path, recor
     assert SpeakerStore(home).record("ann").decision == "source"
 
 
-@pytest.fixture
-def words(tmp_path, recordings):
-    """A language model of what the two people say."""
-    said = sorted({word for text in recordings.glob("*.txt") for word in text.read_text().split()})
-    grams = ["-99\t<s>", "-1.0\t</s>", "-7.0\t<unk>", *(f"-2.0\t{word}" for word in said)]
-    path = tmp_path / "words.arpa"
-    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
-    return path
-
-
 def test_without_transcripts_only_the_audio_is_read(asradapt, home, recordings, words, tmp_path):
     folder = tmp_path / "untold"
     folder.mkdir()

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tones import LETTERS, RATE, make_tone_model, record_person, spoken
+from tones import LETTERS, RATE, WORDS, make_tone_model, record_person, spoken
 
+from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.enrolment.examples import Example
+from asradapt.language import read_arpa
 from asradapt.models.source import ConformerSource
 from asradapt.store import SpeakerStore
 from asradapt.types import Utterance
@@ -50,3 +52,12 @@ def examples(tone_model) -> Callable[..., tuple[Example, ...]]:
 def store(tmp_path: Path) -> SpeakerStore:
     """A store that nobody has written to."""
     return SpeakerStore(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def teacher(tone_model: ConformerSource, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    """Beam search with a language model that knows the six words."""
+    path = tmp_path_factory.mktemp("language") / "words.arpa"
+    grams = ["-99\t<s>", "-1.0\t</s>", "-9.0\t<unk>", *(f"-0.8\t{word}" for word in WORDS)]
+    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
+    return Decoder(tone_model.tokens, tone_model.frame_seconds, read_arpa(path), DecoderOptions())

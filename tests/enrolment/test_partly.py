@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 from test_enroll import INPUT
-from tones import RATE, spoken
+from tones import RATE, WORDS, spoken
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.audio import load_audio
@@ -27,22 +27,11 @@ from asradapt.enrolment.people import auto_settings, gather, with_heard
 from asradapt.enrolment.planning import cost, keeps_folds, plan_marks, portions
 from asradapt.enrolment.pseudo import cut_recordings, hear
 from asradapt.errors import StoreError, UsageError
-from asradapt.language import read_arpa
 from asradapt.recordings import duplicates
 from asradapt.scoring import ErrorCounts, Interval
 from asradapt.types import Utterance
 
-WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
 SHIFT = 1.0  # bands: nothing that the source knows
-
-
-@pytest.fixture(scope="module")
-def teacher(tone_model, tmp_path_factory):
-    """Beam search with a language model that knows the six words."""
-    path = tmp_path_factory.mktemp("language") / "words.arpa"
-    grams = ["-99\t<s>", "-1.0\t</s>", "-9.0\t<unk>", *(f"-0.8\t{word}" for word in WORDS)]
-    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
-    return Decoder(tone_model.tokens, tone_model.frame_seconds, read_arpa(path), DecoderOptions())
 
 
 @pytest.fixture(scope="module")

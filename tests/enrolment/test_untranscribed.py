@@ -9,11 +9,11 @@ import pytest
 import soundfile
 import torch
 from samples import store_speaker
-from tones import RATE, spoken
+from tones import RATE, WORDS, spoken
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.audio import load_audio
-from asradapt.decoding import Decoder, DecoderOptions, Heard, Word
+from asradapt.decoding import Decoder, Heard, Word
 from asradapt.enrolment import (
     EnrolmentOptions,
     SelfTraining,
@@ -38,7 +38,6 @@ from asradapt.enrolment.self_training import self_train
 from asradapt.enrolment.training import APART, Task, Trainer, train
 from asradapt.errors import UsageError
 from asradapt.evaluation import heard_before
-from asradapt.language import read_arpa
 from asradapt.models.base import fingerprint
 from asradapt.pcm import digest
 from asradapt.scoring import ErrorCounts
@@ -49,19 +48,9 @@ from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 from asradapt.voice import everywhere, pieces
 
-WORDS = ("abcd", "bdce", "caeb", "deac", "ebda", "acbe")
 OPTIONS = EnrolmentOptions(method="input")
 PLAN = SelfTraining(steps=6, rate=1.0, each=None)  # a few tones are too little to adapt to
 BETWEEN = 1.3  # bands: nearer to the next letter than to its own
-
-
-@pytest.fixture(scope="module")
-def teacher(tone_model, tmp_path_factory):
-    """Beam search with a language model that knows the six words."""
-    path = tmp_path_factory.mktemp("language") / "words.arpa"
-    grams = ["-99\t<s>", "-1.0\t</s>", "-9.0\t<unk>", *(f"-0.8\t{word}" for word in WORDS)]
-    path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
-    return Decoder(tone_model.tokens, tone_model.frame_seconds, read_arpa(path), DecoderOptions())
 
 
 @pytest.fixture(scope="module")
