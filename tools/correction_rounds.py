@@ -24,12 +24,12 @@ from asradapt.manifests import parse_where, read_manifest
 from asradapt.types import Utterance
 
 
-def command(*arguments: object) -> str:
-    """What a command prints; its failure ends the program."""
+def command(*arguments: object, worst: int = 0) -> str:
+    """What a command prints; its failure, a code above `worst`, ends the program."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         code = run([str(argument) for argument in arguments])
-    if code:
+    if code > worst:
         raise SystemExit(f"asradapt {arguments[0]} ended with {code}")
     return printed.getvalue()
 

@@ -10,8 +10,6 @@ with lm_en. Everything runs through the commands.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import random
 import tempfile
@@ -21,7 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from asradapt.cli import run
+from correction_rounds import command
+
 from asradapt.manifests import parse_where, read_manifest, write_manifest
 from asradapt.types import Utterance
 
@@ -40,12 +39,7 @@ def hidden(utterances: Sequence[Utterance], texts: int, seed: int) -> list[Utter
 
 def printed(*arguments: object) -> dict[str, Any]:
     """The JSON that a command prints; recordings that could not be used are no matter here."""
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text):
-        code = run([*map(str, arguments), "--json"])
-    if code > 1 or not text.getvalue():
-        raise SystemExit(f"asradapt {arguments[0]} ended with {code}")
-    content: dict[str, Any] = json.loads(text.getvalue())
+    content: dict[str, Any] = json.loads(command(*arguments, "--json", worst=1))
     return content
 
 

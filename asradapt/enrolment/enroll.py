@@ -16,14 +16,14 @@ from asradapt.enrolment.judging import Judged, explain, judge, make_record
 from asradapt.enrolment.label_space import characters_of, label_spaces, rare_characters
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
 from asradapt.enrolment.outlook import refusals, with_outlook
-from asradapt.enrolment.people import AUTO_SETTINGS, Person, gather
+from asradapt.enrolment.people import AUTO_SETTINGS, Person, by_name, gather
 from asradapt.enrolment.planning import MANY_FITS
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
 from asradapt.enrolment.storing import keep, with_audio
 from asradapt.models.base import SourceModel
 from asradapt.scoring import Interval, total
-from asradapt.store import SpeakerStore, validate_speaker
+from asradapt.store import SpeakerStore
 from asradapt.types import Failure, Utterance
 
 BANK_BYTES = 2 * 2**30
@@ -160,9 +160,7 @@ def enroll(
         create(options.method, options.method_options)  # what is wrong with them is told before any work
     if teacher:
         require_teacher(model, teacher, options)
-    names: dict[str, list[Utterance]] = {}
-    for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
-        names.setdefault(validate_speaker(name), []).extend(utterances)
+    names = by_name(speakers)
     done: list[Enrolled] = []
     failed: list[Failure] = []
     warnings: list[str] = []

@@ -13,7 +13,7 @@ from asradapt.enrolment.past import Past, Start, begin, look_back, with_kept
 from asradapt.enrolment.screening import Screening, screen
 from asradapt.enrolment.untold import divided, pieces_of, without
 from asradapt.models.base import SourceModel
-from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.store import SpeakerRecord, SpeakerStore, validate_speaker
 from asradapt.types import Failure, Utterance
 
 WIDE = {"lowrank": {"rank": 32}}
@@ -130,6 +130,18 @@ def with_heard(person: Person, heard: Sequence[Sequence[Example]], options: Enro
     by_fold = [without(own, held_out) for own, held_out in zip(heard, texts, strict=False)]
     more = replace(person, heard=(*by_fold, tuple(heard[-1])))
     return replace(more, settings=_settings(more.everything, options, person.past, person.start))
+
+
+def by_name(speakers: Mapping[str, Sequence[Utterance]]) -> dict[str, list[Utterance]]:
+    """The recordings by checked name: one name typed in two ways (Unicode) is one person.
+
+    Raises:
+        InvalidSpeakerName: For a name that cannot be stored.
+    """
+    names: dict[str, list[Utterance]] = {}
+    for name, utterances in speakers.items():
+        names.setdefault(validate_speaker(name), []).extend(utterances)
+    return names
 
 
 def gather(

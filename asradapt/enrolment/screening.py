@@ -19,9 +19,10 @@ from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.objective import Pair, adapted, encode_pairs
 from asradapt.enrolment.updates import TrainingOptions, pair_batches
 from asradapt.models.base import Seq2SeqModel, SourceModel, writes
-from asradapt.recordings.duplicates import RATE, Samples, same_sounds
+from asradapt.recordings.duplicates import RATE, Bands, Samples, same_sounds
 from asradapt.recordings.fits import log_scores, token_index
 from asradapt.recordings.mismatch import Judged, judge_texts
+from asradapt.types import Utterance
 from asradapt.wording import counted
 
 MOST_BAD = 0.5
@@ -159,19 +160,31 @@ def _most_bad(bad: int, count: int, problems: Sequence[str]) -> str:
     return f"{bad} of {counted(count, 'recording')} are bad, so none is left out for that. The usual: {usual}"
 
 
+Sound = tuple[float, Bands, Utterance]  # a recording: seconds, long-term spectrum, and where it is
+
+
+def sounds_of(examples: Sequence[Example]) -> list[Sound]:
+    """The recordings, which have their spectra, as they are compared."""
+    return [(one.seconds, one.bands, one.utterance) for one in examples if one.bands is not None]
+
+
+def sounds_alike(sounds: Sequence[Sound]) -> list[list[int]]:
+    """Groups of two recordings or more that hold the same sound, by number, each in rising order."""
+
+    @lru_cache(maxsize=16)
+    def load(place: int) -> Samples:
+        return recording_of(sounds[place][2], RATE, None).samples
+
+    return same_sounds([seconds for seconds, _, _ in sounds], [bands for _, bands, _ in sounds], load)
+
+
 def _copies(examples: Sequence[Example], reasons: Mapping[int, object]) -> dict[int, tuple[str, str]]:
     """All but the first of the recordings that hold the same sound."""
     left = [
         number for number, example in enumerate(examples) if example.bands is not None and number not in reasons
     ]
-
-    @lru_cache(maxsize=16)
-    def load(place: int) -> Samples:
-        return recording_of(examples[left[place]].utterance, RATE, None).samples
-
-    spectra = [bands for number in left if (bands := examples[number].bands) is not None]
     found = {}
-    for first, *others in same_sounds([examples[number].seconds for number in left], spectra, load):
+    for first, *others in sounds_alike(sounds_of([examples[number] for number in left])):
         original = examples[left[first]]
         for number in (left[other] for other in others):
             wrong = "" if examples[number].text == original.text else " with another text; one of them is wrong"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 from rapidfuzz.fuzz import partial_ratio
 
@@ -12,16 +11,17 @@ from asradapt.enrolment.examples import LONGEST_SECONDS, Example, Examples
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.pseudo import cut_recordings
-from asradapt.enrolment.screening import MOST_BAD
+from asradapt.enrolment.screening import MOST_BAD, Sound, sounds_alike, sounds_of
 from asradapt.errors import AudioError
 from asradapt.models.base import SourceModel
-from asradapt.recordings.duplicates import RATE, Bands, Samples, same_sounds, spectrum
+from asradapt.recordings.duplicates import spectrum
 from asradapt.types import Utterance
 
 ALIKE = 70.0
 """Letters in a hundred that a sentence and what was heard have in common where they are the same one, or more; of
-different sentences of four words or more one pair in a hundred has 63, one in a thousand 74. In what is heard in a
-long piece chance finds more, which only costs that fold the piece."""
+different sentences of four words or more one pair in a hundred has 63, one in a thousand 74 (those of
+speechocean762, by a script that is not kept). In what is heard in a long piece chance finds more, which only costs
+that fold the piece."""
 
 
 def divided(utterances: Sequence[Utterance], hears: bool) -> tuple[list[Utterance], list[Utterance]]:
@@ -39,7 +39,7 @@ def pieces_of(model: SourceModel, utterances: Sequence[Utterance], known: Sequen
         utterances: The recordings without texts.
         known: The recordings of the same person with texts.
     """
-    copies = _copies(model, utterances, [one for one in known if one.bands is not None]) if utterances else {}
+    copies = _copies(model, utterances, known) if utterances else {}
     cut = _good(cut_recordings(model, [one for number, one in enumerate(utterances) if number not in copies]))
     notes = [
         f"{utterances[number].audio}: left out, the same sound as in {original.utterance.audio}, which has a text"
@@ -66,7 +66,8 @@ def _copies(model: SourceModel, utterances: Sequence[Utterance], known: Sequence
 
     Recordings that are too long to be one are not looked at.
     """
-    found: list[tuple[float, Bands, Utterance]] = []
+    originals = [one for one in known if one.bands is not None]
+    found: list[Sound] = []
     places: list[int] = []
     for number, utterance in enumerate(utterances):
         try:
@@ -76,16 +77,13 @@ def _copies(model: SourceModel, utterances: Sequence[Utterance], known: Sequence
         if not recording.silent:
             places.append(number)
             found.append((recording.seconds, spectrum(recording.samples, model.sample_rate), utterance))
-    everything = [(one.seconds, one.bands, one.utterance) for one in known if one.bands is not None] + found
-
-    @lru_cache(maxsize=16)
-    def load(place: int) -> Samples:
-        return recording_of(everything[place][2], RATE, None).samples
-
-    groups = same_sounds([one[0] for one in everything], [one[1] for one in everything], load)
-    count = len(everything) - len(found)
+    groups = sounds_alike([*sounds_of(originals), *found])
+    count = len(originals)
     return {
-        places[place - count]: known[group[0]] for group in groups for place in group if group[0] < count <= place
+        places[place - count]: originals[group[0]]
+        for group in groups
+        for place in group
+        if group[0] < count <= place
     }
 
 

@@ -14,7 +14,7 @@ from asradapt.enrolment.heard_gate import Work, finish, first_passes
 from asradapt.enrolment.heard_texts import learn_texts
 from asradapt.enrolment.learners import Learner
 from asradapt.enrolment.options import Enrolled, Enrolment, EnrolmentOptions, Setting
-from asradapt.enrolment.people import make_person
+from asradapt.enrolment.people import by_name, make_person
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, phrases_of, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.self_training import SelfTraining, self_train, source_agreement
@@ -22,7 +22,7 @@ from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.scoring import ErrorCounts, total
-from asradapt.store import SpeakerRecord, SpeakerStore, another_source, validate_speaker
+from asradapt.store import SpeakerRecord, SpeakerStore, another_source
 from asradapt.types import Failure, Utterance
 
 
@@ -211,9 +211,7 @@ def enroll_untranscribed(
     options = options or EnrolmentOptions()
     check = RetentionCheck(model, options.training)
     work = Work(model, decoder, options, plan or SelfTraining(), store, check)
-    names: dict[str, list[Utterance]] = {}
-    for name, utterances in speakers.items():  # one name typed in two ways (Unicode) is one person
-        names.setdefault(validate_speaker(name), []).extend(utterances)
+    names = by_name(speakers)
     done: list[Enrolled] = []
     most = max(1, job_size(work.model, work.options) // 2)  # the rows of folds and fits train side by side
     jobs = list(groups(_allowed(work, list(names)), most))
