@@ -124,8 +124,6 @@ def enroll(
     model is kept for this speaker, and that is a success too. Who is enrolled already is enrolled further: from
     the recordings that were kept, or from the version in use, which is replaced only by one that is not worse.
     """
-    from asradapt.adaptation import create
-
     with_texts = {
         "--budget": budget,
         "--strict": strict,
@@ -133,11 +131,7 @@ def enroll(
         "--fresh": fresh,
         "--add-tokens": add_tokens,
     }
-    if rank and method != "auto":
-        create(method)  # a wrong name is told before what does not go with it
-    if rank and "lowrank" not in method.split("+") and (untranscribed or method != "auto"):
-        wanted = "with --untranscribed it takes --method lowrank" if untranscribed else f"{method} has none"
-        raise UsageError(f"--rank is that of lowrank; {wanted}")
+    _require_lowrank(method, rank, untranscribed)
     given = [name for name, value in with_texts.items() if value]
     _require_fitting(untranscribed, partly, lm, given)
     people, failed, warnings = gather(speaker, audio, manifest, where, everybody, not (untranscribed or partly))
@@ -184,6 +178,21 @@ def _options(method: str, rank: int | None, add_tokens: str, chosen: dict[str, A
         if "tokens" in method.split("+") and not add_tokens:
             raise UsageError("the method tokens needs the new characters: --add-tokens")
     return EnrolmentOptions(method=method, method_options=sizes, add_tokens=add_tokens, **chosen)
+
+
+def _require_lowrank(method: str, rank: int | None, untranscribed: bool) -> None:
+    """Refuse a rank for a method that has none.
+
+    Raises:
+        AsradaptError: If there is one, or no such method.
+    """
+    from asradapt.adaptation import create
+
+    if rank and method != "auto":
+        create(method)  # a wrong name is told before what does not go with it
+    if rank and "lowrank" not in method.split("+") and (untranscribed or method != "auto"):
+        wanted = "with --untranscribed it takes --method lowrank" if untranscribed else f"{method} has none"
+        raise UsageError(f"--rank is that of lowrank; {wanted}")
 
 
 def _require_fitting(untranscribed: bool, partly: bool, lm: str | None, with_texts: Sequence[str]) -> None:

@@ -117,6 +117,25 @@ def run_job(
     return [with_outlook(one, screened[one.record.speaker], heard, forecasts) for one in done]
 
 
+def _one_job(
+    model: SourceModel,
+    speakers: Mapping[str, Sequence[Utterance]],
+    options: EnrolmentOptions,
+    before: SpeakerStore | None,
+    teacher: Teacher | None,
+    tell: Progress,
+    failed: list[Failure],
+    warnings: list[str],
+) -> tuple[list[Person], list[Enrolled]]:
+    """Read and enrol the people of one job; `before` holds what there is of them."""
+    tell("reading", 0.0)
+    began = time.monotonic()
+    screened: dict[str, Screening] = {}
+    hears = teacher is not None
+    people = list(gather(model, speakers, options, before, failed, warnings, screened, hears=hears))
+    return people, run_job(model, people, screened, options, tell, began, teacher, warnings) if people else []
+
+
 def enroll(
     model: SourceModel,
     speakers: Mapping[str, Sequence[Utterance]],
@@ -178,16 +197,12 @@ def enroll(
             if progress:
                 progress(stage, (earlier + share) / len(jobs))
 
-        tell("reading", 0.0)
-        began = time.monotonic()
-        screened: dict[str, Screening] = {}
-        own = {name: names[name] for name in job}
-        people = list(gather(model, own, wide, before, failed, warnings, screened, hears=teacher is not None))
-        if people:
-            finished = run_job(model, people, screened, wide, tell, began, hearing, warnings)
-            if store is not None:
-                finished = keep(store, finished, failed)
-                finished = with_audio(store, model, people, finished, keep_audio, failed)
-            done += finished
+        people, finished = _one_job(
+            model, {name: names[name] for name in job}, wide, before, hearing, tell, failed, warnings
+        )
+        if store is not None and people:
+            finished = keep(store, finished, failed)
+            finished = with_audio(store, model, people, finished, keep_audio, failed)
+        done += finished
         tell("done", 1.0)
     return Enrolment(tuple(done), tuple(failed), tuple(warnings))
