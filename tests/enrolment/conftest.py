@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from tones import LETTERS, RATE, WORDS, make_tone_model, record_person, spoken
 
@@ -14,6 +15,7 @@ from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.enrolment.examples import Example
 from asradapt.language import read_arpa
 from asradapt.models.source import ConformerSource
+from asradapt.recordings import duplicates
 from asradapt.store import SpeakerStore
 from asradapt.types import Utterance
 
@@ -61,3 +63,33 @@ def teacher(tone_model: ConformerSource, tmp_path_factory: pytest.TempPathFactor
     grams = ["-99\t<s>", "-1.0\t</s>", "-9.0\t<unk>", *(f"-0.8\t{word}" for word in WORDS)]
     path.write_text("\n".join(["\\data\\", f"ngram 1={len(grams)}", "", "\\1-grams:", *grams, "", "\\end\\", ""]))
     return Decoder(tone_model.tokens, tone_model.frame_seconds, read_arpa(path), DecoderOptions())
+
+
+@pytest.fixture(scope="session")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int, int], list[Utterance]]:
+    """Records somebody whom the source does not know: `record("ann", 6, 8)`, six with texts and eight without."""
+
+    def make(name: str, told: int, untold: int) -> list[Utterance]:
+        folder, chance, found = tmp_path_factory.mktemp("people"), random.Random(name), []
+        pairs = [f"{one} {other}" for one in WORDS for other in WORDS]
+        for number, text in enumerate(chance.sample(pairs, told + untold)):
+            path = folder / f"{name}{number}.wav"
+            soundfile.write(path, spoken(text, 1.0, number).numpy(), RATE)
+            found.append(Utterance(path, text if number < told else None, name, fields={"said": text}))
+        return found
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ann(record: Callable[[str, int, int], list[Utterance]]) -> list[Utterance]:
+    """Six recordings with texts and eight without."""
+    return record("ann", 6, 8)
+
+
+@pytest.fixture(scope="module")
+def alike() -> Iterator[None]:
+    """The tones of a word sound alike wherever it is said, and are no copies for that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "SAME", 0.8)
+        yield
