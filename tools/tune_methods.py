@@ -4,7 +4,7 @@
         affine+lowrank,rank=8,augment=1 lowrank,augment=1,anchor=0.5
 
 Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1,
-anchor and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site
+anchor, inner and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site
 names must match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is
 the share of recordings that are made of words of all of them; average=0 takes the end of the path; step is
 the most seconds of an update; mix is the share of recordings in whose place one of --others is heard. Folds as
@@ -46,6 +46,7 @@ NUMBERS = {
     "rate": 1.0,
     "augment": 0.0,
     "anchor": 0.0,
+    "inner": TrainingOptions.inner,
     "decay": 0.05,
     "rank": 4.0,
     "prior": 0.0,
@@ -76,8 +77,9 @@ class Candidate:
         changes = Augmentation() if self.numbers["augment"] else NO_AUGMENTATION
         if self.numbers["splices"] >= 0:
             changes = replace(changes, splices=self.numbers["splices"])
-        decay, anchor, average, step = (self.numbers[name] for name in ("decay", "anchor", "average", "step"))
-        return TrainingOptions(step, decay=decay, anchor=anchor, augmentation=changes, average=bool(average))
+        same = {name: self.numbers[name] for name in ("decay", "anchor", "inner")}
+        step, average = self.numbers["step"], bool(self.numbers["average"])
+        return TrainingOptions(step, **same, augmentation=changes, average=average)
 
 
 def _limited(method: Method, pattern: str) -> Method:

@@ -25,11 +25,14 @@ from asradapt.decoding import greedy_decode
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment, augmentation_for
 from asradapt.enrolment.spelling import encode_text, frames_needed
 from asradapt.features import mask
-from asradapt.models.base import Seq2SeqModel, SourceModel, writes
+from asradapt.language.pronouncing import load_pronouncer
+from asradapt.models.base import PhoneModel, Seq2SeqModel, SourceModel, has_phones, writes
 
 if TYPE_CHECKING:  # which needs the spelling from here
     from asradapt.enrolment.examples import Example
 
+PHONES_LANGUAGE = "en"
+"""Whose phones the embedded pronunciations hold."""
 MOST_TOKENS = 25
 """Tokens of a second of speech at most, in scripts too whose letters are several tokens each."""
 Pair = tuple[int, "Example"]  # a row of the bank and an utterance it works on
@@ -55,6 +58,16 @@ def encode_pairs(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[P
         return model.encode(features, frames)
 
 
+def ctc(logits: Tensor, frames: Tensor, targets: Sequence[Tensor]) -> Tensor:
+    """CTC loss (B,) of logits (B, F, V) with frame counts (B,); zero where a target cannot fit."""
+    sizes = torch.tensor([len(target) for target in targets])
+    log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
+    joined = torch.cat(list(targets)).to(logits.device)
+    return functional.ctc_loss(
+        log_probs, joined, frames, sizes.to(logits.device), reduction="none", zero_infinity=True
+    )
+
+
 def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
     """CTC loss (B,) of every pair, summed over its tokens; zero where the text cannot fit.
 
@@ -64,12 +77,24 @@ def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
     unknown = max(int(target.max()) for target in targets) + 1 - logits.shape[-1]
     if unknown > 0:
         logits = functional.pad(logits, (0, unknown), value=IMPOSSIBLE)
-    sizes = torch.tensor([len(target) for target in targets])
-    log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-    joined = torch.cat(targets).to(logits.device)
-    return functional.ctc_loss(
-        log_probs, joined, frames, sizes.to(logits.device), reduction="none", zero_infinity=True
-    )
+    return ctc(logits, frames, targets)
+
+
+def phone_losses(model: PhoneModel, inner: Sequence[Tensor], frames: Tensor, texts: Sequence[str]) -> Tensor:
+    """Mean CTC loss (B,) of inner outputs (B, F, P) for the phones of texts; zero where they are not known.
+
+    The phones say what a person's sounds mean where the spelling does not, and lie nearer to the sound (Lee and
+    Watanabe 2021, arXiv 2102.03216). They are those of an English dictionary, whoever speaks.
+    """
+    losses = torch.zeros(len(texts), device=frames.device)
+    if model.card.get("language") != PHONES_LANGUAGE:
+        return losses
+    spoken = [load_pronouncer().encode(text, model.phones) for text in texts]
+    if not (rows := [row for row, phones in enumerate(spoken) if phones]):
+        return losses
+    targets = [torch.tensor(spoken[row]) for row in rows]
+    found = torch.stack([ctc(logits[rows], frames[rows], targets) for logits in inner]).mean(0)
+    return losses.index_put((torch.tensor(rows, device=frames.device),), found)
 
 
 def token_losses(logits: Tensor, targets: Sequence[Tensor]) -> Tensor:
@@ -108,7 +133,7 @@ class Objective(ABC):
 
     @abstractmethod
     def losses(
-        self, bank: SpeakerBank | None, pairs: Sequence[Pair], anchor: float = 0.0
+        self, bank: SpeakerBank | None, pairs: Sequence[Pair], anchor: float = 0.0, inner: float = 0.0
     ) -> AbstractContextManager[Tensor]:
         """Loss (B,) of every pair, summed over its tokens, with gradients to the bank.
 
@@ -118,6 +143,7 @@ class Objective(ABC):
             bank: The adaptations of the rows; None for the source alone.
             pairs: The batch.
             anchor: Share of the loss that is the distance from the source's own output.
+            inner: What the inner outputs count beside the text, where the model has some whose targets are known.
         """
 
     @abstractmethod
@@ -149,12 +175,18 @@ class CtcObjective(Objective):
         return augment(example.features, augmentation_for(self._model, options), seed)
 
     @contextmanager
-    def losses(self, bank: SpeakerBank | None, pairs: Sequence[Pair], anchor: float = 0.0) -> Iterator[Tensor]:
+    def losses(
+        self, bank: SpeakerBank | None, pairs: Sequence[Pair], anchor: float = 0.0, inner: float = 0.0
+    ) -> Iterator[Tensor]:
         """CTC losses (B,)."""
         wanted = self._source(pairs) if anchor else None
         with adapted(self._model, bank, pairs) as inputs:
-            logits, frames = self._model.encode(*inputs)
-            losses = ctc_losses(logits, frames, pairs)
+            if inner and has_phones(self._model):
+                logits, frames, others = self._model.encode_inner(*inputs)
+                helped = inner * phone_losses(self._model, others, frames, [one.text for _, one in pairs])
+            else:
+                (logits, frames), helped = self._model.encode(*inputs), torch.zeros((), device=self._model.device)
+            losses = ctc_losses(logits, frames, pairs) + helped
             if wanted is not None:
                 losses = (1 - anchor) * losses + anchor * divergence(logits, wanted, frames)
             yield losses
@@ -205,8 +237,10 @@ class WrittenObjective(Objective):
         return changed.clamp(features.min(), features.max())
 
     @contextmanager
-    def losses(self, bank: SpeakerBank | None, pairs: Sequence[Pair], anchor: float = 0.0) -> Iterator[Tensor]:
-        """Cross entropies (B,)."""
+    def losses(
+        self, bank: SpeakerBank | None, pairs: Sequence[Pair], anchor: float = 0.0, inner: float = 0.0
+    ) -> Iterator[Tensor]:
+        """Cross entropies (B,); there are no inner outputs."""
         targets = [example.target for _, example in pairs]
         wanted = self._source(pairs) if anchor else None
         with adapted(self._model, bank, pairs) as inputs:

@@ -42,6 +42,8 @@ class TrainingOptions:
         decay: Decay towards the identity per step and unit of rate.
         anchor: Share of the loss that is not the text but the distance from the source's own output, so that what
             the recordings do not teach stays as it was (KL regularisation, Yu et al. 2013); 0 to below 1.
+        inner: What the inner outputs over phones count in the loss, beside the text, where the source model has
+            such; the phones are what a dictionary says of the text.
         augmentation: How recordings are changed at every update.
         average: Whether the result is the average of the path of training, not its end.
         bf16: Whether gradients are computed in bf16; None does where the processor is faster in it.
@@ -52,6 +54,7 @@ class TrainingOptions:
     recompute: bool | None = None
     decay: float = 0.05
     anchor: float = 0.0
+    inner: float = 2.0
     augmentation: Augmentation = NO_AUGMENTATION
     average: bool = True
     bf16: bool | None = None
@@ -59,6 +62,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.anchor < 1:
             raise UsageError(f"anchor must lie from 0 to below 1, got {self.anchor}")
+        if not 0 <= self.inner < float("inf"):
+            raise UsageError(f"inner must be 0 or more, and finite, got {self.inner}")
 
 
 @dataclass
@@ -113,7 +118,10 @@ def train_step(
         own = bank.select(rows).requires_grad()
         mine = [(rows.index(row), example) for row, example in batch]
         weights = torch.tensor([1 / max(1, tokens[row]) for row, _ in batch], device=lane.device)
-        with coarse(lane, options.bf16), objective_of(lane).losses(own, mine, options.anchor) as losses:
+        with (
+            coarse(lane, options.bf16),
+            objective_of(lane).losses(own, mine, options.anchor, options.inner) as losses,
+        ):
             return rows, gradients_of((losses * weights).sum(), own.tensors)
 
     add_up(lanes, bank, learn, pairs)

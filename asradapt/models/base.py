@@ -197,6 +197,25 @@ def writes(model: SourceModel) -> TypeGuard[Seq2SeqModel]:
     return callable(getattr(type(model), "write", None))
 
 
+class PhoneModel(SourceModel, Protocol):
+    """A frozen recogniser with CTC outputs over phones inside, which an enrolment can teach too.
+
+    Attributes:
+        phones: The P tokens of these outputs; index 0 is the CTC blank, `" "` the word boundary.
+    """
+
+    phones: tuple[str, ...]
+
+    def encode_inner(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """What `encode` gives, and the logits (B, F, P) of every inner output."""
+        ...
+
+
+def has_phones(model: SourceModel) -> TypeGuard[PhoneModel]:
+    """Whether a model has inner outputs whose phones are known."""
+    return bool(getattr(model, "phones", ()))
+
+
 def source_of(model: SourceModel) -> dict[str, str]:
     """What a record says of its source model: `name`, `fingerprint`, and the options that loaded it, if known."""
     return {"name": model.name, "fingerprint": model.fingerprint, **model.card.get(GIVEN, {})}

@@ -32,7 +32,17 @@ FORMAT = 1
 
 
 class ConformerSource(FrozenSource[Conformer]):
-    """A trained conformer as a `SourceModel`: frozen, in `eval()` mode, row-independent."""
+    """A trained conformer as a `SourceModel`: frozen, in `eval()` mode, row-independent.
+
+    Args:
+        name: What `--model` calls it.
+        network: The network.
+        features: How waveforms become features.
+        tokens: The V output tokens, the blank first.
+        card: What is known of it.
+        precision: What the network multiplies in, `fp32` or `bf16`.
+        phones: The P tokens of its inner outputs, the blank first; empty where it has none, or they are unknown.
+    """
 
     def __init__(
         self,
@@ -42,8 +52,10 @@ class ConformerSource(FrozenSource[Conformer]):
         tokens: tuple[str, ...],
         card: dict[str, Any],
         precision: str = "fp32",
+        phones: tuple[str, ...] = (),
     ) -> None:
         super().__init__(name, network, fingerprint(network))
+        self.phones = phones
         self._coarse = precision == "bf16"
         card = {key: value for key, value in card.items() if key != "precision"}  # only what is computed with
         card |= {"precision": precision} if self._coarse else {}
@@ -86,9 +98,14 @@ class ConformerSource(FrozenSource[Conformer]):
 
     def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, F', M) to logits (B, F, V) and frame counts (B,)."""
+        logits, lengths, _ = self.encode_inner(features, frames)
+        return logits, lengths
+
+    def encode_inner(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The same with the logits (B, F, P) of the inner outputs."""
         with torch.autocast(self.device.type, torch.bfloat16) if self._coarse else nullcontext():
-            logits, lengths, _ = self._network(features, frames)
-        return logits.float(), lengths
+            logits, lengths, inner = self._network(features, frames)
+        return logits.float(), lengths, inner
 
 
 def with_weights(
@@ -97,7 +114,8 @@ def with_weights(
     """A model of the same shape, features and tokens with other weights, and with more on its card."""
     network = Conformer(model._network.options)
     network.load_state_dict(weights, strict=True)
-    return ConformerSource(name, network, model._features, model.tokens, {**_own(model.card), **card})
+    own = {**_own(model.card), **card}
+    return ConformerSource(name, network, model._features, model.tokens, own, phones=model.phones)
 
 
 def _own(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +132,7 @@ def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torc
         "network": asdict(model._network.options),
         "features": asdict(model._features),
         "tokens": list(model.tokens),
+        **({"phones": list(model.phones)} if model.phones else {}),
         "card": _own(model.card),
     }
     path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -131,6 +150,8 @@ def _check(content: dict[str, Any]) -> None:
         problems.append(f"format {content['format']}, this version reads {FORMAT}")
     if len(tokens) != network["tokens"]:
         problems.append(f"{len(tokens)} tokens for {network['tokens']} outputs")
+    if content.get("phones") and len(content["phones"]) != network.get("phones"):
+        problems.append(f"{len(content['phones'])} phones for {network.get('phones')} inner outputs")
     if content["features"]["mels"] != network["mels"]:
         problems.append(f"{content['features']['mels']} mel bands for {network['mels']} inputs")
     if network["heads"] < 1 or network["width"] % (2 * network["heads"]):
@@ -162,7 +183,7 @@ def load_source(path: Path, precision: str = "fp32") -> ConformerSource:
         network.load_state_dict(weights, strict=True)
         features = FeatureOptions(**content["features"])
         own = content["name"], network, features, tuple(content["tokens"]), content["card"]
-        return ConformerSource(*own, precision)
+        return ConformerSource(*own, precision, tuple(content.get("phones", ())))
     except FileNotFoundError as error:
         raise InputError(f"source model {path}: {error.filename} does not exist; both files are needed") from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

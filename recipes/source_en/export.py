@@ -14,7 +14,7 @@ import torch
 from asradapt.features import FeatureOptions
 from asradapt.models.source import ConformerSource, save_source
 from state import build
-from tokens import tokens_of
+from tokens import PHONES, tokens_of
 
 
 def main() -> None:
@@ -37,7 +37,9 @@ def main() -> None:
     network.load_state_dict(saved["average" if best else args.weights])
     card = tomllib.loads(args.card.read_text()) | {"steps": saved["step"], "hours_heard": round(saved["hours"], 1)}
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_source(ConformerSource(args.out.stem, network, FeatureOptions(), tokens_of(config), card), args.out)
+    phones = PHONES if network.options.phones else ()
+    model = ConformerSource(args.out.stem, network, FeatureOptions(), tokens_of(config), card, phones=phones)
+    save_source(model, args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB after {saved['step']} steps")
 
 

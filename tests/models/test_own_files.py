@@ -1,0 +1,55 @@
+"""Files of the project's own network: what a model says of its inner outputs survives."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from own_models import make_model
+
+from asradapt.errors import InputError
+from asradapt.models.base import has_phones
+from asradapt.models.source import load_source, save_source, with_weights
+
+PHONES = ("", " ", "AA", "B")
+
+
+@pytest.fixture
+def path(tmp_path):
+    model = make_model(conditions=(1,), phones=len(PHONES))
+    model.phones = PHONES
+    save_source(model, tmp_path / "own.safetensors", dtype=torch.float32)
+    return tmp_path / "own.safetensors"
+
+
+def test_phones_are_written_and_read(path):
+    again = load_source(path)
+    assert has_phones(again)
+    assert again.phones == PHONES
+    assert with_weights(again, "other", again.module.state_dict(), {}).phones == PHONES
+
+
+def test_a_file_without_phones_is_a_model_without(path):
+    content = json.loads(path.with_suffix(".json").read_text())
+    del content["phones"]
+    path.with_suffix(".json").write_text(json.dumps(content))
+    assert not has_phones(load_source(path))
+
+
+def test_phones_that_are_not_those_of_the_network_are_refused(path):
+    content = json.loads(path.with_suffix(".json").read_text()) | {"phones": PHONES[:3]}
+    path.with_suffix(".json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="3 phones for 4 inner outputs"):
+        load_source(path)
+
+
+def test_inner_outputs_come_with_the_logits(path):
+    model = load_source(path)
+    noise = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        inputs = model.prepare(noise, torch.tensor([8000, 6000]))
+        logits, frames, inner = model.encode_inner(*inputs)
+        torch.testing.assert_close(model.encode(*inputs)[0], logits, rtol=0, atol=0)
+    assert [one.shape for one in inner] == [(2, logits.shape[1], len(PHONES))]
+    assert frames.tolist()[0] == logits.shape[1]
