@@ -4,8 +4,8 @@
         affine+lowrank,rank=8,augment=1 lowrank,augment=1,anchor=0.5
 
 Each argument is METHOD[:RATE][,KEY=VALUE...]: the rate is a factor on the method's own, augment is 0 or 1,
-anchor, inner and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that site
-names must match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is
+anchor, inner and decay are those of `TrainingOptions`, rank that of `lowrank`, sites a regular expression that
+site names must match, prior=1 starts at the mean of --prior instead of the identity; with augment=1, splices is
 the share of recordings that are made of words of all of them; average=0 takes the end of the path; step is
 the most seconds of an update; mix is the share of recordings in whose place one of --others is heard. Folds as
 in enrolment. The table shows pooled character error, word error and CTC loss per token of the held-out
