@@ -21,11 +21,11 @@ from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, joined, letters_expected
 from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import UsageError
-from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, without_ctc, writes
+from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, encode_all, without_ctc, writes
 from asradapt.phrases import Phrases
 from asradapt.runs import Run, best_runs, runs_of
 from asradapt.store import SpeakerStore
-from asradapt.test_time import adapted_logits
+from asradapt.test_time import adapted_outputs
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript, Window
 from asradapt.types import Utterance
 from asradapt.voice import VoiceOptions, everywhere
@@ -215,9 +215,11 @@ class Transcriber:
             if self.options.adapt_each:
                 search = self.decoder.with_language
                 features = self.model.prepare(waveforms, counts)
-                logits, frames = adapted_logits(self.model, *features, self.options.adapt_each, search=search)
+                found = adapted_outputs(self.model, *features, self.options.adapt_each, search=search)
             else:
-                logits, frames = self.model.forward(waveforms, counts)
-        heard = self.decoder(logits, frames, phrases, added, each=self.options.adapt_each is not None)
+                found = encode_all(self.model, *self.model.prepare(waveforms, counts))
+        logits, frames, inner = found
+        first, each = inner[0] if inner else None, self.options.adapt_each is not None
+        heard = self.decoder(logits, frames, phrases, added, each=each, inner=first)
         worth = letters_expected(logits, frames) if weigh else [0.0] * len(heard)
         return list(zip(heard, worth, strict=True))

@@ -47,7 +47,8 @@ def observed(sets: list[LogitSet], decoder: Decoder) -> tuple[Floats, Floats]:
     marks: list[bool] = []
     for chosen in sets:
         for numbers, logits, frames in chosen.batches():
-            for number, heard in zip(numbers, decoder(logits, frames), strict=True):
+            found = decoder(logits, frames, inner=chosen.inner_of(numbers))
+            for number, heard in zip(numbers, found, strict=True):
                 sure += [word.confidence for word in heard.words]
                 marks += right(chosen.utterances[number].text or "", heard.text)
     return np.array(sure), np.array(marks, dtype=np.float64)

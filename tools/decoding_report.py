@@ -1,6 +1,7 @@
 """Tune the weights of the language model and measure decoding: error rates and real-time factors.
 
-    python tools/decoding_report.py SPEECH --work DIR [--model source_en] [--no-tune] [--widths 32 256]
+    python tools/decoding_report.py SPEECH --work DIR [--model source_en] [--no-tune] [--widths 32 256] \
+        [--sounds 0 0.2 0.4]
 
 SPEECH holds the corpora, each with manifest.jsonl. The logits are computed once for every model and kept in DIR.
 Weights are chosen on `enroll` and `validation` parts by pooled word error rate; `test` parts are only measured.
@@ -18,10 +19,11 @@ from pathlib import Path
 
 import torch
 
-from asradapt.decoding import BeamOptions, Fusion, Weights, beam_search, greedy_decode
+from asradapt.decoding import BeamOptions, Decoder, DecoderOptions, Fusion, Weights, beam_search, greedy_decode
 from asradapt.decoding.priors import TokenPrior
-from asradapt.language import EMBEDDED_LANGUAGE, load_language, make_lexicon
+from asradapt.language import EMBEDDED_LANGUAGE, LanguageModel, load_language, make_lexicon
 from asradapt.models import load_model
+from asradapt.models.base import SourceModel
 from asradapt.scoring import ErrorCounts, score, total
 from logits_cache import LogitSet, load
 
@@ -41,15 +43,17 @@ PRIORS = (0.0, 0.3, 0.6, 0.9)
 LANGUAGE_WEIGHTS = (0.8, 1.0, 1.2)
 WORD_SCORES = (-0.75, 0.0, 0.75)
 TUNING_BEAMS = 128
-Decoder = Callable[[torch.Tensor, torch.Tensor], list[str]]
+Texts = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], list[str]]
+"""From logits, frame counts and the first inner output's logits to texts."""
 
 
-def decode(chosen: LogitSet, decoder: Decoder) -> tuple[ErrorCounts, float]:
+def decode(chosen: LogitSet, decoder: Texts) -> tuple[ErrorCounts, float]:
     """Errors of a set, and the processor's seconds that decoding took."""
     counts, spent = [], 0.0
     for numbers, logits, frames in chosen.batches():
+        inner = chosen.inner_of(numbers)
         began = time.process_time()
-        texts = decoder(logits, frames)
+        texts = decoder(logits, frames, inner)
         spent += time.process_time() - began
         counts += [score(chosen.utterances[n].text or "", text) for n, text in zip(numbers, texts, strict=True)]
     return total(counts), spent
@@ -57,14 +61,20 @@ def decode(chosen: LogitSet, decoder: Decoder) -> tuple[ErrorCounts, float]:
 
 def searching(
     tokens: tuple[str, ...], fusion: Fusion, options: BeamOptions, prior: TokenPrior | None = None
-) -> Decoder:
+) -> Texts:
     """A decoder that takes the best text of a beam search, with the prior divided out."""
 
-    def search(logits: torch.Tensor, frames: torch.Tensor) -> list[str]:
+    def search(logits: torch.Tensor, frames: torch.Tensor, inner: torch.Tensor | None) -> list[str]:
         logits = prior.divided_out(logits, fusion.weights.prior) if prior else logits
         return [row[0].text for row in beam_search(logits, frames, tokens, fusion, options)]
 
     return search
+
+
+def listening(model: SourceModel, language: LanguageModel, weights: Weights, beams: int) -> Texts:
+    """What `transcribe` does with a language model: the sounds of the best texts count as well."""
+    decoder = Decoder.of(model, language, DecoderOptions(beams=beams, weights=weights))
+    return lambda logits, frames, inner: [heard.text for heard in decoder(logits, frames, inner=inner)]
 
 
 def tune(sets: list[LogitSet], tokens: tuple[str, ...], fusion: Fusion, prior: TokenPrior | None) -> Weights:
@@ -102,6 +112,20 @@ def widths(
     print()
 
 
+def sounds(
+    sets: list[LogitSet], model: SourceModel, language: LanguageModel, values: list[float], beams: int
+) -> None:
+    """Print what these weights of the sounds make of the sets that weights are tuned on."""
+    print("| weight of the sounds | pooled WER | " + " | ".join(s.name for s in sets) + " |")
+    print("|--:|--:|" + "--:|" * len(sets))
+    for value in values:
+        decoder = listening(model, language, Weights(sound=value), beams)
+        found = [decode(chosen, decoder)[0] for chosen in sets]
+        cells = " | ".join(f"{errors.wer:.1%}, {errors.cer:.1%}" for errors in found)
+        print(f"| {value} | {total(found).wer:.2%} | {cells} |", flush=True)
+    print()
+
+
 def main() -> None:
     """Tune and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -111,6 +135,7 @@ def main() -> None:
     parser.add_argument("--language", default=EMBEDDED_LANGUAGE)
     parser.add_argument("--beams", type=int, default=BeamOptions().beams)
     parser.add_argument("--widths", type=int, nargs="+", default=[], help="numbers of hypotheses to compare")
+    parser.add_argument("--sounds", type=float, nargs="+", default=[], help="weights of the sounds to compare")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-tune", action="store_true", help="measure with the weights as they are")
     args = parser.parse_args()
@@ -119,17 +144,20 @@ def main() -> None:
     tokens, language = model.tokens, load_language(args.language)
     boundary, prior = tokens.index(" "), TokenPrior.of(model.card, tokens)
     fusion = Fusion(boundary, Weights(), language, make_lexicon(language, tokens))
-    tuning = args.widths or not args.no_tune
+    tuning = args.widths or args.sounds or not args.no_tune
     sets = [load(args.speech, corpus, part, model, args.work) for corpus, part in TUNED_ON if tuning]
     if args.widths:
         widths(sets, tokens, fusion, prior, args.widths)
+    if args.sounds:
+        sounds(sets, model, language, args.sounds, args.beams)
     if not args.no_tune:
         fusion = replace(fusion, weights=tune(sets, tokens, fusion, prior))
     options = BeamOptions(beams=args.beams)
-    decoders: dict[str, Decoder] = {
-        "greedy": lambda logits, frames: greedy_decode(logits, frames, tokens),
+    decoders: dict[str, Texts] = {
+        "greedy": lambda logits, frames, inner: greedy_decode(logits, frames, tokens),
         "beam": searching(tokens, Fusion(boundary, Weights(word=0.0)), options),
         "beam + LM": searching(tokens, fusion, options, prior),
+        "beam + LM, sounds": listening(model, language, fusion.weights, args.beams),
     }
     print("| set | decoding | WER | CER | S / D / I | real-time factor of decoding |\n|---|---|--:|--:|--:|--:|")
     pooled: dict[str, list[ErrorCounts]] = {name: [] for name in decoders}

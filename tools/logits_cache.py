@@ -1,4 +1,7 @@
-"""Logits of whole corpora, computed once per source model and kept in a folder for tuning and measuring."""
+"""Logits of whole corpora, computed once per source model and kept in a folder for tuning and measuring.
+
+With those of the first inner output over phones, of models that have one.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from torch import Tensor
 from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.manifests import parse_where, read_manifest
-from asradapt.models.base import SourceModel
-from asradapt.test_time import EachOptions, adapted_logits
+from asradapt.models.base import SourceModel, encode_all
+from asradapt.test_time import EachOptions, adapted_outputs
 from asradapt.types import Utterance
 
 BATCH_SECONDS = 120.0
@@ -23,12 +26,21 @@ BATCH_SECONDS = 120.0
 
 @dataclass(frozen=True, eq=False)
 class LogitSet:
-    """The utterances of one part of a corpus with the logits (F, V) of each, and the seconds of audio."""
+    """The utterances of one part of a corpus with the logits (F, V) of each, and the seconds of audio.
+
+    `inner` holds the logits (F, P) of the first inner output, or nothing where the model has none.
+    """
 
     name: str
     utterances: tuple[Utterance, ...]
     logits: list[Tensor]
     seconds: float
+    inner: Sequence[Tensor] = ()
+
+    def inner_of(self, numbers: Sequence[int]) -> Tensor | None:
+        """Padded logits (B, F, P) of the first inner output, for the utterances of a batch."""
+        rows = [self.inner[number] for number in numbers] if self.inner else []
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) if rows else None
 
     def batches(self, size: int = 32) -> list[tuple[list[int], Tensor, Tensor]]:
         """Numbers of the utterances, padded logits (B, F, V) and frame counts (B,), longest first."""
@@ -42,37 +54,41 @@ class LogitSet:
         return found
 
 
-Hear = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""From waveforms (B, T) and lengths (B,) to logits (B, F, V) and frame counts (B,)."""
+Hear = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, list[Tensor]]]
+"""From waveforms (B, T) and lengths (B,) to logits (B, F, V), frame counts (B,) and inner outputs (B, F, P)."""
 
 
 @torch.no_grad()
-def compute(model: SourceModel, utterances: Sequence[Utterance], way: str = "") -> tuple[list[Tensor], float]:
-    """Logits (F, V) of every utterance and the seconds of audio; `way` is one of `WAYS`."""
+def compute(
+    model: SourceModel, utterances: Sequence[Utterance], way: str = ""
+) -> tuple[list[Tensor], list[Tensor], float]:
+    """Logits (F, V) and inner logits (F, P or 0) of every utterance, seconds of audio; `way` is one of `WAYS`."""
     hear, seconds = WAYS[way](model)
     audio = [load_audio(one.audio, model.sample_rate).samples for one in utterances]
     logits: list[Tensor] = [torch.empty(0)] * len(audio)
+    sounds = list(logits)
     budget = round(seconds * model.sample_rate)
     for batch in length_batches([len(one) for one in audio], budget=budget):
         padded, lengths = pad([audio[number] for number in batch])
-        rows, frames = hear(torch.from_numpy(padded), torch.tensor(lengths))
-        for number, row, count in zip(batch, rows, frames.tolist(), strict=True):
-            logits[number] = row[:count].clone()
-    return logits, sum(map(len, audio)) / model.sample_rate
+        rows, frames, inner = hear(torch.from_numpy(padded), torch.tensor(lengths))
+        first = inner[0] if inner else rows[..., :0]
+        for place, (number, count) in enumerate(zip(batch, frames.tolist(), strict=True)):
+            logits[number], sounds[number] = rows[place, :count].clone(), first[place, :count].clone()
+    return logits, sounds, sum(map(len, audio)) / model.sample_rate
 
 
 def _each(model: SourceModel, search: bool) -> tuple[Hear, float]:
     """Hears as with `--adapt-each`, for a search or greedily; with the seconds of a batch."""
     options = EachOptions()
 
-    def hear(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        return adapted_logits(model, *model.prepare(waveforms, lengths), options, search=search)
+    def hear(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        return adapted_outputs(model, *model.prepare(waveforms, lengths), options, search=search)
 
     return hear, options.batch_seconds
 
 
 WAYS: dict[str, Callable[[SourceModel], tuple[Hear, float]]] = {
-    "": lambda model: (model.forward, BATCH_SECONDS),
+    "": lambda model: (lambda waves, lengths: encode_all(model, *model.prepare(waves, lengths)), BATCH_SECONDS),
     "each-greedy": lambda model: _each(model, search=False),
     "each-search": lambda model: _each(model, search=True),
 }
@@ -82,12 +98,15 @@ def load(speech: Path, corpus: str, part: str, model: SourceModel, work: Path, w
     """The logits of a part of a corpus, heard in one of `WAYS`; from the folder `work` if they are there."""
     manifest = read_manifest(speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",)))
     kind = f"-{way}-{zlib.crc32(repr(EachOptions()).encode()):x}" if way else ""
-    file = work / model.fingerprint[:16] / f"{corpus}-{part}{kind}.npz"
+    file = work / model.fingerprint[:16] / f"{corpus}-{part}{kind}-inner.npz"
     if not file.is_file():
-        logits, seconds = compute(model, manifest.utterances, way)
+        logits, sounds, seconds = compute(model, manifest.utterances, way)
         file.parent.mkdir(parents=True, exist_ok=True)
         lengths = np.array([len(row) for row in logits])
-        np.savez(file, logits=torch.cat(logits).numpy(), lengths=lengths, seconds=seconds)
+        both = {"logits": torch.cat(logits).numpy(), "inner": torch.cat(sounds).numpy()}
+        np.savez(file, **both, lengths=lengths, seconds=seconds)  # type: ignore[arg-type]
     with np.load(file, allow_pickle=False) as stored:
-        rows = torch.from_numpy(stored["logits"]).split(stored["lengths"].tolist())
-        return LogitSet(f"{corpus} {part}", manifest.utterances, list(rows), float(stored["seconds"]))
+        lengths = stored["lengths"].tolist()
+        rows = list(torch.from_numpy(stored["logits"]).split(lengths))
+        inner = list(torch.from_numpy(stored["inner"]).split(lengths)) if stored["inner"].shape[-1] else []
+        return LogitSet(f"{corpus} {part}", manifest.utterances, rows, float(stored["seconds"]), inner)

@@ -59,7 +59,9 @@ def texts(chosen: LogitSet, decoder: Decoder, lists: Sequence[Sequence[str]]) ->
     """The text of every utterance with its list."""
     found = [""] * len(chosen.logits)
     for numbers, logits, frames in chosen.batches():
-        for number, heard in zip(numbers, decoder(logits, frames, [lists[n] for n in numbers]), strict=True):
+        own = [lists[number] for number in numbers]
+        rows = decoder(logits, frames, own, inner=chosen.inner_of(numbers))
+        for number, heard in zip(numbers, rows, strict=True):
             found[number] = heard.text
     return found
 

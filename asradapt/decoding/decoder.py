@@ -18,6 +18,7 @@ from asradapt.decoding.fusion import WITHOUT_PRIOR, Fusion, Weights
 from asradapt.decoding.greedy import greedy_emissions
 from asradapt.decoding.hotwords import make_hotwords
 from asradapt.decoding.priors import TokenPrior
+from asradapt.decoding.sounds import CONSIDERED, Sounds
 from asradapt.decoding.words import Calibration, Heard, Timing, Word, words_of
 from asradapt.errors import UsageError
 from asradapt.language import LanguageModel, Lexicon, make_lexicon
@@ -80,6 +81,7 @@ class Decoder:
         frame_seconds: Seconds from frame to frame.
         language: A language model; None for none.
         options: How it decodes; greedy by default.
+        sounds: What the model's inner outputs mean, where it has some; they count beside a language model only.
 
     Raises:
         UsageError: If there are to be fewer hypotheses than texts.
@@ -92,6 +94,7 @@ class Decoder:
         frame_seconds: float,
         language: LanguageModel | None = None,
         options: DecoderOptions | None = None,
+        sounds: Sounds | None = None,
     ) -> None:
         self.tokens, self.frame_seconds = tuple(tokens), frame_seconds
         self.options = options or DecoderOptions(beams=GREEDY)
@@ -99,6 +102,7 @@ class Decoder:
             raise UsageError(f"the number of beams must be 0 (greedy) or more, got {self.options.beams}")
         self.language: LanguageModel | None = language
         self.weights = self.options.weights or usual_weights(self.options.prior)
+        self.sounds = sounds if self.with_language and self.weights.sound > 0 else None
         self.lexicon: Lexicon | None = make_lexicon(language, tokens) if language and self.options.beams else None
 
     @classmethod
@@ -106,8 +110,9 @@ class Decoder:
         cls, model: SourceModel, language: LanguageModel | None = None, options: DecoderOptions | None = None
     ) -> Decoder:
         """A decoder for a model, with what its card says where the options leave it open."""
-        options = options or DecoderOptions(beams=GREEDY)
-        return cls(model.tokens, model.frame_seconds, language, options.on(model, search_with=language))
+        options = (options or DecoderOptions(beams=GREEDY)).on(model, search_with=language)
+        sounds = Sounds.of(model.card, getattr(model, "phones", ())) if language and options.beams else None
+        return cls(model.tokens, model.frame_seconds, language, options, sounds)
 
     @property
     def with_language(self) -> bool:
@@ -126,6 +131,7 @@ class Decoder:
         added: Sequence[Sequence[str]] | None = None,
         *,
         each: bool = False,
+        inner: Tensor | None = None,
     ) -> list[Heard]:
         """What every row says.
 
@@ -135,6 +141,7 @@ class Decoder:
             phrases: For each row the phrases its speaker uses; not used by greedy decoding.
             added: For each row the tokens behind those of the model, `""` where a column is another row's.
             each: Whether every row has adapted the model to itself first, so that its logits are surer.
+            inner: (B, F, P) logits of the model's first inner output, if it has one; not used without `sounds`.
         """
         sure = self.calibration(each=each)
         added = added or [()] * len(logits)
@@ -143,7 +150,7 @@ class Decoder:
             space, rows = self._space(added), range(len(logits))
             spoken = [words_of(found, row, space, self.frame_seconds, sure) for row in rows]
             return [Heard(words) for words in self._timed(spoken, frames)]
-        return self._search(logits, frames, phrases or [()] * len(logits), added, sure)
+        return self._search(logits, frames, phrases or [()] * len(logits), added, sure, inner)
 
     def _space(self, added: Sequence[Sequence[str]]) -> tuple[str, ...]:
         """The token of every column of a batch; in a row's own text there are none of other rows."""
@@ -156,13 +163,18 @@ class Decoder:
         phrases: Sequence[Sequence[str]],
         added: Sequence[Sequence[str]],
         sure: Calibration,
+        inner: Tensor | None,
     ) -> list[Heard]:
-        options = BeamOptions(beams=self.options.beams, best=self.options.best)
+        sounds = self.sounds if inner is not None else None
+        best = self.options.best
+        options = BeamOptions(beams=self.options.beams, best=max(best, CONSIDERED) if sounds else best)
         fusion, tokens = self._fusion(logits.device, phrases, added), self._space(added)
         marks = [number for number, token in enumerate(tokens) if number and is_mark(token)]
         if marks:  # `<unk>` and the like are no text
             logits = logits.index_fill(-1, torch.tensor(marks, device=logits.device), NEVER)
         rows = beam_search(self._searched(logits), frames, tokens, fusion, options)
+        if sounds and inner is not None:
+            rows = [row[:best] for row in sounds.ranked(rows, inner, frames, self.weights.sound)]
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
         spoken = [words_of(found, row, tokens, self.frame_seconds, sure) for row in range(len(rows))]
         texts = [tuple(one.text for one in hypotheses) for hypotheses in rows]

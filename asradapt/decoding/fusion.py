@@ -29,6 +29,7 @@ class Weights:
         phrase: Nats for every token of a listed phrase; a speaker's own strength comes before it.
         listed: Natural log probability that a word of a listed phrase has at least.
         prior: How much of the source model's own prior of its tokens is divided out, with a language model.
+        sound: Weight of the phones of a text, at a model's first inner output, with a language model.
     """
 
     language: float = 1.0
@@ -36,6 +37,7 @@ class Weights:
     phrase: float = STRENGTH
     listed: float = -9.0
     prior: float = 0.6
+    sound: float = 0.4
 
 
 WITHOUT_PRIOR = Weights(language=0.8, word=0.75)

@@ -22,17 +22,15 @@ from torch.nn.utils.rnn import pad_sequence
 from asradapt.adaptation import SpeakerBank
 from asradapt.adaptation.mixed import IMPOSSIBLE
 from asradapt.decoding import greedy_decode
+from asradapt.decoding.sounds import Sounds, ctc
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment, augmentation_for
 from asradapt.enrolment.spelling import encode_text, frames_needed
 from asradapt.features import mask
-from asradapt.language.pronouncing import load_pronouncer
 from asradapt.models.base import PhoneModel, Seq2SeqModel, SourceModel, has_phones, writes
 
 if TYPE_CHECKING:  # which needs the spelling from here
     from asradapt.enrolment.examples import Example
 
-PHONES_LANGUAGE = "en"
-"""Whose phones the embedded pronunciations hold."""
 MOST_TOKENS = 25
 """Tokens of a second of speech at most, in scripts too whose letters are several tokens each."""
 Pair = tuple[int, "Example"]  # a row of the bank and an utterance it works on
@@ -58,16 +56,6 @@ def encode_pairs(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[P
         return model.encode(features, frames)
 
 
-def ctc(logits: Tensor, frames: Tensor, targets: Sequence[Tensor]) -> Tensor:
-    """CTC loss (B,) of logits (B, F, V) with frame counts (B,); zero where a target cannot fit."""
-    sizes = torch.tensor([len(target) for target in targets])
-    log_probs = functional.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-    joined = torch.cat(list(targets)).to(logits.device)
-    return functional.ctc_loss(
-        log_probs, joined, frames, sizes.to(logits.device), reduction="none", zero_infinity=True
-    )
-
-
 def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
     """CTC loss (B,) of every pair, summed over its tokens; zero where the text cannot fit.
 
@@ -87,12 +75,12 @@ def phone_losses(model: PhoneModel, inner: Sequence[Tensor], frames: Tensor, tex
     Watanabe 2021, arXiv 2102.03216). They are those of an English dictionary, whoever speaks.
     """
     losses = torch.zeros(len(texts), device=frames.device)
-    if model.card.get("language") != PHONES_LANGUAGE:
+    if (sounds := Sounds.of(model.card, model.phones)) is None:
         return losses
-    spoken = [load_pronouncer().encode(text, model.phones) for text in texts]
+    spoken = [sounds.encode(text) for text in texts]
     if not (rows := [row for row, phones in enumerate(spoken) if phones]):
         return losses
-    targets = [torch.tensor(spoken[row]) for row in rows]
+    targets = [torch.tensor(spoken[row], dtype=torch.long) for row in rows]
     found = torch.stack([ctc(logits[rows], frames[rows], targets) for logits in inner]).mean(0)
     return losses.index_put((torch.tensor(rows, device=frames.device),), found)
 

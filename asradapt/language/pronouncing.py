@@ -27,6 +27,7 @@ LETTERS = "'abcdefghijklmnopqrstuvwxyz"  # number 0 is padding
 BOUNDARY = " "
 FORMAT = 1
 LONGEST = 60  # letters; what is longer is no word
+KEPT = 200_000  # pronunciations in memory: a search through hours of speech spells words without end
 
 
 class PronouncingNetwork(nn.Module):
@@ -78,6 +79,8 @@ class Pronouncer:
     def pronounce(self, word: str) -> tuple[str, ...]:
         """The phones of a word of a to z and apostrophes; none for anything else."""
         if word not in self._known:
+            if len(self._known) >= KEPT:
+                self._known.clear()
             self._known[word] = self._say(word) if set(word) <= set(LETTERS) and len(word) <= LONGEST else ()
         return self._known[word]
 

@@ -216,6 +216,11 @@ def has_phones(model: SourceModel) -> TypeGuard[PhoneModel]:
     return bool(getattr(model, "phones", ()))
 
 
+def encode_all(model: SourceModel, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """What `encode` gives, and the logits of the inner outputs of a model that has some whose phones are known."""
+    return model.encode_inner(features, frames) if has_phones(model) else (*model.encode(features, frames), [])
+
+
 def source_of(model: SourceModel) -> dict[str, str]:
     """What a record says of its source model: `name`, `fingerprint`, and the options that loaded it, if known."""
     return {"name": model.name, "fingerprint": model.fingerprint, **model.card.get(GIVEN, {})}

@@ -15,7 +15,7 @@ from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import BLANK
 from asradapt.errors import UsageError
 from asradapt.features import mask
-from asradapt.models.base import SourceModel, without_ctc, writes
+from asradapt.models.base import SourceModel, encode_all, without_ctc, writes
 from asradapt.test_time.losses import loss_problems, uncertainty
 
 WIDTH = 80  # of the matrix that the rates were measured with: the features of `source_en`
@@ -137,7 +137,20 @@ def adapted_logits(
     *,
     search: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Logits of a batch after every row has adapted the model to itself by unsupervised steps.
+    """The logits (B, F, V) of `adapted_outputs`, and frame counts (B,)."""
+    logits, lengths, _ = adapted_outputs(model, features, frames, options, search=search)
+    return logits, lengths
+
+
+def adapted_outputs(
+    model: SourceModel,
+    features: Tensor,
+    frames: Tensor,
+    options: EachOptions | None = None,
+    *,
+    search: bool = False,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Outputs of a batch after every row has adapted the model to itself by unsupervised steps.
 
     SUTA (Lin et al. 2022, arXiv 2203.14222) for all rows at once: each row has its own tensors, starts at the
     model as it is (with whatever is attached to it), and sees only its own loss. Unlike there, the logits from
@@ -152,7 +165,7 @@ def adapted_logits(
         search: Whether they are for a search with a language model.
 
     Returns:
-        Logits (B, F, V), without gradients, and frame counts (B,).
+        Logits (B, F, V), without gradients, frame counts (B,), and the logits (B, F, P) of every inner output.
 
     Raises:
         UsageError: If the model has no CTC outputs.
@@ -163,11 +176,11 @@ def adapted_logits(
     rows = torch.arange(len(features), device=features.device)
     bank = SpeakerBank(model, create(options.methods), speakers=len(features)).requires_grad()
     rates = rates_of(bank, model, options)
-    before = torch.zeros(())
+    before: list[Tensor] = []
     with bank.attach(model, rows):
         for step in range(options.steps):
             with torch.enable_grad():
-                logits, lengths = model.encode(features, frames)
+                logits, lengths, inner = encode_all(model, features, frames)
                 losses = uncertainty(
                     logits,
                     lengths,
@@ -176,12 +189,14 @@ def adapted_logits(
                     tokens=len(model.tokens),
                 )
                 losses.sum().backward()  # type: ignore[no-untyped-call]
-            before = before if step else logits.detach()
+            before = before if step else [one.detach() for one in (logits, *inner)]
             descend(bank.tensors, rates)
         with torch.no_grad():
-            after, lengths = model.encode(features, frames)
-            keep = _trust(before, lengths, options) if search else options.keep
-            return keep * after + (1 - keep) * before, lengths
+            after, lengths, inner = encode_all(model, features, frames)
+            keep = _trust(before[0], lengths, options) if search else options.keep
+            pairs = zip((after, *inner), before, strict=True)
+            logits, *inner = [keep * new + (1 - keep) * old for new, old in pairs]
+            return logits, lengths, inner
 
 
 def _trust(logits: Tensor, frames: Tensor, options: EachOptions) -> Tensor:
