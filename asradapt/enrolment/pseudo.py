@@ -16,16 +16,16 @@ from asradapt.decoding import Decoder, DecoderOptions, Heard
 from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
 from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.memory import find_sizes
-from asradapt.enrolment.objective import Pair, adapted, encode_pairs, objective_of
+from asradapt.enrolment.objective import Pair, adapted, objective_of
 from asradapt.enrolment.updates import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, StoreError, TextError, UsageError
 from asradapt.language import load_language
-from asradapt.models.base import SourceModel, without_ctc, writes
+from asradapt.models.base import SourceModel, encode_all, without_ctc, writes
 from asradapt.models.names import is_embedded
 from asradapt.pcm import digest
 from asradapt.recordings.quality import measure_quality
 from asradapt.store import SpeakerStore
-from asradapt.test_time import EachOptions, adapted_logits
+from asradapt.test_time import EachOptions, adapted_outputs
 from asradapt.types import Failure, Utterance
 from asradapt.voice import VoiceOptions, pieces
 
@@ -123,14 +123,16 @@ def hear(
     heard: dict[tuple[int, int], Heard] = {}
 
     def listen(batch: Sequence[Pair]) -> list[Heard]:
-        if each:
-            with adapted(model, bank, batch) as inputs:
-                logits, frames = adapted_logits(model, *inputs, each, search=decoder.with_language)
-        else:
-            logits, frames = encode_pairs(model, bank, batch)
+        with adapted(model, bank, batch) as inputs:
+            if each:
+                found = adapted_outputs(model, *inputs, each, search=decoder.with_language)
+            else:
+                found = encode_all(model, *inputs)
+        logits, frames, inner = found
         added = [bank.added if bank else ()] * len(batch)
         # with the calibration of plain logits, with which what weighs and judges these words was tuned
-        return decoder(logits, frames, [(phrases or {}).get(row, ()) for row, _ in batch], added)
+        own = [(phrases or {}).get(row, ()) for row, _ in batch]
+        return decoder(logits, frames, own, added, inner=inner[0] if inner else None)
 
     by_row = bank is not None and bank.one_speaker
     seconds = min(each.batch_seconds, options.batch_seconds or find_sizes(model).learned) if each else 0.0
