@@ -149,7 +149,7 @@ def test_a_piece_without_words_leaves_no_gap_in_the_text(tiny, record_clip, monk
     long, heard = record_clip(None, 3, 16.0), itertools.cycle(["", "one", "", "two", ""])
     cutting = transcriber(tiny, None, segment_seconds=4.0, batch_size=1, detect_voice=False)
     words = (Heard(tuple(Word(w, 0.0, 0.1, 1.0) for w in text.split())) for text in heard)
-    monkeypatch.setattr(Decoder, "__call__", lambda self, *batch, each: [next(words)])
+    monkeypatch.setattr(Decoder, "__call__", lambda self, *batch, **named: [next(words)])
     ((_, text),) = texts(cutting, [long])
     assert text.split(" ") in (["one", "two"], ["two", "one"])
 

@@ -93,7 +93,7 @@ def test_times_of_words_are_those_in_the_whole_recording(tiny_model, tmp_path, m
     spans = [(1.0, 3.0), (20.0, 22.0)]
     monkeypatch.setattr("asradapt.windows.pieces", lambda *given: pieces(*given[:2], OPTIONS, knowing(spans)))
     word = Heard((Word("hello", 0.4, 0.8, 1.0),))
-    monkeypatch.setattr(Decoder, "__call__", lambda self, *given, each: [word] * len(given[0]))
+    monkeypatch.setattr(Decoder, "__call__", lambda self, *given, **named: [word] * len(given[0]))
     found = Transcriber(model, None, TranscriberOptions()).transcribe([Utterance(tmp_path / "long.wav")])
     (transcript,) = [item for item in found if isinstance(item, Transcript)]
     assert transcript.text == "hello hello"

@@ -166,8 +166,9 @@ class Decoder:
         inner: Tensor | None,
     ) -> list[Heard]:
         sounds = self.sounds if inner is not None else None
-        best = self.options.best
-        options = BeamOptions(beams=self.options.beams, best=max(best, CONSIDERED) if sounds else best)
+        best, beams = self.options.best, self.options.beams
+        considered = max(best, min(beams, CONSIDERED)) if sounds else best
+        options = BeamOptions(beams=beams, best=considered)
         fusion, tokens = self._fusion(logits.device, phrases, added), self._space(added)
         marks = [number for number, token in enumerate(tokens) if number and is_mark(token)]
         if marks:  # `<unk>` and the like are no text

@@ -149,6 +149,14 @@ def test_a_decoder_ranks_what_it_finds_by_them(model, language):
     )  # nothing heard inside
 
 
+def test_a_narrow_search_compares_what_it_has(model, language):
+    logits = torch.randn(1, 24, len(ALPHABET), generator=torch.Generator().manual_seed(2))
+    inner = torch.randn(1, 24, len(PHONES), generator=torch.Generator().manual_seed(3))
+    for beams in (1, 4):
+        heard = Decoder.of(model, language, DecoderOptions(beams=beams))(logits, torch.tensor([24]), inner=inner)
+        assert len(heard[0].alternatives) == 1
+
+
 @pytest.mark.parametrize("each", [None, EachOptions(steps=1)])
 def test_transcribing_listens_to_them(model, language, tmp_path, each, monkeypatch):
     import numpy
