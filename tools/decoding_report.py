@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from asradapt.decoding import BeamOptions, Decoder, DecoderOptions, Fusion, Weights, beam_search, greedy_decode
+from asradapt.decoding.decoder import usual_weights
 from asradapt.decoding.priors import TokenPrior
 from asradapt.language import EMBEDDED_LANGUAGE, LanguageModel, load_language, make_lexicon
 from asradapt.models import load_model
@@ -118,8 +119,9 @@ def sounds(
     """Print what these weights of the sounds make of the sets that weights are tuned on."""
     print("| weight of the sounds | pooled WER | " + " | ".join(s.name for s in sets) + " |")
     print("|--:|--:|" + "--:|" * len(sets))
+    usual = usual_weights(TokenPrior.of(model.card, model.tokens))
     for value in values:
-        decoder = listening(model, language, Weights(sound=value), beams)
+        decoder = listening(model, language, replace(usual, sound=value), beams)
         found = [decode(chosen, decoder)[0] for chosen in sets]
         cells = " | ".join(f"{errors.wer:.1%}, {errors.cer:.1%}" for errors in found)
         print(f"| {value} | {total(found).wer:.2%} | {cells} |", flush=True)

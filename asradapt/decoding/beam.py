@@ -58,7 +58,8 @@ class Hypothesis:
     Attributes:
         text: Words between single spaces.
         tokens: The token indices of the text.
-        score: By which hypotheses are ranked: `acoustic` and what the words are worth, in nats.
+        score: By which hypotheses are ranked: `acoustic` and what the words, and perhaps the sounds, are worth,
+            in nats.
         acoustic: Log probability of the text, summed over its alignments, in nats.
     """
 

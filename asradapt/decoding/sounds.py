@@ -54,9 +54,10 @@ class Sounds:
             return None
         return cls(load_pronouncer(), tuple(phones))
 
-    def encode(self, text: str) -> list[int] | None:
-        """The numbers of a text's phones, none of an empty one; None where they are not known."""
-        return self.pronouncer.encode(text, self.phones) or ([] if not text else None)
+    def encode(self, texts: Sequence[str]) -> list[list[int] | None]:
+        """The numbers of each text's phones, none of an empty one; None where they are not known."""
+        self.pronouncer.learn(word for text in texts for word in text.split())
+        return [self.pronouncer.encode(text, self.phones) or ([] if not text else None) for text in texts]
 
     def ranked(
         self, rows: Sequence[Sequence[Hypothesis]], inner: Tensor, frames: Tensor, weight: float
@@ -64,14 +65,15 @@ class Sounds:
         """Hypotheses in the order of scores to which the log probability of their phones is added.
 
         Args:
-            rows: The hypotheses of every row, best first. Where one of the first `CONSIDERED` of a row has no
-                known sounds, the row stays as it is.
+            rows: The hypotheses of every row, best first. Those behind the first `CONSIDERED` stay behind them.
+                Where one of these has no known sounds, the row stays as it is.
             inner: (B, F, P) logits of the first inner output.
             frames: (B,) true frame counts.
             weight: How much the phones count.
         """
         found = [list(row) for row in rows]
-        spoken = [[self.encode(one.text) for one in row[:CONSIDERED]] for row in rows]
+        said = iter(self.encode([one.text for row in rows for one in row[:CONSIDERED]]))
+        spoken = [[next(said) for _ in row[:CONSIDERED]] for row in rows]
         known = [row for row, all_of in enumerate(spoken) if len(all_of) > 1 and None not in all_of]
         places = [row for row in known for _ in spoken[row]]
         if not places:
@@ -79,11 +81,9 @@ class Sounds:
         targets = [torch.tensor(one, dtype=torch.long) for row in known for one in spoken[row] if one is not None]
         fits = _log_probabilities(inner, frames, torch.tensor(places, device=inner.device), targets)
         for row in known:
-            own = [fits.pop(0) for _ in spoken[row]]
-            scored = [
-                replace(one, score=one.score + weight * fit) for one, fit in zip(found[row], own, strict=False)
-            ]
-            found[row] = sorted(scored, key=lambda one: -one.score)  # stable: ties stay in order
+            first, others = found[row][:CONSIDERED], found[row][CONSIDERED:]
+            scored = [replace(one, score=one.score + weight * fits.pop(0)) for one in first]
+            found[row] = sorted(scored, key=lambda one: -one.score) + others  # stable: ties stay in order
         return found
 
 

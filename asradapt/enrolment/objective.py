@@ -22,11 +22,12 @@ from torch.nn.utils.rnn import pad_sequence
 from asradapt.adaptation import SpeakerBank
 from asradapt.adaptation.mixed import IMPOSSIBLE
 from asradapt.decoding import greedy_decode
-from asradapt.decoding.sounds import Sounds, ctc
+from asradapt.decoding.sounds import ctc
 from asradapt.enrolment.augmentation import NO_AUGMENTATION, Augmentation, augment, augmentation_for
+from asradapt.enrolment.phones import phone_losses
 from asradapt.enrolment.spelling import encode_text, frames_needed
 from asradapt.features import mask
-from asradapt.models.base import PhoneModel, Seq2SeqModel, SourceModel, has_phones, writes
+from asradapt.models.base import Seq2SeqModel, SourceModel, has_phones, writes
 
 if TYPE_CHECKING:  # which needs the spelling from here
     from asradapt.enrolment.examples import Example
@@ -66,23 +67,6 @@ def ctc_losses(logits: Tensor, frames: Tensor, pairs: Sequence[Pair]) -> Tensor:
     if unknown > 0:
         logits = functional.pad(logits, (0, unknown), value=IMPOSSIBLE)
     return ctc(logits, frames, targets)
-
-
-def phone_losses(model: PhoneModel, inner: Sequence[Tensor], frames: Tensor, texts: Sequence[str]) -> Tensor:
-    """Mean CTC loss (B,) of inner outputs (B, F, P) for the phones of texts; zero where they are not known.
-
-    The phones say what a person's sounds mean where the spelling does not, and lie nearer to the sound (Lee and
-    Watanabe 2021, arXiv 2102.03216). They are those of an English dictionary, whoever speaks.
-    """
-    losses = torch.zeros(len(texts), device=frames.device)
-    if (sounds := Sounds.of(model.card, model.phones)) is None:
-        return losses
-    spoken = [sounds.encode(text) for text in texts]
-    if not (rows := [row for row, phones in enumerate(spoken) if phones]):
-        return losses
-    targets = [torch.tensor(spoken[row], dtype=torch.long) for row in rows]
-    found = torch.stack([ctc(logits[rows], frames[rows], targets) for logits in inner]).mean(0)
-    return losses.index_put((torch.tensor(rows, device=frames.device),), found)
 
 
 def token_losses(logits: Tensor, targets: Sequence[Tensor]) -> Tensor:

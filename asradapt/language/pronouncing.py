@@ -10,7 +10,7 @@ Letters: W words, L letters of the longest, D width, P phones and the blank.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +27,7 @@ LETTERS = "'abcdefghijklmnopqrstuvwxyz"  # number 0 is padding
 BOUNDARY = " "
 FORMAT = 1
 LONGEST = 60  # letters; what is longer is no word
+TOGETHER = 128  # words at once
 KEPT = 200_000  # pronunciations in memory: a search through hours of speech spells words without end
 
 
@@ -77,34 +78,54 @@ class Pronouncer:
         self._known: dict[str, tuple[str, ...]] = {}
 
     def pronounce(self, word: str) -> tuple[str, ...]:
-        """The phones of a word of a to z and apostrophes; none for anything else."""
-        if word not in self._known:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            self._known[word] = self._say(word) if set(word) <= set(LETTERS) and len(word) <= LONGEST else ()
-        return self._known[word]
+        """The phones of a word of a to z and apostrophes; none for anything else, and for apostrophes alone."""
+        if not _is_word(word):
+            return ()
+        known = self._known.get(word)
+        return known if known is not None else self.learn([word])[word]
+
+    def learn(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Pronounce words at once, which takes a sixth of the time of one by one; those that are not known yet."""
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        new = sorted({word for word in words if word not in self._known and _is_word(word)})
+        found: dict[str, tuple[str, ...]] = {}
+        for start in range(0, len(new), TOGETHER):
+            part = new[start : start + TOGETHER]
+            found |= zip(part, self._say(part), strict=True)
+        self._known.update(found)
+        return found
 
     @torch.inference_mode()
-    def _say(self, word: str) -> tuple[str, ...]:
-        """One word at a time: the same phones whatever else is asked for."""
-        if not word:
-            return ()
-        likeliest = torch.unique_consecutive(self.network(*spell_words([word]))[0].argmax(-1))
-        return tuple(self.phones[number] for number in likeliest.tolist() if number)
+    def _say(self, words: Sequence[str]) -> list[tuple[str, ...]]:
+        """In full precision, also where the caller computes in less: the same phones whatever for."""
+        letters, lengths = spell_words(words)
+        with torch.autocast("cpu", enabled=False):
+            likeliest = self.network(letters, lengths).argmax(-1)
+        rows = (row[: 2 * size] for row, size in zip(likeliest, lengths.tolist(), strict=True))
+        return [tuple(self.phones[n] for n in torch.unique_consecutive(row).tolist() if n) for row in rows]
 
     def encode(self, text: str, phones: Sequence[str]) -> list[int]:
         """The numbers that a model's `phones` have in a text, with boundaries between words.
 
-        Empty where a word has no pronunciation, or the model lacks one of its phones.
+        Apostrophes that stand alone are not heard. Empty where a word has no pronunciation, or the model lacks
+        one of its phones.
         """
         found: list[int] = []
         for word in text.split():
+            if word.strip("'") == "":
+                continue
             said = self.pronounce(word)
             if not said or not set(said) <= set(phones):
                 return []
             found += [phones.index(BOUNDARY)] if found else []
             found += map(phones.index, said)
         return found
+
+
+def _is_word(text: str) -> bool:
+    """Whether something can be pronounced: letters, perhaps with apostrophes, and not too many."""
+    return set(text) <= set(LETTERS) and text.strip("'") != "" and len(text) <= LONGEST
 
 
 def save_pronouncer(pronouncer: Pronouncer, path: Path, about: str) -> None:

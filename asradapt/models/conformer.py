@@ -235,7 +235,7 @@ class Conformer(nn.Module):
             lengths: (B,) true frame counts.
 
         Returns:
-            Logits (B, F, V), frame counts (B,), and the logits (B, F, P) of the inner outputs, for training.
+            Logits (B, F, V), frame counts (B,), and the logits (B, F, P) of the inner outputs.
         """
         x, lengths = self.subsampling(self.features(x), lengths)
         context = self._context(x, lengths)

@@ -105,7 +105,7 @@ class ConformerSource(FrozenSource[Conformer]):
         """The same with the logits (B, F, P) of the inner outputs."""
         with torch.autocast(self.device.type, torch.bfloat16) if self._coarse else nullcontext():
             logits, lengths, inner = self._network(features, frames)
-        return logits.float(), lengths, inner
+        return logits.float(), lengths, [one.float() for one in inner]
 
 
 def with_weights(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 
+import numpy
 import pytest
+import soundfile
 import torch
 from language_samples import write_arpa
 from own_models import ALPHABET, make_model
@@ -151,17 +153,28 @@ def test_a_decoder_ranks_what_it_finds_by_them(model, language):
 
 def test_a_narrow_search_compares_what_it_has(model, language):
     logits = torch.randn(1, 24, len(ALPHABET), generator=torch.Generator().manual_seed(2))
-    inner = torch.randn(1, 24, len(PHONES), generator=torch.Generator().manual_seed(3))
-    for beams in (1, 4):
-        heard = Decoder.of(model, language, DecoderOptions(beams=beams))(logits, torch.tensor([24]), inner=inner)
-        assert len(heard[0].alternatives) == 1
+    loud = Weights(sound=50.0)
+    (plain,) = Decoder.of(model, language, DecoderOptions(beams=4, best=4))(logits, torch.tensor([24]))
+    for beams, place in ((1, 0), (4, 1)):
+        said = heard_as(plain.alternatives[place])[None]
+        decoder = Decoder.of(model, language, DecoderOptions(beams=beams, weights=loud))
+        (heard,) = decoder(logits, torch.tensor([24]), inner=said)
+        assert len(heard.alternatives) == 1
+        if beams == 4:
+            assert heard.text == plain.alternatives[place]
+
+
+def test_texts_behind_the_compared_ones_stay_there(sounds):
+    row = texts(*(("no " * (CONSIDERED + 4 - place) + "nine", -place / 10) for place in range(CONSIDERED + 4)))
+    inner = torch.randn(1, 90, len(PHONES), generator=torch.Generator().manual_seed(0))
+    found = sounds.ranked([row], inner, torch.tensor([90]), 3.0)[0]
+    assert found[CONSIDERED:] == row[CONSIDERED:]
+    assert {one.text for one in found} == {one.text for one in row}
+    assert [one.text for one in found] != [one.text for one in row]
 
 
 @pytest.mark.parametrize("each", [None, EachOptions(steps=1)])
 def test_transcribing_listens_to_them(model, language, tmp_path, each, monkeypatch):
-    import numpy
-    import soundfile
-
     noise = numpy.random.default_rng(0).normal(0, 0.1, 16_000)
     soundfile.write(tmp_path / "a.wav", noise, 16_000)
     seen: list[torch.Tensor] = []

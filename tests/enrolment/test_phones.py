@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.objective import encode_pairs, objective_of, phone_losses
+from asradapt.enrolment.objective import encode_pairs, objective_of
+from asradapt.enrolment.phones import phone_losses
 from asradapt.enrolment.training import Task, Trainer, train
 from asradapt.enrolment.updates import TrainingOptions
 from asradapt.errors import UsageError

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asradapt.errors import InputError
+from asradapt.language import load_language
 from asradapt.language.pronouncing import (
     LETTERS,
     Pronouncer,
@@ -62,6 +63,35 @@ def test_a_text_is_numbers_with_boundaries_between_words(embedded: Pronouncer) -
     phones = ("", " ", *sorted(set(embedded.phones[1:])))
     said = [phones[number] for number in embedded.encode("one knife", phones)]
     assert said == ["W", "AH", "N", " ", "N", "AY", "F"]
+
+
+def test_apostrophes_alone_are_not_heard(embedded: Pronouncer) -> None:
+    phones = (" ", *embedded.phones)
+    assert embedded.pronounce("'") == embedded.pronounce("''") == ()
+    assert embedded.encode("one ' knife ''", phones) == embedded.encode("one knife", phones)
+
+
+def test_pronunciations_are_those_of_full_precision_inside_a_coarser_computation() -> None:
+    words = ("evelyn", "believer", "macaroni", "colonel", "wednesday", "february")
+    plain, inside = load_pronouncer(), Pronouncer(load_pronouncer().network, load_pronouncer().phones)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [inside.pronounce(word) for word in words]
+    assert found == [plain.pronounce(word) for word in words]
+
+
+def test_words_learned_at_once_are_those_learned_one_by_one(embedded: Pronouncer) -> None:
+    words = [word for word in load_language().words if word.isalpha()][::97]
+    once, alone = Pronouncer(embedded.network, embedded.phones), Pronouncer(embedded.network, embedded.phones)
+    once.learn([*words, "café", "'", ""])
+    assert len(once._known) == len(words) > 200
+    assert [once.pronounce(word) for word in words] == [alone.pronounce(word) for word in words]
+
+
+def test_memory_is_bounded(small: Pronouncer, monkeypatch) -> None:
+    monkeypatch.setattr("asradapt.language.pronouncing.KEPT", 3)
+    said = [small.pronounce(word) for word in ("a", "b", "c", "d", "a")]
+    assert said[0] == said[4]
+    assert len(small._known) <= 3
 
 
 @pytest.mark.parametrize("text", ["", "one café", "one 2"])

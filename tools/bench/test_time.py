@@ -30,15 +30,16 @@ from asradapt.enrollees import NOBODY
 from asradapt.language import load_language
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
+from asradapt.models.base import encode_all
 from asradapt.models.source import ConformerSource
 from asradapt.scoring import paired_bootstrap, score, total
 from asradapt.store import SpeakerStore
-from asradapt.test_time import EachOptions, adapted_logits, uncertainty
+from asradapt.test_time import EachOptions, adapted_outputs, uncertainty
 from asradapt.transcriber import Transcriber
 from asradapt.types import Utterance
 
-Logits = tuple[Tensor, Tensor]
-Way = Callable[[Tensor, Tensor], Logits]
+Outputs = tuple[Tensor, Tensor, list[Tensor]]
+Way = Callable[[Tensor, Tensor], Outputs]
 STEPS, TEMPERATURE, SHARE = 10, 2.5, 0.3  # of SUTA
 
 
@@ -47,7 +48,7 @@ def suta_parameters(network: nn.Module) -> list[nn.Parameter]:
     return [p for name, p in network.named_parameters() if "norm." in name or name.startswith("subsampling.")]
 
 
-def suta(model: ConformerSource, features: Tensor, frames: Tensor, rate: float) -> Logits:
+def suta(model: ConformerSource, features: Tensor, frames: Tensor, rate: float) -> Outputs:
     """SUTA on one utterance; the model is as before afterwards."""
     parameters = suta_parameters(model.module)
     before = [parameter.detach().clone() for parameter in parameters]
@@ -61,7 +62,7 @@ def suta(model: ConformerSource, features: Tensor, frames: Tensor, rate: float) 
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     with torch.no_grad():
-        found = model.encode(features, frames)
+        found = encode_all(model, features, frames)
         for parameter, old in zip(parameters, before, strict=True):
             parameter.requires_grad_(False).copy_(old)
     return found
@@ -92,8 +93,9 @@ def run(
         features = pad_sequence([prepared[index] for index in batch], batch_first=True)
         frames = torch.tensor([len(prepared[index]) for index in batch], device=model.device)
         with bank.attach(model, [members[index] for index in batch]):
-            logits, lengths = way(features, frames)
-        for index, heard in zip(batch, decoder(logits, lengths), strict=True):
+            logits, lengths, inner = way(features, frames)
+        found = decoder(logits, lengths, inner=inner[0] if inner else None)
+        for index, heard in zip(batch, found, strict=True):
             texts[index] = heard.text
     return texts, clock(model, wall) - began
 
@@ -153,14 +155,14 @@ def main() -> None:
     print(f"{len(prepared)} utterances, {audio:.0f} s, {each}")
 
     @torch.no_grad()
-    def source(features: Tensor, frames: Tensor) -> Logits:
-        return model.encode(features, frames)
+    def source(features: Tensor, frames: Tensor) -> Outputs:
+        return encode_all(model, features, frames)
 
     ways: dict[str, tuple[Sequence[Sequence[int]], Way]] = {
         "before": (full, source),
         "ours": (
             full,
-            lambda features, frames: adapted_logits(model, features, frames, each, search=language is not None),
+            lambda features, frames: adapted_outputs(model, features, frames, each, search=language is not None),
         ),
         "SUTA, one by one": (
             [[index] for index in range(len(prepared))],
