@@ -167,7 +167,7 @@ class Decoder:
     ) -> list[Heard]:
         sounds = self.sounds if inner is not None else None
         best, beams = self.options.best, self.options.beams
-        considered = max(best, min(beams, CONSIDERED)) if sounds else best
+        considered = max(best, min(beams, CONSIDERED)) if sounds and best > 0 else best  # which is refused
         options = BeamOptions(beams=beams, best=considered)
         fusion, tokens = self._fusion(logits.device, phrases, added), self._space(added)
         marks = [number for number, token in enumerate(tokens) if number and is_mark(token)]

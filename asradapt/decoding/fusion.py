@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from asradapt.decoding.hotwords import DEAD, Hotwords
+from asradapt.errors import UsageError
 from asradapt.language.base import NONE, LanguageModel
 from asradapt.language.lexicon import ROOT, Lexicon
 from asradapt.phrases import STRENGTH
@@ -29,7 +30,7 @@ class Weights:
         phrase: Nats for every token of a listed phrase; a speaker's own strength comes before it.
         listed: Natural log probability that a word of a listed phrase has at least.
         prior: How much of the source model's own prior of its tokens is divided out, with a language model.
-        sound: Weight of the phones of a text, at a model's first inner output, with a language model.
+        sound: Weight of the phones of a text, at a model's first inner output, with a language model; 0 for none.
     """
 
     language: float = 1.0
@@ -38,6 +39,10 @@ class Weights:
     listed: float = -9.0
     prior: float = 0.6
     sound: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sound < float("inf"):
+            raise UsageError(f"the weight of the sounds must be 0 (off) or more, and finite, got {self.sound}")
 
 
 WITHOUT_PRIOR = Weights(language=0.8, word=0.75)

@@ -149,6 +149,8 @@ def load_pronouncer(path: Path | None = None) -> Pronouncer:
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']}, this version reads {FORMAT}")
+        if not all(value.isfinite().all() for value in weights.values()):
+            raise ValueError("it holds numbers that are none")
         phones = tuple(map(str, header["phones"]))
         width, hidden = weights["letters.weight"].shape[1], weights["layers.weight_hh_l0"].shape[1]
         network = PronouncingNetwork(len(phones), width, hidden)

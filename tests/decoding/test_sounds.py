@@ -13,6 +13,7 @@ from own_models import ALPHABET, make_model
 
 from asradapt.decoding import Decoder, DecoderOptions, Hypothesis, Weights
 from asradapt.decoding.sounds import CONSIDERED, Sounds, ctc
+from asradapt.errors import UsageError
 from asradapt.language import read_arpa
 from asradapt.language.pronouncing import load_pronouncer
 from asradapt.test_time import EachOptions, adapted_outputs
@@ -162,6 +163,19 @@ def test_a_narrow_search_compares_what_it_has(model, language):
         assert len(heard.alternatives) == 1
         if beams == 4:
             assert heard.text == plain.alternatives[place]
+
+
+@pytest.mark.parametrize("best", [0, -1])
+def test_no_texts_are_refused_with_sounds_as_without(model, language, best):
+    logits, inner = torch.randn(1, 24, len(ALPHABET)), torch.zeros(1, 24, len(PHONES))
+    with pytest.raises(UsageError, match="best must be from 1"):
+        Decoder.of(model, language, DecoderOptions(best=best))(logits, torch.tensor([24]), inner=inner)
+
+
+@pytest.mark.parametrize("sound", [-1.0, float("nan"), float("inf")])
+def test_a_weight_that_makes_no_sense_is_refused(sound):
+    with pytest.raises(UsageError, match="weight of the sounds"):
+        Weights(sound=sound)
 
 
 def test_texts_behind_the_compared_ones_stay_there(sounds):

@@ -132,6 +132,14 @@ def test_a_missing_file_says_so(tmp_path) -> None:
         load_pronouncer(tmp_path / "nothing.safetensors")
 
 
+def test_weights_that_are_no_numbers_are_refused(small: Pronouncer, tmp_path) -> None:
+    with torch.no_grad():
+        small.network.out.bias[1] = float("nan")
+    save_pronouncer(small, tmp_path / "some.safetensors", "nothing")
+    with pytest.raises(InputError, match="numbers that are none"):
+        load_pronouncer(tmp_path / "some.safetensors")
+
+
 @pytest.mark.parametrize(
     "header", [{}, {"format": 2, "phones": ["", "AA", "B", "K"]}, {"format": 1, "phones": ["", "AA"]}]
 )
