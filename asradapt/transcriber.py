@@ -219,7 +219,6 @@ class Transcriber:
             else:
                 found = encode_all(self.model, *self.model.prepare(waveforms, counts))
         logits, frames, inner = found
-        first, each = inner[0] if inner else None, self.options.adapt_each is not None
-        heard = self.decoder(logits, frames, phrases, added, each=each, inner=first)
+        heard = self.decoder(logits, frames, phrases, added, each=self.options.adapt_each is not None, inner=inner)
         worth = letters_expected(logits, frames) if weigh else [0.0] * len(heard)
         return list(zip(heard, worth, strict=True))

@@ -21,7 +21,7 @@ from asradapt.models.base import fingerprint
 from asradapt.store import SpeakerStore
 from asradapt.test_time import (
     EachOptions,
-    adapted_logits,
+    adapted_outputs,
     class_confusion,
     depth_shares,
     entropy,
@@ -95,7 +95,7 @@ def test_a_sure_model_has_no_loss():
 def test_every_row_becomes_surer_and_the_model_stays_as_it_was(tiny, prepared):
     features, frames = prepared(tiny)
     before, weights = tiny.encode(features, frames), fingerprint(tiny.module)
-    logits, lengths = adapted_logits(tiny, features, frames, EachOptions(steps=2, rate=0.3))
+    logits, lengths, _ = adapted_outputs(tiny, features, frames, EachOptions(steps=2, rate=0.3))
     assert not logits.requires_grad
     assert torch.equal(lengths, before[1])
     old, new = (uncertainty(one, lengths, temperature=2.5, share=0.3) for one in (before[0], logits))
@@ -110,10 +110,10 @@ def test_every_row_becomes_surer_and_the_model_stays_as_it_was(tiny, prepared):
 def test_a_row_in_a_batch_equals_the_row_alone(tiny, prepared, methods):
     features, frames = prepared(tiny)
     options = EachOptions(methods=methods, steps=2, rate=1.0)
-    together, lengths = adapted_logits(tiny, features, frames, options)
+    together, lengths, _ = adapted_outputs(tiny, features, frames, options)
     source = tiny.encode(features, frames)[0]
     for row, count in enumerate(frames.tolist()):
-        alone, _ = adapted_logits(tiny, features[row : row + 1, :count], frames[row : row + 1], options)
+        alone, *_ = adapted_outputs(tiny, features[row : row + 1, :count], frames[row : row + 1], options)
         length = int(lengths[row])
         torch.testing.assert_close(together[row, :length], alone[0, :length], **SAME)
         assert float((alone[0] - source[row, :length]).abs().max()) > 10 * SAME["atol"]
@@ -126,7 +126,7 @@ def test_it_starts_from_what_is_attached(tiny, prepared):
     gentle = EachOptions(steps=1, rate=1e-4)
     with bank.attach(tiny, torch.zeros(4, dtype=torch.int64)):
         speaker = tiny.encode(features, frames)[0]
-        found = adapted_logits(tiny, features, frames, gentle)[0]
+        found = adapted_outputs(tiny, features, frames, gentle)[0]
     torch.testing.assert_close(found, speaker, rtol=0, atol=1e-2)
     assert float((speaker - tiny.encode(features, frames)[0]).abs().max()) > 1.0
 
@@ -135,7 +135,7 @@ def test_what_was_heard_before_has_its_part_in_the_logits(tiny, prepared):
     features, frames = prepared(tiny)
     before = tiny.encode(features, frames)[0]
     after, part = (
-        adapted_logits(tiny, features, frames, EachOptions(steps=2, keep=keep))[0] for keep in (1.0, 0.25)
+        adapted_outputs(tiny, features, frames, EachOptions(steps=2, keep=keep))[0] for keep in (1.0, 0.25)
     )
     torch.testing.assert_close(part, 0.75 * before + 0.25 * after)
     assert float((after - before).abs().max()) > 10 * SAME["atol"]
@@ -151,18 +151,18 @@ def letter_probability(logits: torch.Tensor) -> float:
 def test_for_a_search_the_updates_count_less_the_surer_the_first_hearing_is(tiny, prepared):
     features, frames = prepared(tiny)
     before, lengths = tiny.encode(features, frames)
-    after = adapted_logits(tiny, features, frames, EachOptions(keep=1.0))[0]
+    after = adapted_outputs(tiny, features, frames, EachOptions(keep=1.0))[0]
     sizes = [letter_probability(before[row, :count]) for row, count in enumerate(lengths.tolist())]
     low, high = min(sizes), max(sizes)
     assert high - low > 0.01
     options = EachOptions(searched=0.5, trusted=0.1, unsure=low, sure=high)
-    searched = adapted_logits(tiny, features, frames, options, search=True)[0]
+    searched = adapted_outputs(tiny, features, frames, options, search=True)[0]
     for row, (size, count) in enumerate(zip(sizes, lengths.tolist(), strict=True)):
         keep = 0.1 + 0.4 * (high - size) / (high - low)
         expected = (1 - keep) * before[row, :count] + keep * after[row, :count]
         torch.testing.assert_close(searched[row, :count], expected, rtol=1e-4, atol=1e-4)
         part = (features[row : row + 1, : int(frames[row])], frames[row : row + 1])
-        alone = adapted_logits(tiny, *part, options, search=True)[0][0]
+        alone = adapted_outputs(tiny, *part, options, search=True)[0][0]
         torch.testing.assert_close(searched[row, : len(alone)], alone, **SAME)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,8 +44,8 @@ PRIORS = (0.0, 0.3, 0.6, 0.9)
 LANGUAGE_WEIGHTS = (0.8, 1.0, 1.2)
 WORD_SCORES = (-0.75, 0.0, 0.75)
 TUNING_BEAMS = 128
-Texts = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], list[str]]
-"""From logits, frame counts and the first inner output's logits to texts."""
+Texts = Callable[[torch.Tensor, torch.Tensor, Sequence[torch.Tensor]], list[str]]
+"""From logits, frame counts and inner logits to texts."""
 
 
 def decode(chosen: LogitSet, decoder: Texts) -> tuple[ErrorCounts, float]:
@@ -65,7 +65,7 @@ def searching(
 ) -> Texts:
     """A decoder that takes the best text of a beam search, with the prior divided out."""
 
-    def search(logits: torch.Tensor, frames: torch.Tensor, inner: torch.Tensor | None) -> list[str]:
+    def search(logits: torch.Tensor, frames: torch.Tensor, inner: Sequence[torch.Tensor]) -> list[str]:
         logits = prior.divided_out(logits, fusion.weights.prior) if prior else logits
         return [row[0].text for row in beam_search(logits, frames, tokens, fusion, options)]
 

@@ -37,10 +37,10 @@ class LogitSet:
     seconds: float
     inner: Sequence[Tensor] = ()
 
-    def inner_of(self, numbers: Sequence[int]) -> Tensor | None:
-        """Padded logits (B, F, P) of the first inner output, for the utterances of a batch."""
+    def inner_of(self, numbers: Sequence[int]) -> list[Tensor]:
+        """Padded logits (B, F, P) of the first inner output, for the utterances of a batch; none without one."""
         rows = [self.inner[number] for number in numbers] if self.inner else []
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) if rows else None
+        return [torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)] if rows else []
 
     def batches(self, size: int = 32) -> list[tuple[list[int], Tensor, Tensor]]:
         """Numbers of the utterances, padded logits (B, F, V) and frame counts (B,), longest first."""

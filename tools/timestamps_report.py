@@ -116,7 +116,7 @@ def misses(model: SourceModel, decoder: Decoder, said: Sequence[Said]) -> npt.ND
     for one in said:
         prepared = model.prepare(torch.from_numpy(one.samples)[None], torch.tensor([len(one.samples)]))
         logits, frames, inner = encode_all(model, *prepared)
-        (heard,) = decoder(logits, frames, inner=inner[0] if inner else None)
+        (heard,) = decoder(logits, frames, inner=inner)
         found += _pairs(one, heard.words)
     return np.array(found).reshape(-1, 2)
 

@@ -131,7 +131,7 @@ class Decoder:
         added: Sequence[Sequence[str]] | None = None,
         *,
         each: bool = False,
-        inner: Tensor | None = None,
+        inner: Sequence[Tensor] = (),
     ) -> list[Heard]:
         """What every row says.
 
@@ -141,7 +141,7 @@ class Decoder:
             phrases: For each row the phrases its speaker uses; not used by greedy decoding.
             added: For each row the tokens behind those of the model, `""` where a column is another row's.
             each: Whether every row has adapted the model to itself first, so that its logits are surer.
-            inner: (B, F, P) logits of the model's first inner output, if it has one; not used without `sounds`.
+            inner: Logits (B, F, P) of the model's inner outputs, if it has some; not used without `sounds`.
         """
         sure = self.calibration(each=each)
         added = added or [()] * len(logits)
@@ -163,9 +163,9 @@ class Decoder:
         phrases: Sequence[Sequence[str]],
         added: Sequence[Sequence[str]],
         sure: Calibration,
-        inner: Tensor | None,
+        inner: Sequence[Tensor],
     ) -> list[Heard]:
-        sounds = self.sounds if inner is not None else None
+        sounds = self.sounds if inner else None
         best, beams = self.options.best, self.options.beams
         considered = max(best, min(beams, CONSIDERED)) if sounds and best > 0 else best  # which is refused
         options = BeamOptions(beams=beams, best=considered)
@@ -174,8 +174,8 @@ class Decoder:
         if marks:  # `<unk>` and the like are no text
             logits = logits.index_fill(-1, torch.tensor(marks, device=logits.device), NEVER)
         rows = beam_search(self._searched(logits), frames, tokens, fusion, options)
-        if sounds and inner is not None:
-            rows = [row[:best] for row in sounds.ranked(rows, inner, frames, self.weights.sound)]
+        if sounds:
+            rows = [row[:best] for row in sounds.ranked(rows, inner[0], frames, self.weights.sound)]
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
         spoken = [words_of(found, row, tokens, self.frame_seconds, sure) for row in range(len(rows))]
         texts = [tuple(one.text for one in hypotheses) for hypotheses in rows]

@@ -132,7 +132,7 @@ def hear(
         added = [bank.added if bank else ()] * len(batch)
         # with the calibration of plain logits, with which what weighs and judges these words was tuned
         own = [(phrases or {}).get(row, ()) for row, _ in batch]
-        return decoder(logits, frames, own, added, inner=inner[0] if inner else None)
+        return decoder(logits, frames, own, added, inner=inner)
 
     by_row = bank is not None and bank.one_speaker
     seconds = min(each.batch_seconds, options.batch_seconds or find_sizes(model).learned) if each else 0.0

@@ -129,19 +129,6 @@ def rates_of(bank: SpeakerBank, model: SourceModel, options: EachOptions) -> dic
     return {name: own[name.split("/")[0]] * share for name, share in shares.items()}
 
 
-def adapted_logits(
-    model: SourceModel,
-    features: Tensor,
-    frames: Tensor,
-    options: EachOptions | None = None,
-    *,
-    search: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """The logits (B, F, V) of `adapted_outputs`, and frame counts (B,)."""
-    logits, lengths, _ = adapted_outputs(model, features, frames, options, search=search)
-    return logits, lengths
-
-
 def adapted_outputs(
     model: SourceModel,
     features: Tensor,

@@ -143,7 +143,7 @@ def test_a_decoder_ranks_what_it_finds_by_them(model, language):
         wanted = next(place for place, phones in enumerate(spoken) if place and phones not in spoken[:place])
         said = heard_as(heard.alternatives[wanted])[: int(frames[row])]
         inner[row, : len(said)] = said
-        again = loud(logits, frames, inner=inner)[row]
+        again = loud(logits, frames, inner=[inner])[row]
         assert again.alternatives[0] == heard.alternatives[wanted] != heard.alternatives[0]
         assert again.text == again.alternatives[0]  # the words with their times are those of the text
         assert len(again.alternatives) == 3
@@ -159,7 +159,7 @@ def test_a_narrow_search_compares_what_it_has(model, language):
     for beams, place in ((1, 0), (4, 1)):
         said = heard_as(plain.alternatives[place])[None]
         decoder = Decoder.of(model, language, DecoderOptions(beams=beams, weights=loud))
-        (heard,) = decoder(logits, torch.tensor([24]), inner=said)
+        (heard,) = decoder(logits, torch.tensor([24]), inner=[said])
         assert len(heard.alternatives) == 1
         if beams == 4:
             assert heard.text == plain.alternatives[place]
@@ -169,7 +169,7 @@ def test_a_narrow_search_compares_what_it_has(model, language):
 def test_no_texts_are_refused_with_sounds_as_without(model, language, best):
     logits, inner = torch.randn(1, 24, len(ALPHABET)), torch.zeros(1, 24, len(PHONES))
     with pytest.raises(UsageError, match="best must be from 1"):
-        Decoder.of(model, language, DecoderOptions(best=best))(logits, torch.tensor([24]), inner=inner)
+        Decoder.of(model, language, DecoderOptions(best=best))(logits, torch.tensor([24]), inner=[inner])
 
 
 @pytest.mark.parametrize("sound", [-1.0, float("nan"), float("inf")])

@@ -27,7 +27,7 @@ from asradapt.evaluation import evaluate
 from asradapt.models import load_model
 from asradapt.scoring import score, total
 from asradapt.store import SpeakerStore
-from asradapt.test_time import EachOptions, adapted_logits
+from asradapt.test_time import EachOptions, adapted_outputs
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import Loaded, TranscriberOptions, Transcript
 from asradapt.types import Utterance
@@ -192,7 +192,7 @@ def test_what_takes_ctc_outputs_is_refused_in_a_sentence(model, people, tone_dec
         match_texts(model, people["bob"])
     features, frames = model.prepare(spoken("ab", 0.0, 0)[None], torch.tensor([9600]))
     with pytest.raises(UsageError, match=f"adapting to each utterance {said}"):
-        adapted_logits(model, features, frames)
+        adapted_outputs(model, features, frames)
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def run(
         frames = torch.tensor([len(prepared[index]) for index in batch], device=model.device)
         with bank.attach(model, [members[index] for index in batch]):
             logits, lengths, inner = way(features, frames)
-        found = decoder(logits, lengths, inner=inner[0] if inner else None)
+        found = decoder(logits, lengths, inner=inner)
         for index, heard in zip(batch, found, strict=True):
             texts[index] = heard.text
     return texts, clock(model, wall) - began
