@@ -166,6 +166,18 @@ def test_for_a_search_the_updates_count_less_the_surer_the_first_hearing_is(tiny
         torch.testing.assert_close(searched[row, : len(alone)], alone, **SAME)
 
 
+def test_sounds_are_those_of_the_first_hearing(tiny_model, prepared):
+    model = tiny_model(seed=2, kernel=5, phones=7, conditions=(1,))
+    model.phones = ("", *"abcdef")
+    features, frames = prepared(model)
+    logits, _, before = model.encode_inner(features, frames)
+    after, _, inner = adapted_outputs(model, features, frames, STRONG, search=True)
+    assert float((after - logits).abs().max()) > 10 * SAME["atol"]
+    (found,), (expected,) = inner, before
+    torch.testing.assert_close(found, expected)
+    assert not found.requires_grad
+
+
 def test_the_rate_falls_evenly_from_the_input_to_the_output(tiny):
     bank = SpeakerBank(tiny, create("input+affine"))
     rates = rates_of(bank, tiny, EachOptions(rate=2.0, last=0.5))
