@@ -22,6 +22,7 @@ from asradapt.decoding import Decoder, Heard, joined, letters_expected
 from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import UsageError
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, encode_all, without_ctc, writes
+from asradapt.pace import prepare
 from asradapt.phrases import Phrases
 from asradapt.runs import Run, best_runs, runs_of
 from asradapt.store import SpeakerStore
@@ -209,16 +210,17 @@ class Transcriber:
         device = self.model.device
         waveforms = torch.from_numpy(padded).to(device)
         counts = torch.tensor(lengths, device=device)
+        made = prepare(self.model, waveforms, counts)
         with self._bank.attach(self.model, speakers) as added:
             if writes(self.model):
-                return [(one, 0.0) for one in self.model.write(*self.model.forward(waveforms, counts))]
-            if self.options.adapt_each:
-                search = self.decoder.with_language
-                features = self.model.prepare(waveforms, counts)
-                found = adapted_outputs(self.model, *features, self.options.adapt_each, search=search)
+                states = self.model.encode(made.features, made.frames)
+                return [(one, 0.0) for one in self.model.write(*states)]
+            each, search = self.options.adapt_each, self.decoder.with_language
+            if each:
+                found = adapted_outputs(self.model, made.features, made.frames, each, search=search)
             else:
-                found = encode_all(self.model, *self.model.prepare(waveforms, counts))
+                found = encode_all(self.model, made.features, made.frames)
         logits, frames, inner = found
-        heard = self.decoder(logits, frames, phrases, added, each=self.options.adapt_each is not None, inner=inner)
+        heard = self.decoder(logits, frames, phrases, added, each=each is not None, inner=inner, tempo=made.tempo)
         worth = letters_expected(logits, frames) if weigh else [0.0] * len(heard)
         return list(zip(heard, worth, strict=True))

@@ -31,7 +31,7 @@ LAYERS = (
     },
     {"features", "feature_options", "decoding", "language", "simulation"},
     {"models", "adaptation"},
-    {"enrolment", "store", "recordings", "test_time", "budget"},
+    {"enrolment", "store", "recordings", "test_time", "budget", "pace"},
     {
         "transcript",
         "windows",

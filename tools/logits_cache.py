@@ -18,6 +18,7 @@ from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models.base import SourceModel, encode_all
+from asradapt.pace import prepare
 from asradapt.test_time import EachOptions, adapted_outputs
 from asradapt.types import Utterance
 
@@ -77,18 +78,29 @@ def compute(
     return logits, sounds, sum(map(len, audio)) / model.sample_rate
 
 
+def _plain(model: SourceModel) -> tuple[Hear, float]:
+    """Hears as `transcribe`; with the seconds of a batch."""
+
+    def hear(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        made = prepare(model, waveforms, lengths)
+        return encode_all(model, made.features, made.frames)
+
+    return hear, BATCH_SECONDS
+
+
 def _each(model: SourceModel, search: bool) -> tuple[Hear, float]:
     """Hears as with `--adapt-each`, for a search or greedily; with the seconds of a batch."""
     options = EachOptions()
 
     def hear(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        return adapted_outputs(model, *model.prepare(waveforms, lengths), options, search=search)
+        made = prepare(model, waveforms, lengths)
+        return adapted_outputs(model, made.features, made.frames, options, search=search)
 
     return hear, options.batch_seconds
 
 
 WAYS: dict[str, Callable[[SourceModel], tuple[Hear, float]]] = {
-    "": lambda model: (lambda waves, lengths: encode_all(model, *model.prepare(waves, lengths)), BATCH_SECONDS),
+    "": _plain,
     "each-greedy": lambda model: _each(model, search=False),
     "each-search": lambda model: _each(model, search=True),
 }
@@ -97,8 +109,9 @@ WAYS: dict[str, Callable[[SourceModel], tuple[Hear, float]]] = {
 def load(speech: Path, corpus: str, part: str, model: SourceModel, work: Path, way: str = "") -> LogitSet:
     """The logits of a part of a corpus, heard in one of `WAYS`; from the folder `work` if they are there."""
     manifest = read_manifest(speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",)))
-    kind = f"-{way}-{zlib.crc32(repr(EachOptions()).encode()):x}" if way else ""
-    file = work / model.fingerprint[:16] / f"{corpus}-{part}{kind}-inner.npz"
+    settings = f"{EachOptions() if way else ''} {model.card.get('pace')}"
+    kind = f"-{way or 'plain'}-{zlib.crc32(settings.encode()):x}"
+    file = work / model.fingerprint[:16] / f"{corpus}-{part}{kind}.npz"
     if not file.is_file():
         logits, sounds, seconds = compute(model, manifest.utterances, way)
         file.parent.mkdir(parents=True, exist_ok=True)

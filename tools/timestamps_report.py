@@ -33,6 +33,7 @@ from asradapt.language import EMBEDDED_LANGUAGE, load_language
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel, encode_all
+from asradapt.pace import prepare
 from asradapt.prompts import load_prompts
 from asradapt.scoring import normalize
 
@@ -114,9 +115,9 @@ def misses(model: SourceModel, decoder: Decoder, said: Sequence[Said]) -> npt.ND
     """(N, 2) seconds by which beginnings and ends of the words heard right come too late."""
     found: list[tuple[float, float]] = []
     for one in said:
-        prepared = model.prepare(torch.from_numpy(one.samples)[None], torch.tensor([len(one.samples)]))
-        logits, frames, inner = encode_all(model, *prepared)
-        (heard,) = decoder(logits, frames, inner=inner)
+        made = prepare(model, torch.from_numpy(one.samples)[None], torch.tensor([len(one.samples)]))
+        logits, frames, inner = encode_all(model, made.features, made.frames)
+        (heard,) = decoder(logits, frames, inner=inner, tempo=made.tempo)
         found += _pairs(one, heard.words)
     return np.array(found).reshape(-1, 2)
 

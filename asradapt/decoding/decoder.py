@@ -132,6 +132,7 @@ class Decoder:
         *,
         each: bool = False,
         inner: Sequence[Tensor] = (),
+        tempo: Tensor | None = None,
     ) -> list[Heard]:
         """What every row says.
 
@@ -142,15 +143,18 @@ class Decoder:
             added: For each row the tokens behind those of the model, `""` where a column is another row's.
             each: Whether every row has adapted the model to itself first, so that its logits are surer.
             inner: Logits (B, F, P) of the model's inner outputs, if it has some; not used without `sounds`.
+            tempo: (B,) seconds of a row's recording in a second of its frames; 1 by default.
         """
+        steps = [self.frame_seconds * one for one in tempo.tolist()] if tempo is not None else None
+        steps = steps or [self.frame_seconds] * len(logits)
         sure = self.calibration(each=each)
         added = added or [()] * len(logits)
         if self.options.beams == GREEDY or not len(logits):
             found = greedy_emissions(logits, frames)
             space, rows = self._space(added), range(len(logits))
-            spoken = [words_of(found, row, space, self.frame_seconds, sure) for row in rows]
-            return [Heard(words) for words in self._timed(spoken, frames)]
-        return self._search(logits, frames, phrases or [()] * len(logits), added, sure, inner)
+            spoken = [words_of(found, row, space, steps[row], sure) for row in rows]
+            return [Heard(words) for words in self._timed(spoken, frames, steps)]
+        return self._search(logits, frames, phrases or [()] * len(logits), added, sure, inner, steps)
 
     def _space(self, added: Sequence[Sequence[str]]) -> tuple[str, ...]:
         """The token of every column of a batch; in a row's own text there are none of other rows."""
@@ -164,6 +168,7 @@ class Decoder:
         added: Sequence[Sequence[str]],
         sure: Calibration,
         inner: Sequence[Tensor],
+        steps: Sequence[float],
     ) -> list[Heard]:
         sounds = self.sounds if inner else None
         best, beams = self.options.best, self.options.beams
@@ -177,9 +182,9 @@ class Decoder:
         if sounds:
             rows = [row[:best] for row in sounds.ranked(rows, inner[0], frames, self.weights.sound)]
         found = align(logits, frames, [row[0].tokens if row else () for row in rows])
-        spoken = [words_of(found, row, tokens, self.frame_seconds, sure) for row in range(len(rows))]
+        spoken = [words_of(found, row, tokens, steps[row], sure) for row in range(len(rows))]
         texts = [tuple(one.text for one in hypotheses) for hypotheses in rows]
-        return [Heard(*both) for both in zip(self._timed(spoken, frames), texts, strict=True)]
+        return [Heard(*both) for both in zip(self._timed(spoken, frames, steps), texts, strict=True)]
 
     def _searched(self, logits: Tensor) -> Tensor:
         """The logits for the search; times and confidence are those of the logits as they are."""
@@ -188,10 +193,13 @@ class Decoder:
             return logits
         return prior.divided_out(logits, self.weights.prior)
 
-    def _timed(self, spoken: Sequence[Sequence[Word]], frames: Tensor) -> list[tuple[Word, ...]]:
-        """The words of every row with their times moved as the model needs it."""
-        counts, timing = frames.tolist(), self.options.timing or Timing()
-        return [timing(words, count * self.frame_seconds) for words, count in zip(spoken, counts, strict=True)]
+    def _timed(
+        self, spoken: Sequence[Sequence[Word]], frames: Tensor, steps: Sequence[float]
+    ) -> list[tuple[Word, ...]]:
+        """The words of every row, its frames so many seconds apart, with times moved as the model needs it."""
+        timing = self.options.timing or Timing()
+        rows = zip(spoken, frames.tolist(), steps, strict=True)
+        return [timing(words, count * step) for words, count, step in rows]
 
     def _fusion(
         self, device: torch.device, phrases: Sequence[Sequence[str]], added: Sequence[Sequence[str]]

@@ -15,6 +15,7 @@ from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.objective import longest_seconds, objective_of
 from asradapt.errors import AudioError, InputError, TextError
 from asradapt.models.base import SourceModel
+from asradapt.pace import prepare
 from asradapt.pcm import digest
 from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.recordings.quality import Quality, measure_quality
@@ -86,17 +87,17 @@ def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -
         )
     samples = torch.from_numpy(recording.samples)[None].to(model.device)
     lengths = torch.tensor([samples.shape[1]], device=model.device)
-    features, frames = model.prepare(samples, lengths)
+    made = prepare(model, samples, lengths)
     if not objective.fits(target, recording.seconds):
         raise TextError(
             f"the text has {len(text)} characters, too many for {recording.seconds:.1f} s of audio; "
             "does it belong to this recording?"
         )
-    kept = features[0, : int(frames[0])]
+    kept = made.features[0, : int(made.frames[0])]
     quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
     bands = spectrum(recording.samples, model.sample_rate)
-    made = digest(recording.samples)
-    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, made, quality, bands)
+    own = digest(recording.samples)
+    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, own, quality, bands)
     return example, recording.warnings
 
 

@@ -22,6 +22,7 @@ from asradapt.errors import AudioError, InputError, StoreError, TextError, Usage
 from asradapt.language import load_language
 from asradapt.models.base import SourceModel, encode_all, without_ctc, writes
 from asradapt.models.names import is_embedded
+from asradapt.pace import prepare
 from asradapt.pcm import digest
 from asradapt.recordings.quality import measure_quality
 from asradapt.store import SpeakerStore
@@ -74,9 +75,9 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
         if seconds < SHORTEST_SECONDS:
             continue
         samples = torch.from_numpy(piece.samples)[None].to(model.device)
-        features, frames = model.prepare(samples, torch.tensor([samples.shape[1]], device=model.device))
+        made = prepare(model, samples, torch.tensor([samples.shape[1]], device=model.device))
         own = digest(piece.samples)
-        kept = features[0, : int(frames[0])]
+        kept = made.features[0, : int(made.frames[0])]
         beside = "" if own == whole else whole
         yield Example(utterance, kept, "", nothing, seconds, own, quality, whole=beside)
 

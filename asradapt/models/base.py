@@ -210,6 +210,10 @@ class PhoneModel(SourceModel, Protocol):
         """What `encode` gives, and the logits (B, F, P) of every inner output."""
         ...
 
+    def encode_first(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits (B, F, P) of the first inner output alone, and frame counts (B,)."""
+        ...
+
 
 def has_phones(model: SourceModel) -> TypeGuard[PhoneModel]:
     """Whether a model has inner outputs whose phones are known."""

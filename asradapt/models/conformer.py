@@ -247,6 +247,15 @@ class Conformer(nn.Module):
                 x = x + self.feedback(inner[-1].softmax(-1))
         return self.output(x), lengths, inner
 
+    def first(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits (B, F, P) of the first inner output alone, and frame counts (B,); arguments as `forward`."""
+        x, lengths = self.subsampling(self.features(x), lengths)
+        context = self._context(x, lengths)
+        for block in self.blocks[: min(self.options.conditions)]:
+            x = block(x, context)
+        logits: Tensor = self.inner(x)
+        return logits, lengths
+
     def sites(self) -> tuple[Site, ...]:
         """Where a speaker may change the network, from the input to the output."""
         width, wide = self.options.width, self.options.width * self.options.expansion

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -103,9 +103,19 @@ class ConformerSource(FrozenSource[Conformer]):
 
     def encode_inner(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The same with the logits (B, F, P) of the inner outputs."""
-        with torch.autocast(self.device.type, torch.bfloat16) if self._coarse else nullcontext():
+        with self._multiplying():
             logits, lengths, inner = self._network(features, frames)
         return logits.float(), lengths, [one.float() for one in inner]
+
+    def encode_first(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits (B, F, P) of the first inner output alone, for less computing, and frame counts (B,)."""
+        with self._multiplying():
+            logits, lengths = self._network.first(features, frames)
+        return logits.float(), lengths
+
+    def _multiplying(self) -> AbstractContextManager[object]:
+        """Where the network runs, in its precision."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self._coarse else nullcontext()
 
 
 def with_weights(

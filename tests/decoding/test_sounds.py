@@ -16,7 +16,7 @@ from asradapt.decoding.sounds import CONSIDERED, Sounds, ctc
 from asradapt.errors import UsageError
 from asradapt.language import read_arpa
 from asradapt.language.pronouncing import load_pronouncer
-from asradapt.test_time import EachOptions, adapted_outputs
+from asradapt.test_time import EachOptions
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
@@ -204,15 +204,3 @@ def test_transcribing_listens_to_them(model, language, tmp_path, each, monkeypat
     found = [one for one in transcriber.transcribe([Utterance(tmp_path / "a.wav")]) if isinstance(one, Transcript)]
     assert len(found) == len(seen) == 1
     assert seen[0].shape[2] == len(PHONES)
-
-
-def test_inner_outputs_are_adapted_with_the_logits(model):
-    noise = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0))
-    features, frames = model.prepare(noise, torch.tensor([8000, 6000]))
-    before = model.encode_inner(features, frames)
-    whole = adapted_outputs(model, features, frames, EachOptions(keep=1.0))
-    part = adapted_outputs(model, features, frames, EachOptions(keep=0.25))
-    assert len(whole[2]) == 2
-    for old, new, mixed in zip((before[0], *before[2]), (whole[0], *whole[2]), (part[0], *part[2]), strict=True):
-        assert float((new - old).abs().max()) > 1e-3
-        torch.testing.assert_close(mixed, 0.25 * new + 0.75 * old, rtol=1e-4, atol=1e-4)

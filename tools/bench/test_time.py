@@ -32,6 +32,7 @@ from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import encode_all
 from asradapt.models.source import ConformerSource
+from asradapt.pace import prepare as paced
 from asradapt.scoring import paired_bootstrap, score, total
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_outputs, uncertainty
@@ -105,8 +106,8 @@ def prepare(model: ConformerSource, utterances: Sequence[Utterance]) -> list[Ten
     found = []
     for utterance in utterances:
         samples = torch.from_numpy(load_audio(utterance.audio, model.sample_rate).samples)[None].to(model.device)
-        features, frames = model.prepare(samples, torch.tensor([samples.shape[1]], device=model.device))
-        found.append(features[0, : int(frames[0])])
+        made = paced(model, samples, torch.tensor([samples.shape[1]], device=model.device))
+        found.append(made.features[0, : int(made.frames[0])])
     return found
 
 

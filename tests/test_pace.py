@@ -1,0 +1,158 @@
+"""Slowing down of fast speech: how fast, how, and where it is used."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from asradapt.decoding import Decoder, DecoderOptions
+from asradapt.enrolment.examples import prepare_example
+from asradapt.enrolment.pseudo import cut_recordings
+from asradapt.errors import InputError
+from asradapt.models.base import SourceModel
+from asradapt.pace import STEP, Pace, prepare, slowed
+from asradapt.transcriber import Transcriber
+from asradapt.transcript import Transcript
+from asradapt.types import Utterance
+
+PACE = Pace(crowded=0.5, slowest=0.7)
+PHONES = ("", *"abcdef")
+
+
+def heard(*rows: str) -> tuple[Tensor, Tensor]:
+    """Logits of rows in which a letter is a frame with that sound and a dot a blank, padded with sounds."""
+    width = max(map(len, rows))
+    tokens = [["." if sign == "." else sign for sign in row.ljust(width, "a")] for row in rows]
+    numbers = torch.tensor([[0 if sign == "." else ord(sign) - 96 for sign in row] for row in tokens])
+    return torch.nn.functional.one_hot(numbers, 7).float(), torch.tensor([len(row) for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("row", "share"),
+    [
+        ("a.a.b.", 3 / 5),  # what lies behind the last sound does not count
+        ("....abab....", 1.0),
+        ("a...b...", 2 / 5),
+        ("........", 0.0),
+        ("...a....", 1.0),
+    ],
+)
+def test_the_tempo_leaves_as_many_sounds_a_frame_as_the_model_bears(row, share) -> None:
+    wanted = min(1.0, max(PACE.slowest, PACE.crowded / share)) if share else 1.0
+    found = float(PACE.tempo(*heard(row, "abababababababab"))[0])
+    assert found == pytest.approx(round(wanted / STEP) * STEP)
+
+
+def test_it_is_never_above_one_nor_below_the_slowest_and_falls_with_the_sounds() -> None:
+    rows = ["ab" * n + "c." * (20 - n) + "d" for n in range(21)]
+    found = PACE.tempo(*heard(*rows)).tolist()
+    assert found == sorted(found, reverse=True)
+    assert max(found) == pytest.approx(1.0)
+    assert min(found) == pytest.approx(0.7)
+
+
+def test_slowed_features_are_those_between_the_frames() -> None:
+    features = torch.arange(24.0).view(2, 6, 2)
+    frames = torch.tensor([6, 4])
+    found, counts = slowed(features, frames, torch.tensor([0.5, 1.0]))
+    assert counts.tolist() == [12, 4]
+    torch.testing.assert_close(found[0, :, 0], torch.tensor([0.0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10]))
+    torch.testing.assert_close(found[1, :4], features[1, :4])
+    assert not found[1, 4:].any()
+
+
+def test_nothing_changes_where_nobody_is_fast() -> None:
+    features, frames = torch.randn(2, 6, 2), torch.tensor([6, 4])
+    found, counts = slowed(features, frames, torch.ones(2))
+    assert found is features
+    assert counts is frames
+
+
+@pytest.mark.parametrize(
+    "said", [{"crowded": 0.5}, {"crowded": 0, "slowest": 0.7}, 3, {"crowded": math.nan, "slowest": 1}]
+)
+def test_a_card_with_an_unusable_pace_is_refused(said) -> None:
+    with pytest.raises(InputError, match="pace"):
+        Pace.of({"pace": said})
+    assert Pace.of({}) is None
+
+
+@pytest.fixture
+def hasty(tiny_model) -> SourceModel:
+    """A model that finds everything too fast."""
+    model = tiny_model(seed=2, kernel=5, phones=7, conditions=(1,))
+    model.phones = PHONES
+    model.card = {**model.card, "pace": {"crowded": 0.01, "slowest": 0.7}}
+    return model
+
+
+def test_every_row_is_slowed_as_if_it_were_alone(hasty, babble, batch) -> None:
+    waveforms, lengths = batch([babble(seconds, seed) for seed, seconds in enumerate((1.0, 0.5, 1.4))])
+    made = prepare(hasty, waveforms, lengths)
+    plain, counts = hasty.prepare(waveforms, lengths)
+    assert float(made.tempo.min()) == pytest.approx(0.7)
+    for row, count in enumerate(lengths.tolist()):
+        alone = prepare(hasty, waveforms[row : row + 1, :count], lengths[row : row + 1])
+        assert made.frames[row] == alone.frames[0] == round(int(counts[row]) / float(made.tempo[row]))
+        torch.testing.assert_close(made.features[row, : made.frames[row]], alone.features[0])
+    assert plain.shape[1] < made.features.shape[1]
+
+
+def test_the_first_inner_output_alone_is_that_of_the_whole_network(hasty, babble, batch) -> None:
+    features, frames = hasty.prepare(*batch([babble(1.0, 0), babble(0.6, 1)]))
+    _, counts, (first, *_) = hasty.encode_inner(features, frames)
+    alone, also = hasty.encode_first(features, frames)
+    torch.testing.assert_close(alone, first)
+    assert also.tolist() == counts.tolist()
+
+
+def test_models_without_phones_or_pace_hear_as_they_are(tiny_model, babble, batch) -> None:
+    waveforms, lengths = batch([babble(1.0, 0)])
+    model = tiny_model(kernel=5)
+    model.card = {**model.card, "pace": {"crowded": 0.01, "slowest": 0.7}}
+    made = prepare(model, waveforms, lengths)
+    torch.testing.assert_close(made.features, model.prepare(waveforms, lengths)[0])
+    assert made.tempo.tolist() == [1.0]
+
+
+def test_enrolment_and_transcription_hear_alike_and_times_stay_in_the_recording(hasty, babble, tmp_path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, babble(1.5, 3), 16000)
+    example, _ = prepare_example(hasty, Utterance(path, "aa"))
+    (cut,) = cut_recordings(hasty, [Utterance(path)]).usable
+    made = prepare(hasty, torch.from_numpy(soundfile.read(path, dtype="float32")[0])[None], torch.tensor([24000]))
+    assert float(made.tempo[0]) < 1
+    torch.testing.assert_close(example.features, made.features[0])
+    assert len(cut.features) == len(made.features[0])
+    logits, frames = hasty.encode(made.features, made.frames)
+    (expected,) = Decoder.of(hasty)(logits, frames, tempo=made.tempo)
+    (said,) = [one for one in Transcriber(hasty).transcribe([Utterance(path)]) if isinstance(one, Transcript)]
+    assert said.text == expected.text
+    assert said.text
+    assert said.words[-1].end <= 1.5 + 0.04
+
+
+def test_times_are_those_of_the_recording(hasty) -> None:
+    logits = torch.full((1, 40, len(hasty.tokens)), -9.0)
+    logits[0, :, 0] = 0.0
+    logits[0, 20, 3] = 9.0
+    frames = torch.tensor([40])
+    for options in (None, DecoderOptions(beams=4)):
+        decoder = Decoder.of(hasty, options=options)
+        (plain,), (slow,) = decoder(logits, frames), decoder(logits, frames, tempo=torch.tensor([0.75]))
+        assert [w.text for w in plain.words] == [w.text for w in slow.words] == [hasty.tokens[3]]
+        assert np.array([slow.words[0].start, slow.words[0].end]) == pytest.approx(
+            0.75 * np.array([plain.words[0].start, plain.words[0].end])
+        )
+
+
+def test_the_embedded_model_has_a_pace() -> None:
+    file = Path(__file__).parents[1] / "asradapt" / "assets" / "source_en.json"
+    assert Pace.of(json.loads(file.read_text())["card"]) is not None
