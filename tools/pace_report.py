@@ -4,7 +4,7 @@
 
 SPEECH holds the corpora, each with manifest.jsonl; `enroll` and `validation` parts are heard, never `test`. A
 setting is the share of crowded frames that the model bears and its slowest tempo (`asradapt/pace.py`). Logits are
-kept in DIR. Prints Markdown: greedily, with the language model, and the share of the recordings that is slowed down.
+kept in DIR. Prints Markdown: greedily, with the language model, and the share of recordings that is slowed down.
 """
 
 from __future__ import annotations
