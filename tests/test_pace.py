@@ -131,6 +131,7 @@ def test_enrolment_and_transcription_hear_alike_and_times_stay_in_the_recording(
     assert float(made.tempo[0]) < 1
     torch.testing.assert_close(example.features, made.features[0])
     assert len(cut.features) == len(made.features[0])
+    assert example.heard_seconds == cut.heard_seconds == pytest.approx(1.5 / float(made.tempo[0]))
     logits, frames = hasty.encode(made.features, made.frames)
     (expected,) = Decoder.of(hasty)(logits, frames, tempo=made.tempo)
     (said,) = [one for one in Transcriber(hasty).transcribe([Utterance(path)]) if isinstance(one, Transcript)]

@@ -39,6 +39,7 @@ class Example:
         quality: Its level, noise and ends.
         bands: Its long-term spectrum, by which the same sound in another form is looked for.
         whole: Hash of the recording that it is a piece of; empty where it is no piece.
+        longer: How many times as long its features are as the recording, which fast speech takes.
     """
 
     utterance: Utterance
@@ -50,6 +51,12 @@ class Example:
     quality: Quality | None = None
     bands: Bands | None = None
     whole: str = ""
+    longer: float = 1.0
+
+    @property
+    def heard_seconds(self) -> float:
+        """Seconds that the network hears."""
+        return self.seconds * self.longer
 
 
 def digests_of(examples: Iterable[Example]) -> list[str]:
@@ -97,7 +104,10 @@ def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -
     quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
     bands = spectrum(recording.samples, model.sample_rate)
     own = digest(recording.samples)
-    example = Example(utterance, kept, text, torch.tensor(target), recording.seconds, own, quality, bands)
+    longer = 1 / float(made.tempo[0])
+    example = Example(
+        utterance, kept, text, torch.tensor(target), recording.seconds, own, quality, bands, longer=longer
+    )
     return example, recording.warnings
 
 

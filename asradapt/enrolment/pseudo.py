@@ -79,7 +79,8 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
         own = digest(piece.samples)
         kept = made.features[0, : int(made.frames[0])]
         beside = "" if own == whole else whole
-        yield Example(utterance, kept, "", nothing, seconds, own, quality, whole=beside)
+        longer = 1 / float(made.tempo[0])
+        yield Example(utterance, kept, "", nothing, seconds, own, quality, whole=beside, longer=longer)
 
 
 def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:

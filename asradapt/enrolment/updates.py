@@ -92,7 +92,7 @@ def pair_batches(
         frames = len(pair[1].features) if model.equal_lengths else 0
         groups.setdefault((pair[0] if by_row else 0, frames), []).append(pair)
     for group in groups.values():
-        lengths = [round(computed_seconds(model, example.seconds) * 1000) for _, example in group]
+        lengths = [round(computed_seconds(model, example.heard_seconds) * 1000) for _, example in group]
         for indices in length_batches(lengths, budget=round(seconds * 1000)):
             yield [group[index] for index in indices]
 
@@ -135,7 +135,7 @@ def add_up(
 ) -> None:
     """Let pairs be learned from in as many passes as the memory asks for; add up their gradients in the bank."""
     model = lanes.model
-    seconds = lanes.seconds([computed_seconds(model, example.seconds) for _, example in pairs])
+    seconds = lanes.seconds([computed_seconds(model, example.heard_seconds) for _, example in pairs])
     batches = list(pair_batches(model, pairs, seconds, by_row=bank.one_speaker))
     for rows, gradients in lanes.run(learn, batches):
         places = torch.tensor(rows, device=model.device)
