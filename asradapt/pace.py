@@ -24,7 +24,7 @@ from asradapt.models.base import SourceModel, has_phones
 CARD = "pace"
 """The key of a model's card under which its `Pace` stands."""
 STEP = 0.05
-"""Tempos are multiples of it, so that rounding in a frame or two changes nothing."""
+"""Tempos are multiples of it: they change seldom where rounding in other company turns a frame."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Pace:
     """How fast speech a model hears well.
 
     Attributes:
-        crowded: The share of frames, from the first sound to the last, in which a sound is likeliest, that a model
-            bears; recordings with more are slowed down until they have as many.
+        crowded: The share of frames, from the first sound to the last, in which a sound or the end of a word is
+            likeliest, that a model bears; recordings with more are slowed down until they have as many.
         slowest: The least tempo.
     """
 

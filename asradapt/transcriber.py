@@ -22,7 +22,7 @@ from asradapt.decoding import Decoder, Heard, joined, letters_expected
 from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import UsageError
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, encode_all, without_ctc, writes
-from asradapt.pace import prepare
+from asradapt.pace import Pace, prepare
 from asradapt.phrases import Phrases
 from asradapt.runs import Run, best_runs, runs_of
 from asradapt.store import SpeakerStore
@@ -76,7 +76,9 @@ class Transcriber:
     @cached_property
     def _seconds(self) -> float:
         found = self.options.batch_seconds or batch_seconds(self.model)
-        return min(found, self.options.adapt_each.batch_seconds) if self.options.adapt_each else found
+        found = min(found, self.options.adapt_each.batch_seconds) if self.options.adapt_each else found
+        pace = Pace.of(self.model.card)
+        return found * pace.slowest if pace else found  # what is slowed down fits as well
 
     @property
     def _longest(self) -> float:

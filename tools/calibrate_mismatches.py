@@ -27,6 +27,7 @@ from asradapt.batching import length_batches, pad
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.source import ConformerSource
+from asradapt.pace import prepare
 from asradapt.recordings.fits import log_scores, token_index
 from asradapt.recordings.mismatch import Judged, judge_texts
 from asradapt.scoring import normalize
@@ -57,7 +58,8 @@ def listen(model: ConformerSource, args: argparse.Namespace) -> list[Heard]:
     for batch in length_batches([len(w) for w in waveforms], budget=60 * model.sample_rate):
         padded, lengths = pad([waveforms[place] for place in batch])
         with torch.no_grad():
-            logits, frames = model.forward(torch.from_numpy(padded), torch.tensor(lengths))
+            made = prepare(model, torch.from_numpy(padded), torch.tensor(lengths))
+            logits, frames = model.encode(made.features, made.frames)
         scores |= dict(zip(batch, log_scores(logits, frames), strict=True))
     return [
         Heard(row.speaker or "", row.audio.name, normalize(row.text or ""), scores[n])

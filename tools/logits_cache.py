@@ -18,7 +18,7 @@ from asradapt.audio import load_audio
 from asradapt.batching import length_batches, pad
 from asradapt.manifests import parse_where, read_manifest
 from asradapt.models.base import SourceModel, encode_all
-from asradapt.pace import prepare
+from asradapt.pace import STEP, prepare
 from asradapt.test_time import EachOptions, adapted_outputs
 from asradapt.types import Utterance
 
@@ -29,7 +29,8 @@ BATCH_SECONDS = 120.0
 class LogitSet:
     """The utterances of one part of a corpus with the logits (F, V) of each, and the seconds of audio.
 
-    `inner` holds the logits (F, P) of the first inner output, or nothing where the model has none.
+    `inner` holds the logits (F, P) of the first inner output, or nothing where the model has none. Fast speech is
+    slowed down, so that times from them are not those of the recordings.
     """
 
     name: str
@@ -109,7 +110,7 @@ WAYS: dict[str, Callable[[SourceModel], tuple[Hear, float]]] = {
 def load(speech: Path, corpus: str, part: str, model: SourceModel, work: Path, way: str = "") -> LogitSet:
     """The logits of a part of a corpus, heard in one of `WAYS`; from the folder `work` if they are there."""
     manifest = read_manifest(speech / corpus / "manifest.jsonl", where=parse_where((f"part={part}",)))
-    settings = f"{EachOptions() if way else ''} {model.card.get('pace')}"
+    settings = f"{EachOptions() if way else ''} {model.card.get('pace')} {STEP}"
     kind = f"-{way or 'plain'}-{zlib.crc32(settings.encode()):x}"
     file = work / model.fingerprint[:16] / f"{corpus}-{part}{kind}.npz"
     if not file.is_file():

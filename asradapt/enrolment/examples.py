@@ -15,7 +15,7 @@ from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.objective import longest_seconds, objective_of
 from asradapt.errors import AudioError, InputError, TextError
 from asradapt.models.base import SourceModel
-from asradapt.pace import prepare
+from asradapt.pace import Pace, prepare
 from asradapt.pcm import digest
 from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.recordings.quality import Quality, measure_quality
@@ -95,7 +95,8 @@ def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -
     samples = torch.from_numpy(recording.samples)[None].to(model.device)
     lengths = torch.tensor([samples.shape[1]], device=model.device)
     made = prepare(model, samples, lengths)
-    if not objective.fits(target, recording.seconds):
+    longer = 1 / float(made.tempo[0])
+    if not objective.fits(target, recording.seconds * longer):
         raise TextError(
             f"the text has {len(text)} characters, too many for {recording.seconds:.1f} s of audio; "
             "does it belong to this recording?"
@@ -104,7 +105,6 @@ def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -
     quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
     bands = spectrum(recording.samples, model.sample_rate)
     own = digest(recording.samples)
-    longer = 1 / float(made.tempo[0])
     example = Example(
         utterance, kept, text, torch.tensor(target), recording.seconds, own, quality, bands, longer=longer
     )
@@ -123,6 +123,7 @@ def prepare_examples(model: SourceModel, utterances: Sequence[Utterance], added:
     """
     usable: dict[str, Example] = {}
     failed, warnings, copies = [], [], []
+    Pace.of(model.card)  # a card that is wrong is no fault of the recordings
     for utterance in utterances:
         try:
             example, notes = prepare_example(model, utterance, added)

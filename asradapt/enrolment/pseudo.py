@@ -22,7 +22,7 @@ from asradapt.errors import AudioError, InputError, StoreError, TextError, Usage
 from asradapt.language import load_language
 from asradapt.models.base import SourceModel, encode_all, without_ctc, writes
 from asradapt.models.names import is_embedded
-from asradapt.pace import prepare
+from asradapt.pace import Pace, prepare
 from asradapt.pcm import digest
 from asradapt.recordings.quality import measure_quality
 from asradapt.store import SpeakerStore
@@ -87,6 +87,7 @@ def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examp
     """All usable recordings of a person, long ones in pieces; texts that are there are not looked at."""
     usable: dict[str, Example] = {}
     failed, warnings = [], []
+    Pace.of(model.card)  # a card that is wrong is no fault of the recordings
     for utterance in utterances:
         try:
             found = list(_cut(model, utterance))
@@ -134,7 +135,8 @@ def hear(
         added = [bank.added if bank else ()] * len(batch)
         # with the calibration of plain logits, with which what weighs and judges these words was tuned
         own = [(phrases or {}).get(row, ()) for row, _ in batch]
-        return decoder(logits, frames, own, added, inner=inner)
+        tempo = torch.tensor([1 / example.longer for _, example in batch])
+        return decoder(logits, frames, own, added, inner=inner, tempo=tempo)
 
     by_row = bank is not None and bank.one_speaker
     seconds = min(each.batch_seconds, options.batch_seconds or find_sizes(model).learned) if each else 0.0
@@ -153,6 +155,6 @@ def labelled(model: SourceModel, example: Example, heard: Heard, added: str = ""
         text, target = objective.spell(heard.text, added)
     except TextError:  # nothing was heard
         return None
-    if not objective.fits(target, example.seconds):
+    if not objective.fits(target, example.heard_seconds):
         return None
     return replace(example, text=text, target=torch.tensor(target))

@@ -117,7 +117,7 @@ def recombine(
     if not pool:
         return None
     wanted, pieces, said = chance.randint(*options.splice_words), list[Tensor](), list[Word]()
-    seconds, longest = 0.0, max(LONGEST_SECONDS, *(example.seconds for example, _ in pool))
+    seconds, heard, longest = 0.0, 0.0, max(LONGEST_SECONDS, *(example.seconds for example, _ in pool))
     while len(said) < wanted:
         example, words = chance.choice(pool)
         count = min(len(words), wanted - len(said), chance.randint(1, options.splice_span))
@@ -129,6 +129,7 @@ def recombine(
             break
         pieces.append(cut)
         seconds += more
+        heard += more * example.longer
         said += piece
     target = [token for word in said for token in (space, *word.tokens)][1:]
     return replace(
@@ -137,4 +138,5 @@ def recombine(
         text=" ".join(word.text for word in said),
         target=torch.tensor(target, dtype=pool[0][0].target.dtype),
         seconds=seconds,
+        longer=heard / seconds if seconds else 1.0,
     )

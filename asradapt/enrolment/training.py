@@ -134,7 +134,7 @@ class Trainer:
             return example
         pool = [(one, self._words[id(one)]) for one in self.tasks[row].train]
         made = recombine(pool, self.model.tokens.index(" "), options, chance)
-        shortest = made.seconds / (1 + options.tempo) if made else 0.0
+        shortest = made.heard_seconds / (1 + options.tempo) if made else 0.0
         return made if made and objective_of(self.model).fits(made.target.tolist(), shortest) else example
 
     def _aligned(self, batch: Sequence[Pair]) -> list[tuple[Word, ...]]:

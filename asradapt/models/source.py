@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -103,19 +103,16 @@ class ConformerSource(FrozenSource[Conformer]):
 
     def encode_inner(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The same with the logits (B, F, P) of the inner outputs."""
-        with self._multiplying():
+        with torch.autocast(self.device.type, torch.bfloat16) if self._coarse else nullcontext():
             logits, lengths, inner = self._network(features, frames)
         return logits.float(), lengths, [one.float() for one in inner]
 
     def encode_first(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits (B, F, P) of the first inner output alone, for less computing, and frame counts (B,)."""
-        with self._multiplying():
-            logits, lengths = self._network.first(features, frames)
-        return logits.float(), lengths
+        """The logits (B, F, P) of the first inner output alone and frame counts (B,), always in fp32.
 
-    def _multiplying(self) -> AbstractContextManager[object]:
-        """Where the network runs, in its precision."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self._coarse else nullcontext()
+        What follows from them (`asradapt.pace`) is the same whatever precision the rest is computed in.
+        """
+        return self._network.first(features, frames)
 
 
 def with_weights(
@@ -162,6 +159,8 @@ def _check(content: dict[str, Any]) -> None:
         problems.append(f"{len(tokens)} tokens for {network['tokens']} outputs")
     if content.get("phones") and len(content["phones"]) != network.get("phones"):
         problems.append(f"{len(content['phones'])} phones for {network.get('phones')} inner outputs")
+    if content.get("phones") and not network.get("conditions"):
+        problems.append("phones without inner outputs")
     if content["features"]["mels"] != network["mels"]:
         problems.append(f"{content['features']['mels']} mel bands for {network['mels']} inputs")
     if network["heads"] < 1 or network["width"] % (2 * network["heads"]):

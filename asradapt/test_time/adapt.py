@@ -146,7 +146,7 @@ def adapted_outputs(
 
     Args:
         model: The source model, with or without an adaptation attached.
-        features: (B, F', M) as `model.prepare` gives them.
+        features: (B, F', M) as `pace.prepare` gives them.
         frames: (B,) their true frame counts.
         options: How.
         search: Whether they are for a search with a language model.
