@@ -51,7 +51,7 @@ class Pace:
             return None
         try:
             found = cls(**{key: float(value) for key, value in dict(card[CARD]).items()})
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found = cls(0.0, 0.0)
         if not (0 < found.crowded <= 1 and STEP <= found.slowest <= 1):
             raise InputError(
@@ -72,8 +72,8 @@ class Pace:
         last = places.amax(dim=1)
         first = torch.where(heard, places, logits.shape[1] + 1).amin(dim=1)
         share = heard.sum(dim=1) / (last - first + 1).clamp(min=1)
-        wanted = (self.crowded / share.clamp(min=self.crowded)).clamp(min=self.slowest)  # at most 1
-        return (wanted / STEP).round() * STEP
+        wanted = self.crowded / share.clamp(min=self.crowded)  # at most 1
+        return ((wanted / STEP).round() * STEP).clamp(min=self.slowest)
 
 
 @dataclass(frozen=True, eq=False)

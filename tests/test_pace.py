@@ -88,7 +88,14 @@ def test_nothing_changes_where_nobody_is_fast() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"crowded": 0.5}, {"crowded": 0, "slowest": 0.7}, 3, {"crowded": math.nan, "slowest": 1}]
+    "said",
+    [
+        {"crowded": 0.5},
+        {"crowded": 0, "slowest": 0.7},
+        3,
+        {"crowded": math.nan, "slowest": 1},
+        {"crowded": 10**400, "slowest": 1},
+    ],
 )
 def test_a_card_with_an_unusable_pace_is_refused(said) -> None:
     with pytest.raises(InputError, match="pace"):
