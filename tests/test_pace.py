@@ -24,7 +24,7 @@ from asradapt.models import ModelOptions, load_model
 from asradapt.models.base import SourceModel
 from asradapt.pace import STEP, Pace, Prepared, prepare, slowed
 from asradapt.transcriber import Transcriber
-from asradapt.transcript import Transcript
+from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
 
 PACE = Pace(crowded=0.5, slowest=0.7)
@@ -205,6 +205,12 @@ def test_times_in_a_transcript_are_those_of_slowed_words() -> None:
     assert len(said.words) > 2
     starts = [word.start for word in said.words]
     assert starts == pytest.approx([word.start for word in expected.words], abs=1e-3)
+
+
+def test_what_is_slowed_down_fits_into_the_seconds_of_a_batch(hasty, tiny_model) -> None:
+    options = TranscriberOptions(batch_seconds=100.0)
+    assert Transcriber(hasty, None, options)._seconds == pytest.approx(70.0)
+    assert Transcriber(tiny_model(kernel=5), None, options)._seconds == 100.0
 
 
 def test_times_are_those_of_the_recording(hasty) -> None:

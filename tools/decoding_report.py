@@ -72,10 +72,14 @@ def searching(
     return search
 
 
+def texts_of(decoder: Decoder) -> Texts:
+    """What a decoder writes."""
+    return lambda logits, frames, inner: [heard.text for heard in decoder(logits, frames, inner=inner)]
+
+
 def listening(model: SourceModel, language: LanguageModel, weights: Weights, beams: int) -> Texts:
     """What `transcribe` does with a language model: the sounds of the best texts count as well."""
-    decoder = Decoder.of(model, language, DecoderOptions(beams=beams, weights=weights))
-    return lambda logits, frames, inner: [heard.text for heard in decoder(logits, frames, inner=inner)]
+    return texts_of(Decoder.of(model, language, DecoderOptions(beams=beams, weights=weights)))
 
 
 def tune(sets: list[LogitSet], tokens: tuple[str, ...], fusion: Fusion, prior: TokenPrior | None) -> Weights:

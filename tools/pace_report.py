@@ -17,15 +17,10 @@ from asradapt.language import EMBEDDED_LANGUAGE, load_language
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
 from asradapt.pace import CARD
-from decoding_report import TUNED_ON, Texts, decode
+from decoding_report import TUNED_ON, decode, texts_of
 from logits_cache import LogitSet, load
 
 HEARD = (*TUNED_ON, ("fsdd", "enroll"))
-
-
-def texts_of(decoder: Decoder) -> Texts:
-    """What a decoder writes."""
-    return lambda logits, frames, inner: [heard.text for heard in decoder(logits, frames, inner=inner)]
 
 
 def paced(model: SourceModel, setting: str) -> SourceModel:

@@ -145,8 +145,8 @@ class Decoder:
             inner: Logits (B, F, P) of the model's inner outputs, if it has some; not used without `sounds`.
             tempo: (B,) seconds of a row's recording in a second of its frames; 1 by default.
         """
-        steps = [self.frame_seconds * one for one in tempo.tolist()] if tempo is not None else None
-        steps = steps or [self.frame_seconds] * len(logits)
+        tempos = [1.0] * len(logits) if tempo is None else tempo.tolist()
+        steps = [self.frame_seconds * one for one in tempos]
         sure = self.calibration(each=each)
         added = added or [()] * len(logits)
         if self.options.beams == GREEDY or not len(logits):
