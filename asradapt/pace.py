@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -106,6 +108,13 @@ def prepare(model: SourceModel, waveforms: Tensor, lengths: Tensor) -> Prepared:
         tempo = pace.tempo(*model.encode_first(features, frames))
         features, frames = slowed(features, frames, tempo)
     return Prepared(features, frames, tempo)
+
+
+def prepare_one(model: SourceModel, samples: npt.NDArray[np.float32]) -> tuple[Tensor, float]:
+    """Features (F', M) of one recording (T,) as `prepare` makes them, and how many times as long they are."""
+    waveforms = torch.from_numpy(samples)[None].to(model.device)
+    made = prepare(model, waveforms, torch.tensor([len(samples)], device=model.device))
+    return made.features[0, : int(made.frames[0])], 1 / float(made.tempo[0])
 
 
 def slowed(features: Tensor, frames: Tensor, tempo: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.objective import longest_seconds, objective_of
 from asradapt.errors import AudioError, InputError, TextError
 from asradapt.models.base import SourceModel
-from asradapt.pace import Pace, prepare
+from asradapt.pace import Pace, prepare_one
 from asradapt.pcm import digest
 from asradapt.recordings.duplicates import Bands, spectrum
 from asradapt.recordings.quality import Quality, measure_quality
@@ -92,21 +92,17 @@ def prepare_example(model: SourceModel, utterance: Utterance, added: str = "") -
         raise AudioError(
             f"the recording is {recording.seconds:.2f} s long; enrolment takes {allowed}, record it again"
         )
-    samples = torch.from_numpy(recording.samples)[None].to(model.device)
-    lengths = torch.tensor([samples.shape[1]], device=model.device)
-    made = prepare(model, samples, lengths)
-    longer = 1 / float(made.tempo[0])
+    features, longer = prepare_one(model, recording.samples)
     if not objective.fits(target, recording.seconds * longer):
         raise TextError(
             f"the text has {len(text)} characters, too many for {recording.seconds:.1f} s of audio; "
             "does it belong to this recording?"
         )
-    kept = made.features[0, : int(made.frames[0])]
     quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
     bands = spectrum(recording.samples, model.sample_rate)
     own = digest(recording.samples)
     example = Example(
-        utterance, kept, text, torch.tensor(target), recording.seconds, own, quality, bands, longer=longer
+        utterance, features, text, torch.tensor(target), recording.seconds, own, quality, bands, longer=longer
     )
     return example, recording.warnings
 

@@ -22,7 +22,7 @@ from asradapt.errors import AudioError, InputError, StoreError, TextError, Usage
 from asradapt.language import load_language
 from asradapt.models.base import SourceModel, encode_all, without_ctc, writes
 from asradapt.models.names import is_embedded
-from asradapt.pace import Pace, prepare
+from asradapt.pace import Pace, prepare_one
 from asradapt.pcm import digest
 from asradapt.recordings.quality import measure_quality
 from asradapt.store import SpeakerStore
@@ -74,13 +74,10 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
         seconds = len(piece.samples) / recording.sample_rate
         if seconds < SHORTEST_SECONDS:
             continue
-        samples = torch.from_numpy(piece.samples)[None].to(model.device)
-        made = prepare(model, samples, torch.tensor([samples.shape[1]], device=model.device))
+        features, longer = prepare_one(model, piece.samples)
         own = digest(piece.samples)
-        kept = made.features[0, : int(made.frames[0])]
         beside = "" if own == whole else whole
-        longer = 1 / float(made.tempo[0])
-        yield Example(utterance, kept, "", nothing, seconds, own, quality, whole=beside, longer=longer)
+        yield Example(utterance, features, "", nothing, seconds, own, quality, whole=beside, longer=longer)
 
 
 def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:

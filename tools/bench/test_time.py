@@ -32,7 +32,7 @@ from asradapt.manifests import parse_where, read_manifest
 from asradapt.models import load_model
 from asradapt.models.base import encode_all
 from asradapt.models.source import ConformerSource
-from asradapt.pace import prepare as paced
+from asradapt.pace import prepare_one
 from asradapt.scoring import paired_bootstrap, score, total
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_outputs, uncertainty
@@ -103,12 +103,8 @@ def run(
 
 def prepare(model: ConformerSource, utterances: Sequence[Utterance]) -> list[Tensor]:
     """Features of every file."""
-    found = []
-    for utterance in utterances:
-        samples = torch.from_numpy(load_audio(utterance.audio, model.sample_rate).samples)[None].to(model.device)
-        made = paced(model, samples, torch.tensor([samples.shape[1]], device=model.device))
-        found.append(made.features[0, : int(made.frames[0])])
-    return found
+    recordings = [load_audio(one.audio, model.sample_rate).samples for one in utterances]
+    return [prepare_one(model, samples)[0] for samples in recordings]
 
 
 def members_of(model: ConformerSource, store: Path | None, utterances: Sequence[Utterance]) -> list[Member]:
