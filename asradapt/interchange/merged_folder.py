@@ -21,9 +21,10 @@ from asradapt.errors import StoreError
 from asradapt.interchange.letters import added_characters, as_written, name_outputs, widen
 from asradapt.interchange.merging import logits_of_noise, merged_weights, replaced
 from asradapt.interchange.writing import Written, new_folder, require_free, written
-from asradapt.models.base import SourceModel, library_network, library_prefix, writes
+from asradapt.models.base import SourceModel, has_phones, library_network, library_prefix, writes
 from asradapt.models.hub import weight_files
 from asradapt.models.source import ConformerSource, save_source, with_weights
+from asradapt.pace import CARD
 from asradapt.store import Adaptation, check_source
 
 WEIGHTS_FILE = "model.safetensors"
@@ -104,7 +105,8 @@ def _write(
     """
     if isinstance(model, ConformerSource):
         whole = {**model.module.state_dict(), **weights}
-        named = with_weights(model, f"{model.name}-merged", whole, {"merged": method})
+        paced = CARD in model.card and has_phones(model)
+        named = with_weights(model, f"{model.name}-merged", whole, {"merged": method}, paced=paced)
         save_source(named, folder / WEIGHTS_FILE, dtype=torch.float32)
     elif "folder" in model.card:
         source = Path(model.card["folder"])

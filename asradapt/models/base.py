@@ -211,7 +211,11 @@ class PhoneModel(SourceModel, Protocol):
         ...
 
     def encode_first(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits (B, F, P) of the first inner output alone, and frame counts (B,)."""
+        """The logits (B, F, P) of the first inner output alone, and frame counts (B,).
+
+        `asradapt.pace` counts the sounds in them. A model that somebody's adaptation has been merged into gives
+        those of before.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ Letters: B batch, F frames, M mel bands, D width, H heads, V tokens, P tokens of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -273,3 +273,12 @@ class Conformer(nn.Module):
             found.append(Site(f"{path}.norm", "block", width, width))
         found.append(Site("output", "output", width, self.options.tokens))
         return tuple(found)
+
+
+def up_to_first(network: Conformer) -> Conformer:
+    """A copy of the blocks up to the first inner output: its `first` is that of the network."""
+    blocks = min(network.options.conditions)
+    lower = Conformer(replace(network.options, blocks=blocks, conditions=(blocks,)))
+    held = network.state_dict()
+    lower.load_state_dict({name: held[name] for name in lower.state_dict()})
+    return lower

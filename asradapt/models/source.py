@@ -1,7 +1,8 @@
 """The conformer with its features and tokens as a source model, read from a folder or the package.
 
 A model folder holds `NAME.safetensors` (weights, fp16 or fp32) and `NAME.json` (shape, features, tokens,
-card). Weights are computed with in fp32.
+card). Weights are computed with in fp32. Those whose names begin with `pace.` are of another model: where a model
+has them, they hear how fast somebody speaks (`asradapt.pace`).
 
 Letters: B batch, T samples, F frames, M mel bands, V tokens.
 """
@@ -14,21 +15,22 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from asradapt.errors import InputError, UsageError
 from asradapt.feature_options import FeatureOptions
 from asradapt.features import log_mel, normalise
 from asradapt.models.base import GIVEN, Site, fingerprint, weight_sites
-from asradapt.models.conformer import Conformer, ConformerOptions
+from asradapt.models.conformer import Conformer, ConformerOptions, up_to_first
 from asradapt.models.frozen import FrozenSource
 
 FORMAT = 1
+PACER = "pace."
 
 
 class ConformerSource(FrozenSource[Conformer]):
@@ -42,6 +44,8 @@ class ConformerSource(FrozenSource[Conformer]):
         card: What is known of it.
         precision: What the network multiplies in, `fp32` or `bf16`.
         phones: The P tokens of its inner outputs, the blank first; empty where it has none, or they are unknown.
+        pacer: What hears how fast somebody speaks, if not the network: the lower blocks of the model that it was
+            made of (`up_to_first`).
     """
 
     def __init__(
@@ -53,9 +57,12 @@ class ConformerSource(FrozenSource[Conformer]):
         card: dict[str, Any],
         precision: str = "fp32",
         phones: tuple[str, ...] = (),
+        pacer: Conformer | None = None,
     ) -> None:
-        super().__init__(name, network, fingerprint(network))
-        self.phones = phones
+        parts = nn.ModuleDict({"network": network, "pacer": pacer}) if pacer else network
+        super().__init__(name, network, fingerprint(parts))
+        parts.eval().requires_grad_(False)
+        self.phones, self.pacer = phones, pacer
         self._coarse = precision == "bf16"
         card = {key: value for key, value in card.items() if key != "precision"}  # only what is computed with
         card |= {"precision": precision} if self._coarse else {}
@@ -91,6 +98,12 @@ class ConformerSource(FrozenSource[Conformer]):
         """True: normalised log-mel bands."""
         return True
 
+    def to(self, device: torch.device | str) -> Self:
+        """Move the network; the fingerprint does not change."""
+        if self.pacer:
+            self.pacer.to(device)
+        return super().to(device)
+
     def prepare(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms (B, T) to normalised log-mel features (B, F', M) and frame counts (B,)."""
         features, frames = log_mel(waveforms, lengths, self._features)
@@ -110,19 +123,29 @@ class ConformerSource(FrozenSource[Conformer]):
     def encode_first(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """The logits (B, F, P) of the first inner output alone and frame counts (B,), always in fp32.
 
-        What follows from them (`asradapt.pace`) is the same whatever precision the rest is computed in.
+        What follows from them (`asradapt.pace`) is the same whatever precision the rest is computed in, and
+        whatever has been merged into the weights.
         """
-        return self._network.first(features, frames)
+        return (self.pacer or self._network).first(features, frames)
 
 
 def with_weights(
-    model: ConformerSource, name: str, weights: Mapping[str, Tensor], card: Mapping[str, Any]
+    model: ConformerSource,
+    name: str,
+    weights: Mapping[str, Tensor],
+    card: Mapping[str, Any],
+    *,
+    paced: bool = False,
 ) -> ConformerSource:
-    """A model of the same shape, features and tokens with other weights, and with more on its card."""
+    """A model of the same shape, features and tokens with other weights, and with more on its card.
+
+    Where it is `paced`, the first model's lower blocks go on hearing how fast somebody speaks.
+    """
     network = Conformer(model._network.options)
     network.load_state_dict(weights, strict=True)
     own = {**_own(model.card), **card}
-    return ConformerSource(name, network, model._features, model.tokens, own, phones=model.phones)
+    pacer = (model.pacer or up_to_first(model._network)) if paced else None
+    return ConformerSource(name, network, model._features, model.tokens, own, phones=model.phones, pacer=pacer)
 
 
 def _own(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +155,9 @@ def _own(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
     """Write `path` (`.safetensors`) and the JSON beside it."""
-    save_file({k: v.to(dtype).contiguous() for k, v in model.module.state_dict().items()}, path)
+    pacer = model.pacer.state_dict() if model.pacer else {}
+    whole = model.module.state_dict() | {f"{PACER}{name}": value for name, value in pacer.items()}
+    save_file({name: value.to(dtype).contiguous() for name, value in whole.items()}, path)
     content = {
         "format": FORMAT,
         "name": model.name,
@@ -169,6 +194,26 @@ def _check(content: dict[str, Any]) -> None:
         raise ValueError("; ".join(problems))
 
 
+def _networks(options: ConformerOptions, weights: Mapping[str, Tensor]) -> tuple[Conformer, Conformer | None]:
+    """The network and, where there are weights for one, what hears how fast somebody speaks; in fp32.
+
+    Raises:
+        RuntimeError: If weights are missing or have no place.
+        ValueError: If there are weights for a pacer of a network without inner outputs.
+    """
+    network = Conformer(options)
+    pace = {name.removeprefix(PACER): value.float() for name, value in weights.items() if name.startswith(PACER)}
+    own = {name: value.float() for name, value in weights.items() if not name.startswith(PACER)}
+    network.load_state_dict(own, strict=True)
+    if not pace:
+        return network, None
+    if not options.conditions:
+        raise ValueError("weights of a pace without inner outputs")
+    pacer = up_to_first(network)
+    pacer.load_state_dict(pace, strict=True)
+    return network, pacer
+
+
 def load_source(path: Path, precision: str = "fp32") -> ConformerSource:
     """Read a source model from its `.safetensors` file and the JSON beside it.
 
@@ -187,12 +232,10 @@ def load_source(path: Path, precision: str = "fp32") -> ConformerSource:
         content = json.loads(description.read_text(encoding="utf-8"))
         _check(content)
         shape = content["network"] | {"conditions": tuple(content["network"].get("conditions", ()))}
-        network = Conformer(ConformerOptions(**shape))
-        weights = {name: value.float() for name, value in load_file(path).items()}
-        network.load_state_dict(weights, strict=True)
+        network, pacer = _networks(ConformerOptions(**shape), load_file(path))
         features = FeatureOptions(**content["features"])
         own = content["name"], network, features, tuple(content["tokens"]), content["card"]
-        return ConformerSource(*own, precision, tuple(content.get("phones", ())))
+        return ConformerSource(*own, precision, tuple(content.get("phones", ())), pacer)
     except FileNotFoundError as error:
         raise InputError(f"source model {path}: {error.filename} does not exist; both files are needed") from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

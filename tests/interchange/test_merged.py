@@ -24,6 +24,7 @@ from asradapt.interchange.consumers import only_consumer
 from asradapt.models import ModelOptions, load_model
 from asradapt.models.base import fingerprint
 from asradapt.models.torchaudio_bundle import make_source
+from asradapt.pace import prepare
 
 POST_NORM = ("wav2vec2-base", "hubert", "conformer", "sew")
 EVERYWHERE = ("lowrank", "head", "encoder", "input", "input+lowrank+head")
@@ -147,6 +148,39 @@ def test_a_merged_conformer_is_a_model_of_its_own(tiny_model, store, waveform, t
     )
     with pytest.raises(SourceMismatch):
         write_merged(tmp_path / "twice", again, store.load("zebulon"))
+
+
+def test_a_merged_conformer_slows_down_whom_its_source_slows_down(tiny_model, store, tmp_path, babble, batch):
+    model = tiny_model(seed=2, kernel=5, phones=7, conditions=(1,))
+    model.phones = ("", *"abcdef")
+    waveforms, lengths = batch([babble(seconds, seed) for seed, seconds in enumerate((1.0, 2.0, 1.4, 0.8))])
+    features = model.prepare(waveforms, lengths)
+    sounds, _ = model.encode_first(*features)
+    model.module.inner.bias[0] += (sounds[..., 1:].amax(-1) - sounds[..., 0]).median()  # silence is as likely
+    model.card = {**model.card, "pace": {"crowded": 0.4, "slowest": 0.3}}
+    sounds, _ = model.encode_first(*features)
+    expected = prepare(model, waveforms, lengths)
+    assert len(set(expected.tempo.tolist())) > 1
+    fingerprints = [model.fingerprint]
+    for round_ in ("once", "twice"):
+        store_speaker(store, model, round_, "affine+lowrank")
+        write_merged(tmp_path / round_, model, store.load(round_))
+        model = load_model(str(tmp_path / round_), device="cpu")
+        made = prepare(model, waveforms, lengths)
+        assert made.tempo.tolist() == expected.tempo.tolist()
+        assert torch.equal(made.features, expected.features)
+        inner = model.encode_inner(*features)[2][0]
+        assert not torch.allclose(inner, sounds), "what it understands has changed"
+        fingerprints.append(model.fingerprint)
+    assert len(set(fingerprints)) == 3
+
+
+def test_a_merged_conformer_without_a_pace_has_no_weights_for_it(tiny_model, store, tmp_path):
+    model = tiny_model(seed=2, kernel=5, phones=7, conditions=(1,))
+    store_speaker(store, model, "ann", "affine")
+    write_merged(tmp_path / "merged", model, store.load("ann"))
+    held = load_file(tmp_path / "merged" / "model.safetensors")
+    assert held.keys() == model.module.state_dict().keys()
 
 
 def test_the_weights_of_one_language_are_merged_and_named(tmp_path, store, waveform):

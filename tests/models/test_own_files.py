@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from own_models import make_model
+from safetensors.torch import load_file, save_file
 
 from asradapt.errors import InputError
 from asradapt.models.base import has_phones
@@ -53,3 +54,13 @@ def test_inner_outputs_come_with_the_logits(path):
         torch.testing.assert_close(model.encode(*inputs)[0], logits, rtol=0, atol=0)
     assert [one.shape for one in inner] == [(2, logits.shape[1], len(PHONES))]
     assert frames.tolist()[0] == logits.shape[1]
+
+
+@pytest.mark.parametrize("conditions", [(), (1,)])
+def test_weights_of_a_pace_that_have_no_place_are_refused(tmp_path, conditions):
+    path = tmp_path / "own.safetensors"
+    save_source(make_model(conditions=conditions), path, dtype=torch.float32)
+    weights = load_file(path)
+    save_file(weights | {"pace.subsampling.project.bias": weights["subsampling.project.bias"].clone()}, path)
+    with pytest.raises(InputError, match=r"own.safetensors cannot be used"):
+        load_source(path)
