@@ -26,6 +26,8 @@ RATE = 16_000  # silero-vad's own
 STEP = 0.03  # seconds over which loudness is measured
 HANG = 0.15  # seconds of quiet that do not end speech
 CLEAR = 20.0  # decibels by which loud parts must exceed quiet ones
+ALIKE = 10.0  # decibels below the speech of a recording from which something else is about as loud
+MANY = 3.0, 0.05  # seconds, and share of a recording, of loud sound left out that are worth a word
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,8 @@ def loud(samples: Waveform, rate: int, threshold: float) -> list[Span]:
 
     The border lies a third of the way, in decibels, from the quiet parts (10th percentile) to the loud (95th).
     """
-    step = max(1, round(STEP * rate))
-    whole = samples[: len(samples) // step * step].reshape(-1, step)
-    level = 10 * np.log10(np.square(whole, dtype=np.float64).mean(axis=1) + 1e-10)
+    step = _step(rate)
+    level = _levels(samples, step)
     if not len(level):
         return [(0, len(samples))]
     quiet, most = np.percentile(level, (10, 95))
@@ -110,6 +111,48 @@ def loud(samples: Waveform, rate: int, threshold: float) -> list[Span]:
     apart = np.r_[True, starts[1:] - ends[:-1] > HANG / STEP]  # short dips do not end speech
     firsts, lasts = starts[apart], ends[np.r_[apart[1:], True]]
     return [(int(a) * step, min(len(samples), int(b) * step)) for a, b in zip(firsts, lasts, strict=True)]
+
+
+def _step(rate: int) -> int:
+    """Samples over which loudness is measured."""
+    return max(1, round(STEP * rate))
+
+
+def _levels(samples: Waveform, step: int) -> npt.NDArray[np.float64]:
+    """Loudness in decibels of every whole step."""
+    whole = samples[: len(samples) // step * step].reshape(-1, step)
+    levels: npt.NDArray[np.float64] = 10 * np.log10(np.square(whole, dtype=np.float64).mean(axis=1) + 1e-10)
+    return levels
+
+
+def passed_over(samples: Waveform, rate: int, found: Sequence[Piece]) -> float:
+    """Seconds outside the pieces of a recording that are about as loud as what is in them.
+
+    Detectors take whispering, and voices unlike those that they have learned from, for something else.
+    """
+    step = _step(rate)
+    levels, heard = _levels(samples, step), np.zeros(len(samples) // step, dtype=bool)
+    for piece in found:
+        heard[piece.start // step : -(-(piece.start + len(piece.samples)) // step)] = True
+    if not heard.any() or heard.all():
+        return STEP * int((~heard).sum())
+    speech = np.percentile(levels[heard], 65)  # the middle of what is left without the quietest 30%
+    return STEP * int((~heard & (levels > speech - ALIKE)).sum())
+
+
+def left_out(samples: Waveform, rate: int, found: Sequence[Piece]) -> str | None:
+    """A sentence about sound that was not taken for speech, where there is much of it."""
+    seconds, least = len(samples) / rate, max(MANY[0], MANY[1] * len(samples) / rate)
+    if sum(len(piece.samples) for piece in found) > len(samples) - least * rate:
+        return None
+    if not found:
+        return "no speech was found in it"
+    if (loud_seconds := passed_over(samples, rate, found)) < least:
+        return None
+    return (
+        f"{loud_seconds:.0f} of its {seconds:.0f} seconds were not heard, as they do not seem to be speech, "
+        "although they are as loud"
+    )
 
 
 def everywhere(samples: Waveform, rate: int, threshold: float) -> list[Span]:

@@ -14,7 +14,7 @@ from asradapt.phrases import Phrases
 from asradapt.pipeline import Ahead, reading_threads
 from asradapt.transcript import Loaded, Window
 from asradapt.types import Failure, Utterance
-from asradapt.voice import Detector, Piece, VoiceOptions, pieces
+from asradapt.voice import Detector, Piece, VoiceOptions, left_out, pieces
 
 WINDOW_FILES = 4096  # of a window at most: very short files, and those that fail, hardly fill one with audio
 
@@ -95,11 +95,14 @@ class WindowReader:
         self, utterance: Utterance, member: Member, recording: Recording, *, with_phrases: bool
     ) -> tuple[Loaded, tuple[str, ...]]:
         found: list[Piece] = []
+        notes = recording.warnings
         if not recording.silent:
             options = VoiceOptions(longest=self._sizes.longest)
             found = pieces(recording.samples, recording.sample_rate, options, self._detector)
+            note = left_out(recording.samples, recording.sample_rate, found)
+            notes = (*notes, f"{note}; --no-vad hears all of it") if note else notes
         starts = tuple(piece.start / recording.sample_rate for piece in found)
         phrases = self._phrases(utterance.speaker) if with_phrases else ()
         samples = [piece.samples for piece in found]
         known = digest(recording.samples)
-        return Loaded(utterance, samples, recording.seconds, member, starts, phrases, known), recording.warnings
+        return Loaded(utterance, samples, recording.seconds, member, starts, phrases, known), notes

@@ -4,13 +4,25 @@ import numpy as np
 import pytest
 import soundfile
 
+from asradapt.adaptation.mixed import MixedBank
 from asradapt.batching import segments
 from asradapt.decoding import Decoder, Heard, Word
+from asradapt.enrollees import Enrollees
 from asradapt.runs import best_runs, runs_of
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript
 from asradapt.types import Utterance
-from asradapt.voice import RATE, VoiceOptions, detector_installed, everywhere, loud, pieces
+from asradapt.voice import (
+    RATE,
+    VoiceOptions,
+    detector_installed,
+    everywhere,
+    left_out,
+    loud,
+    passed_over,
+    pieces,
+)
+from asradapt.windows import Sizes, WindowReader
 
 OPTIONS = VoiceOptions(longest=10.0, padding=0.3, gap=2.0)
 
@@ -73,6 +85,40 @@ def test_loudness_finds_speech_where_it_is_clear():
     assert loud(even, RATE, 0.0) == [(0, len(even))]
     assert loud(even[:10], RATE, 0.0) == [(0, 10)]
     assert loud(np.zeros(RATE, dtype=np.float32), RATE, 0.0) == [(0, RATE)]
+
+
+@pytest.mark.parametrize(
+    ("loud_spans", "speech", "said"),
+    [
+        ([(1, 10), (20, 28)], [(1, 10), (20, 28)], None),  # only silence is left out
+        ([(1, 10), (20, 28)], [(1, 10)], "8 of its 30 seconds"),
+        ([(1, 10), (20, 22)], [(1, 10)], None),  # a little of something
+        ([(1, 10), (20, 28)], [], "no speech was found"),
+        ([(0, 30)], [(0, 30)], None),
+    ],
+)
+def test_sound_that_is_not_taken_for_speech_is_told_of(loud_spans, speech, said):
+    samples = recording(loud_spans, 30.0)
+    told = left_out(samples, RATE, pieces(samples, RATE, OPTIONS, knowing(speech)))
+    assert said in told if said else told is None
+
+
+def test_what_is_much_fainter_than_the_speech_is_silence():
+    samples = recording([(1, 10), (20, 28)], 30.0)
+    samples[18 * RATE :] *= 0.1
+    assert left_out(samples, RATE, pieces(samples, RATE, OPTIONS, knowing([(1, 10)]))) is None
+    assert passed_over(samples, RATE, []) == pytest.approx(30.0)
+
+
+def test_a_long_recording_with_much_that_is_left_out_is_warned_of(tiny_model, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, recording([(1, 10), (20, 28)], 30.0), RATE)
+    model, sizes = tiny_model(), Sizes(RATE, OPTIONS.longest, 60.0)
+    for spans, count in (([(1, 10)], 1), ([(1, 10), (20, 28)], 0)):
+        reader = WindowReader(sizes, Enrollees(model, None, MixedBank(model)), lambda _: (), knowing(spans))
+        (window,) = reader.windows([Utterance(path)])
+        assert len(window.warnings) == count
+        assert all("--no-vad" in warning for warning in window.warnings)
 
 
 def test_where_speech_is_everywhere_nothing_is_left_out():

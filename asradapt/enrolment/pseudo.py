@@ -28,7 +28,7 @@ from asradapt.recordings.quality import measure_quality
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions, adapted_outputs
 from asradapt.types import Failure, Utterance
-from asradapt.voice import VoiceOptions, pieces
+from asradapt.voice import VoiceOptions, left_out, pieces
 
 Phrases = Mapping[int, Sequence[str]]  # by row of the bank what its speaker's vocabulary holds
 
@@ -59,7 +59,7 @@ def phrases_of(store: SpeakerStore | None, name: str, warnings: list[str]) -> tu
 
 
 @torch.no_grad()
-def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
+def _cut(model: SourceModel, utterance: Utterance, warnings: list[str]) -> Iterator[Example]:
     """A recording without text as examples of 20 seconds at most, cut where nobody speaks."""
     recording = recording_of(utterance, model.sample_rate, None)
     if recording.silent:
@@ -70,7 +70,12 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
         )
     nothing, whole = torch.zeros(0, dtype=torch.int64), digest(recording.samples)
     quality = measure_quality(recording.samples, model.sample_rate, recording.clipped)
-    for piece in pieces(recording.samples, recording.sample_rate, VoiceOptions()):
+    found = pieces(recording.samples, recording.sample_rate, VoiceOptions())
+    if found and (note := left_out(recording.samples, recording.sample_rate, found)):
+        warnings.append(
+            f"{utterance.audio}: {note}; files of {VoiceOptions.longest:g} seconds or less are heard whole"
+        )
+    for piece in found:
         seconds = len(piece.samples) / recording.sample_rate
         if seconds < SHORTEST_SECONDS:
             continue
@@ -83,11 +88,12 @@ def _cut(model: SourceModel, utterance: Utterance) -> Iterator[Example]:
 def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examples:
     """All usable recordings of a person, long ones in pieces; texts that are there are not looked at."""
     usable: dict[str, Example] = {}
-    failed, warnings = [], []
+    failed: list[Failure] = []
+    warnings: list[str] = []
     Pace.of(model.card)  # a card that is wrong is no fault of the recordings
     for utterance in utterances:
         try:
-            found = list(_cut(model, utterance))
+            found = list(_cut(model, utterance, warnings))
             if not found:
                 raise AudioError("nobody speaks in the recording")
             for example in found:
