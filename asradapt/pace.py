@@ -9,7 +9,6 @@ Letters: B batch, T samples, F frames, M mel bands, P phones and the blank.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,22 +42,23 @@ class Pace:
     slowest: float
 
     @classmethod
-    def of(cls, card: Mapping[str, Any]) -> Pace | None:
+    def of(cls, model: SourceModel) -> Pace | None:
         """What the card of a model says under `pace`; None where it says nothing.
 
         Raises:
             InputError: If it says something other than two shares.
         """
-        if CARD not in card:
+        if CARD not in model.card:
             return None
+        said: Any = model.card[CARD]
         try:
-            found = cls(**{key: float(value) for key, value in dict(card[CARD]).items()})
+            found = cls(**{key: float(value) for key, value in dict(said).items()})
         except (TypeError, ValueError, OverflowError):
             found = cls(0.0, 0.0)
         if not (0 < found.crowded <= 1 and STEP <= found.slowest <= 1):
             raise InputError(
-                f"the model's card has a {CARD} without a usable share of crowded frames and a slowest tempo from "
-                f"{STEP:g} to 1: {card[CARD]!r}"
+                f"the card of the model {model.name} has a {CARD} without a usable share of crowded frames and a "
+                f"slowest tempo from {STEP:g} to 1: {said!r}"
             )
         return found
 
@@ -104,7 +104,7 @@ def prepare(model: SourceModel, waveforms: Tensor, lengths: Tensor) -> Prepared:
     """
     features, frames = model.prepare(waveforms, lengths)
     tempo = torch.ones(len(features), device=features.device)
-    if has_phones(model) and len(features) and (pace := Pace.of(model.card)):
+    if has_phones(model) and len(features) and (pace := Pace.of(model)):
         tempo = pace.tempo(*model.encode_first(features, frames))
         features, frames = slowed(features, frames, tempo)
     return Prepared(features, frames, tempo)

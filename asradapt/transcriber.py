@@ -77,7 +77,7 @@ class Transcriber:
     def _seconds(self) -> float:
         found = self.options.batch_seconds or batch_seconds(self.model)
         found = min(found, self.options.adapt_each.batch_seconds) if self.options.adapt_each else found
-        pace = Pace.of(self.model.card)
+        pace = Pace.of(self.model)
         return found * pace.slowest if pace else found  # what is slowed down fits as well
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from pathlib import Path
@@ -97,10 +96,12 @@ def test_nothing_changes_where_nobody_is_fast() -> None:
         {"crowded": 10**400, "slowest": 1},
     ],
 )
-def test_a_card_with_an_unusable_pace_is_refused(said) -> None:
-    with pytest.raises(InputError, match="pace"):
-        Pace.of({"pace": said})
-    assert Pace.of({}) is None
+def test_a_card_with_an_unusable_pace_is_refused(said, tiny_model) -> None:
+    model = tiny_model()
+    assert Pace.of(model) is None
+    model.card = {**model.card, "pace": said}
+    with pytest.raises(InputError, match=f"card of the model {model.name} has a pace"):
+        Pace.of(model)
 
 
 @pytest.fixture
@@ -228,5 +229,4 @@ def test_times_are_those_of_the_recording(hasty) -> None:
 
 
 def test_the_embedded_model_has_a_pace() -> None:
-    file = Path(__file__).parents[1] / "asradapt" / "assets" / "source_en.json"
-    assert Pace.of(json.loads(file.read_text())["card"]) is not None
+    assert Pace.of(load_model("source_en", device="cpu")) is not None

@@ -119,7 +119,7 @@ def prepare_examples(model: SourceModel, utterances: Sequence[Utterance], added:
     """
     usable: dict[str, Example] = {}
     failed, warnings, copies = [], [], []
-    Pace.of(model.card)  # a card that is wrong is no fault of the recordings
+    Pace.of(model)  # a card that is wrong is no fault of the recordings
     for utterance in utterances:
         try:
             example, notes = prepare_example(model, utterance, added)

@@ -90,7 +90,7 @@ def cut_recordings(model: SourceModel, utterances: Sequence[Utterance]) -> Examp
     usable: dict[str, Example] = {}
     failed: list[Failure] = []
     warnings: list[str] = []
-    Pace.of(model.card)  # a card that is wrong is no fault of the recordings
+    Pace.of(model)  # a card that is wrong is no fault of the recordings
     for utterance in utterances:
         try:
             found = list(_cut(model, utterance, warnings))

@@ -9,7 +9,8 @@
 
 runs everything that this project asks of its own models, and every registered adaptation method on them. The parts
 can be had alone: `FrozenContract` (what any source model is), `LogitsContract` (CTC logits and batches),
-`MethodContract` and `MixedContract` (adaptation). See docs/adding-a-source-model.md.
+`PhonesContract` (outputs over phones inside), `MethodContract` and `MixedContract` (adaptation). See
+docs/adding-a-source-model.md.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 for _name in (
     "frozen",
     "logits",
+    "phones",
     "identity",
     "state",
     "training",
@@ -31,9 +33,17 @@ from asradapt.testing.frozen import FrozenContract  # noqa: E402 - after the lin
 from asradapt.testing.logits import LogitsContract  # noqa: E402
 from asradapt.testing.methods import MethodContract  # noqa: E402
 from asradapt.testing.mixed import MixedContract  # noqa: E402
+from asradapt.testing.phones import PhonesContract  # noqa: E402
 
-__all__ = ["FrozenContract", "LogitsContract", "MethodContract", "MixedContract", "SourceModelContract"]
+__all__ = [
+    "FrozenContract",
+    "LogitsContract",
+    "MethodContract",
+    "MixedContract",
+    "PhonesContract",
+    "SourceModelContract",
+]
 
 
-class SourceModelContract(FrozenContract, LogitsContract, MethodContract, MixedContract):
+class SourceModelContract(FrozenContract, LogitsContract, PhonesContract, MethodContract, MixedContract):
     """All contracts; a subclass whose name begins with `Test` finds a fixture `model`, best made once."""

@@ -12,14 +12,17 @@ from own_models import make_model
 from asradapt.models.base import Site
 from asradapt.models.source import ConformerSource
 
+PHONES = ("", " ", *"abcde")
 
-def variant(**changes: Any) -> Callable[[], ConformerSource]:
-    """Makes a small model some of whose attributes are others."""
+
+def variant(phones: tuple[str, ...] = (), **changes: Any) -> Callable[[], ConformerSource]:
+    """Makes a small model some of whose attributes are others; with an inner output if it hears phones."""
 
     def make() -> ConformerSource:
-        plain = make_model(kernel=5)
+        plain = make_model(kernel=5, **({"conditions": (1,), "phones": len(PHONES)} if phones else {}))
         kind = type("Broken", (ConformerSource,), {k: v for k, v in changes.items() if k != "then"})
-        made = kind("broken", plain.module, plain._features, plain.tokens, {})
+        card = {"pace": {"crowded": 0.5, "slowest": 0.7}} if phones else {}
+        made = kind("broken", plain.module, plain._features, plain.tokens, card, phones=phones)
         changes.get("then", lambda model: None)(made)
         return made
 
@@ -50,6 +53,20 @@ def without_gradient(self, features, frames):
 def counting(self, features, frames):
     self.module.passes += 1
     return ConformerSource.encode(self, features, frames)
+
+
+def other_logits(self, features, frames):
+    logits, counts, inner = ConformerSource.encode_inner(self, features, frames)
+    return logits + 1, counts, inner
+
+
+def plain_logits(self, features, frames):
+    return ConformerSource.encode_inner(self, features, frames)[:2]
+
+
+def first_over_batch(self, features, frames):
+    logits, counts = ConformerSource.encode_first(self, features, frames)
+    return logits - logits.mean(0, keepdim=True), counts
 
 
 def longer(self, waveforms, lengths):
@@ -153,6 +170,28 @@ BROKEN: dict[str, tuple[Callable[[], Any], set[str]]] = {
         variant(frame_seconds=property(lambda self: 0.02)),
         {"test_logits_have_a_frame_for_every_begun_frame_time"},
     ),
+    "says other things where its phones are asked for": (
+        variant(
+            PHONES, encode=lambda self, *x: ConformerSource.encode_inner(self, *x)[:2], encode_inner=other_logits
+        ),
+        {"test_inner_outputs_come_with_the_same_logits"},
+    ),
+    "has more phones than outputs for them": (
+        variant((*PHONES, "f")),
+        {"test_inner_outputs_come_with_the_same_logits"},
+    ),
+    "has a phone twice": (
+        variant((*PHONES[:-1], "a")),
+        {"test_the_first_phone_is_the_blank_and_one_the_border_of_words"},
+    ),
+    "hears how fast others speak": (
+        variant(PHONES, encode_first=first_over_batch),
+        {
+            "test_the_first_inner_output_alone_depends_on_its_own_row",
+            "test_what_is_too_fast_is_slowed_down_as_if_it_were_alone",
+        },
+    ),
     "has no name": (variant(name=property(lambda self: "")), {"test_a_model_offers_what_the_protocol_names"}),
 }
 GOOD = variant()
+GOOD_WITH_PHONES = variant(PHONES)

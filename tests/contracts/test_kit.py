@@ -8,7 +8,14 @@ import pytest
 from broken import BROKEN
 
 from asradapt.adaptation import METHODS
-from asradapt.testing import FrozenContract, LogitsContract, MethodContract, MixedContract, SourceModelContract
+from asradapt.testing import (
+    FrozenContract,
+    LogitsContract,
+    MethodContract,
+    MixedContract,
+    PhonesContract,
+    SourceModelContract,
+)
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.usefixtures("all_of_torch")
@@ -18,7 +25,7 @@ REGISTERED = tuple(METHODS)
 
 MINE = """
 import pytest
-from broken import BROKEN, GOOD
+from broken import BROKEN, GOOD, GOOD_WITH_PHONES
 from asradapt.adaptation import create
 from asradapt.testing import SourceModelContract
 
@@ -45,8 +52,9 @@ def run(pytester, model, methods=("affine",)):
     return failed, done.parseoutcomes().get("passed", 0)
 
 
-def test_a_good_model_passes(pytester):
-    failed, passed = run(pytester, "GOOD()", ("affine", "encoder"))
+@pytest.mark.parametrize("model", ["GOOD()", "GOOD_WITH_PHONES()"])
+def test_a_good_model_passes(pytester, model):
+    failed, passed = run(pytester, model, ("affine", "encoder"))
     assert failed == set()
     assert passed > 80
 
@@ -76,7 +84,7 @@ def test_without_a_choice_every_registered_method_is_tested(pytester):
 
 
 def test_the_parts_can_be_had_alone():
-    parts = (FrozenContract, LogitsContract, MethodContract, MixedContract)
+    parts = (FrozenContract, LogitsContract, PhonesContract, MethodContract, MixedContract)
     names = [{name for name in dir(part) if name.startswith("test_")} for part in parts]
     whole = {name for name in dir(SourceModelContract) if name.startswith("test_")}
     assert set.union(*names) == whole
