@@ -14,10 +14,13 @@ from tones import make_tone_model, record_person
 
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.adaptation.mixed import IDENTITY, Member, MixedBank
+from asradapt.audio import load_audio
 from asradapt.decoding import Decoder, DecoderOptions
 from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.language import load_language
 from asradapt.models import load_model
+from asradapt.models.source import with_weights
+from asradapt.pace import prepare
 from asradapt.phrases import Phrases
 from asradapt.store import SpeakerStore
 from asradapt.test_time import EachOptions
@@ -170,6 +173,21 @@ def test_a_recording_is_heard_as_on_the_cpu(device, beams):
     for one, other in zip(here.words, there.words, strict=True):
         assert other.start == pytest.approx(one.start, abs=0.05)
         assert other.confidence == pytest.approx(one.confidence, abs=0.02)
+
+
+@torch.no_grad()
+def test_a_merged_model_slows_down_as_on_the_cpu(device, batch, padded):
+    """It has a second network for it, which moves as well."""
+    clips = sorted((Path(__file__).parents[1] / "data" / "demo" / "audio").glob("*.opus"))[:4]
+    source = load_model("source_en", device="cpu")
+    weights = {name: 1.01 * value for name, value in source.module.state_dict().items()}
+    model = with_weights(source, "merged", weights, {}, paced=True)
+    heard = [torch.from_numpy(load_audio(clip, model.sample_rate).samples) for clip in clips]
+    here = prepare(model, *batch(heard))
+    there = prepare(model.to(device), *padded(heard))
+    assert float(here.tempo.min()) < 1
+    torch.testing.assert_close(there.tempo.cpu(), here.tempo)
+    torch.testing.assert_close(there.features.cpu(), here.features, rtol=0, atol=1e-2)
 
 
 @pytest.fixture
