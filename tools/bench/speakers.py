@@ -1,11 +1,9 @@
 """One batch with many different speakers against the plain model, the loop over speakers, and PEFT's mixed batch.
 
     python tools/bench/speakers.py [--speakers 1 2 8 32 128] [--method affine+lowrank] [--rank 8] [--json OUT]
-    python tools/bench/speakers.py --whole
     python tools/bench/speakers.py --random-wav2vec2 768x4 --method lowrank --seconds 2
 
 A batch of 32 (128 for 128 speakers) clips of 4 s: features once; encoder and greedy decoding, which are timed.
-With `--whole` everything from waveforms to text is, features and how fast somebody speaks included.
 PEFT puts its LoRA of the same rank around the same linear layers of the same encoder and is given a speaker's
 name per row. `--random-wav2vec2 WIDTHxLAYERS` makes a transformers network with random weights, of the shape of
 wav2vec2-base but for what is given.
@@ -28,7 +26,6 @@ from asradapt.adaptation.mixed import Member, MixedBank
 from asradapt.decoding import greedy_decode
 from asradapt.models import load_model
 from asradapt.models.base import SourceModel
-from asradapt.pace import prepare
 
 
 def make_members(model: SourceModel, method: str, rank: int, count: int) -> list[Member]:
@@ -120,16 +117,6 @@ def random_wav2vec2(shape: str, folder: Path) -> Path:
     return folder
 
 
-def after(before: Work, work: Work) -> Work:
-    """Work after what must be done before it."""
-
-    def both() -> None:
-        before()
-        work()
-
-    return both
-
-
 def measure(args: argparse.Namespace, count: int) -> tuple[list[object], list[str]]:
     """A row of the table: one number of speakers."""
     model, notes = load_model(args.model, device=args.device), []
@@ -137,8 +124,7 @@ def measure(args: argparse.Namespace, count: int) -> tuple[list[object], list[st
     torch.manual_seed(0)
     waves = torch.randn(rows, round(16000 * args.seconds), device=args.device) * 0.1
     lengths = torch.full((rows,), waves.shape[1], device=args.device)
-    made = prepare(model, waves, lengths)
-    features, frames = made.features, made.frames
+    features, frames = model.prepare(waves, lengths)
     members = make_members(model, args.method, args.rank, count)
     people, bank = [members[i % count] for i in range(rows)], MixedBank(model)
     differ = sum(
@@ -160,8 +146,6 @@ def measure(args: argparse.Namespace, count: int) -> tuple[list[object], list[st
             rivals["peft"] = with_peft(args.model, args.device, args.rank, features, frames, names)
         except ImportError as error:
             notes.append(f"PEFT: not measured ({error}).")
-    if args.whole:
-        rivals = {name: after(lambda: prepare(model, waves, lengths), work) for name, work in rivals.items()}
     clock = time.process_time if args.device == "cpu" else time.perf_counter
     seconds = in_turn(rivals, args.rounds, clock=clock)
     speed = rows * args.seconds / min(seconds["mixed"])
@@ -181,14 +165,12 @@ def main() -> None:
     parser.add_argument("--random-wav2vec2", metavar="WIDTHxLAYERS")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--whole", action="store_true")
     parser.add_argument("--no-peft", dest="peft", action="store_false")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     columns = ["speakers", "rows", "audio s per s", "share of the plain speed", "times the loop takes"]
     table = Table(
-        f"Mixed batches{', from waveforms' * args.whole}, {args.method} (rank {args.rank})",
-        [*columns, "times PEFT takes", "texts that differ"],
+        f"Mixed batches, {args.method} (rank {args.rank})", [*columns, "times PEFT takes", "texts that differ"]
     )
     if args.random_wav2vec2:
         args.model = str(random_wav2vec2(args.random_wav2vec2, Path(tempfile.mkdtemp()) / "wav2vec2"))
