@@ -49,7 +49,7 @@ class Recording:
         sample_rate: Rate of `samples` in Hz.
         seconds: Length of the file in seconds.
         original_rate: Sample rate of the file in Hz.
-        channels: Channels of the file; they were averaged.
+        channels: Channels of the file; they were averaged, or the loudest was taken where that leaves nothing.
         peak: Largest magnitude in the file, over all channels, before resampling.
         clipped: Fraction, 0 to 1, of the file's samples at full scale in runs of 3 or more.
         silent: Whether even the loudest 25 ms are below -60 dBFS RMS (`audio_checks.SILENCE_RMS`).
@@ -86,6 +86,9 @@ def load_audio(path: str | Path, sample_rate: int = 16_000, *, max_seconds: floa
     meter = LevelMeter()
     with _open(path) as file:
         samples = _read_mono(path, file, sample_rate, meter, max_seconds)
+        if (alone := meter.loudest_of_cancelled) is not None:
+            file.seek(0)
+            samples = _read_mono(path, file, sample_rate, LevelMeter(), max_seconds, alone)
         rate, channels, cut_off = file.samplerate, file.channels, file.format == "OGG" and not ogg_ends(path)
     if not samples.size and cut_off:
         raise AudioError(f"{path} is cut off before its first sound: copy it again")
@@ -93,6 +96,8 @@ def load_audio(path: str | Path, sample_rate: int = 16_000, *, max_seconds: floa
         raise AudioError(f"{path} holds no sound ({meter.frames} samples at {rate} Hz): record it again")
     seconds, silent = meter.frames / rate, is_silent(samples, sample_rate)
     warnings = level_warnings(seconds, meter.clipped, silent)
+    if alone is not None:
+        warnings += (f"its channels cancel each other out: channel {alone + 1} alone is heard; check the cable",)
     if cut_off:
         warnings += ("maybe cut off: the file does not end with an end-of-stream mark; copy it again",)
     return Recording(
@@ -192,8 +197,14 @@ def _header_problem(file: soundfile.SoundFile) -> str | None:
 
 
 def _read_mono(
-    path: Path, file: soundfile.SoundFile, sample_rate: int, meter: LevelMeter, max_seconds: float | None
+    path: Path,
+    file: soundfile.SoundFile,
+    sample_rate: int,
+    meter: LevelMeter,
+    max_seconds: float | None,
+    channel: int | None = None,
 ) -> Samples:
+    """All samples (T,), of one channel or of the mean of all."""
     resample = _resampler(file.samplerate, sample_rate)
     # A bytearray grows in place; a list of blocks would need twice the memory when it is joined.
     result = bytearray()
@@ -204,7 +215,8 @@ def _read_mono(
             raise AudioError(f"{path} lasts {seconds:.1f} s; at most {max_seconds:g} s are allowed: split it")
         if meter.peak > MAX_PEAK:
             raise AudioError(f"{path} has samples up to {meter.peak:g}; full scale is 1: scale them to [-1, 1]")
-        result += resample(block.mean(axis=1), False).tobytes()
+        one = block.mean(axis=1) if channel is None else np.ascontiguousarray(block[:, channel])
+        result += resample(one, False).tobytes()
     result += resample(np.zeros(0, np.float32), True).tobytes()
     return np.frombuffer(result, np.float32)
 

@@ -6,7 +6,7 @@ Shapes: T samples of a mono recording, N samples of one block of it, C channels.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,9 @@ SILENCE_FRAME_SECONDS = 0.025
 SHORT_SECONDS = 0.1
 """A recording shorter than this gets a warning: no word fits into it."""
 
+CANCELLED = 0.01
+"""Share of the power of the loudest channel below which the mean of all holds nothing of it: they cancel."""
+
 _PROMISED = re.compile(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)")
 
 
@@ -42,6 +45,8 @@ class LevelMeter:
     values: int = 0
     peak: float = 0.0
     _clipped: int = 0
+    _power: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # of each channel, summed up
+    _mixed: float = 0.0  # of their mean
 
     def add(self, block: npt.NDArray[np.float32]) -> None:
         """Take in the next block (N, C), N at least 1."""
@@ -50,6 +55,18 @@ class LevelMeter:
         self.values += block.size
         self.peak = max(self.peak, float(magnitude.max()))
         self._clipped += _count_in_runs(magnitude >= FULL_SCALE)
+        if block.shape[1] > 1:
+            power = np.einsum("nc,nc->c", block, block, dtype=np.float64)
+            self._power = self._power + power if self._power.size else power
+            mixed = block.mean(axis=1)
+            self._mixed += float(mixed @ mixed)
+
+    @property
+    def loudest_of_cancelled(self) -> int | None:
+        """The loudest channel if the mean of all holds nothing of it: if one has another's signal upside down."""
+        if not self._power.size or self._mixed >= CANCELLED * self._power.max():
+            return None
+        return int(self._power.argmax())
 
     @property
     def clipped(self) -> float:

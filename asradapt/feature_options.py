@@ -53,6 +53,9 @@ class FeatureOptions:
 
     def __post_init__(self) -> None:
         allowed = (("scale", SCALES), ("taper", TAPERS), ("framing", FRAMINGS))
+        numbers = ("sample_rate", "window", "hop", "fft", "mels")
+        if small := [name for name in numbers if not getattr(self, name) >= 1]:
+            raise ValueError(f"{' and '.join(small)} must be at least 1")
         wrong = [(name, known) for name, known in allowed if getattr(self, name) not in known]
         if wrong:
             told = (

@@ -60,6 +60,7 @@ class TunedStrength:
         tried: All strengths.
         learned: How many of the sentences the speaker's version has learned from.
         failed: Recordings that could not be used.
+        warnings: What somebody should look at in the others.
     """
 
     strength: float | None
@@ -67,6 +68,7 @@ class TunedStrength:
     tried: tuple[TriedStrength, ...]
     learned: int
     failed: tuple[Failure, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def best(self) -> TriedStrength:
@@ -121,17 +123,20 @@ def tune_strength(
     learned = _learned(store, speaker, usable)
     tried: list[TriedStrength] = []
     failed: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
     for number, strength in enumerate(STRENGTHS):
         transcriber = Transcriber(model, store, TranscriberOptions(phrase_strength=strength), decoder)
         found = list(transcriber.transcribe(usable))
-        failed = tuple(failure for one in found if isinstance(one, Window) for failure in one.failed)
+        windows = [one for one in found if isinstance(one, Window)]
+        failed = tuple(failure for window in windows for failure in window.failed)
+        warnings = tuple(warning for window in windows for warning in window.warnings)
         tried.append(_judged(strength, [one for one in found if isinstance(one, Transcript)], phrases))
         if progress:
             progress((number + 1) / len(STRENGTHS))
     if not tried[0].said:
         why = f", for example {failed[0].item}: {failed[0].reason}" if failed else ""
         raise InputError(f"no recording that says a phrase of {speaker}'s vocabulary could be heard{why}")
-    return TunedStrength(*best_strength(tried), tuple(tried), learned, failed)
+    return TunedStrength(*best_strength(tried), tuple(tried), learned, failed, warnings)
 
 
 def fewest_errors(tried: Sequence[TriedStrength]) -> TriedStrength:

@@ -120,6 +120,26 @@ class TestFormats:
         assert recording.channels == 2
         assert recording.peak == pytest.approx(0.8, abs=1e-3)
 
+    @pytest.mark.parametrize("rate", [16_000, 44_100])
+    def test_channels_that_cancel_each_other_out_are_heard_one_alone(self, tmp_path, rate, monkeypatch):
+        monkeypatch.setattr(audio, "_BLOCK", 5_003)
+        voice = sine(rate, hertz=440.0, level=0.5)
+        path = write(tmp_path / "a.wav", np.stack([0.95 * voice, -voice], 1), rate, subtype="FLOAT")
+        alone = load_audio(write(tmp_path / "b.wav", -voice, rate, subtype="FLOAT"))
+        recording = load_audio(path)
+        np.testing.assert_array_equal(recording.samples, alone.samples)
+        (warning,) = recording.warnings
+        assert "channel 2 alone is heard" in warning
+        assert not recording.silent
+        assert recording.peak == pytest.approx(0.5, abs=1e-3)
+
+    @pytest.mark.parametrize("other", [0.0, 1.0, -0.5])
+    def test_channels_that_leave_something_of_each_other_are_averaged(self, tmp_path, other):
+        voice = sine(hertz=440.0, level=0.5)
+        recording = load_audio(write(tmp_path / "a.wav", np.stack([voice, other * voice], 1), subtype="FLOAT"))
+        np.testing.assert_allclose(recording.samples, (1 + other) / 2 * voice, atol=1e-6)
+        assert recording.warnings == ()
+
     def test_stereo_at_another_rate(self, tmp_path):
         stereo = np.stack([sine(44_100), np.zeros(44_100, np.float32)], 1)
         recording = load_audio(write(tmp_path / "a.flac", stereo, 44_100, subtype="PCM_24"))

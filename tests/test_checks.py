@@ -54,6 +54,7 @@ def test_levels_durations_rates_and_unreadable_files(clip, tmp_path):
         clip("quiet.wav", gain=0.02),
         clip("wrong.wav", duration=3.0),
         clip("slow.wav", rate=8000),
+        clip("short.wav", seconds=0.15),
         Utterance(tmp_path / "no.wav", "one two"),
     ]
     found = kinds(*rows)
@@ -62,6 +63,7 @@ def test_levels_durations_rates_and_unreadable_files(clip, tmp_path):
     assert [item.split("/")[-1].split(":")[0] for item in found["quiet"]] == ["quiet.wav"]
     assert "3.00 s stated, 2.00 s long" in found["duration"][0]
     assert "8000 Hz" in found["rates"][0]
+    assert [item.split("/")[-1] for item in found["short"]] == ["short.wav: 0.15 s"]
 
 
 def test_texts_that_are_missing_odd_or_too_fast(clip):

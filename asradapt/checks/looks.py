@@ -12,7 +12,7 @@ import numpy as np
 from asradapt.audio import load_audio
 from asradapt.checks.measured import RATE, Finding, Measured
 from asradapt.checks.parts import by, leaks, part, role, unknown_parts
-from asradapt.enrolment.examples import LONGEST_SECONDS
+from asradapt.enrolment.examples import LONGEST_SECONDS, SHORTEST_SECONDS
 from asradapt.enrolment.folds import SENTENCE_WORDS
 from asradapt.recordings.duplicates import Samples, same_sounds
 from asradapt.scoring import normalize
@@ -61,6 +61,12 @@ def _durations(rows: Sequence[Measured]) -> Iterator[Finding]:
             if row.utterance.duration is not None
             and abs(row.utterance.duration - (row.seconds or 0)) > DURATION_SLACK
         ),
+    )
+    yield Finding(
+        "short",
+        "warning",
+        f"shorter than {SHORTEST_SECONDS:g} s: enrolment does not take them",
+        tuple(_label(row, f"{row.seconds:.2f} s") for row in good if (row.seconds or 0) < SHORTEST_SECONDS),
     )
     yield Finding(
         "long",

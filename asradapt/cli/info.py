@@ -114,8 +114,10 @@ def _looked_up(words: set[str], dictionary: Path | None) -> dict[str, tuple[str,
     """The sounds of words that are in no prompt: by a dictionary, or as flite says them if it is there."""
     from asradapt.simulation.engines import find_engine
     from asradapt.simulation.phones import plain
-    from asradapt.simulation.pronunciations import look_up
+    from asradapt.simulation.pronunciations import look_up, read_dictionary
 
+    if dictionary and not words:
+        read_dictionary(dictionary)  # there is nothing to look up, but what is no dictionary is told
     if not words or not (dictionary or find_engine("flite").installed()):
         return {}
     return {word: tuple(map(plain, phones)) for word, phones in look_up(words, dictionary).items()}

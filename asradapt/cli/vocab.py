@@ -215,7 +215,7 @@ def tune(
         own = found.strength
         store.change_vocabulary(speaker, lambda stored: Phrases(stored, found.strength))
     failed = [*read.failed, *found.failed]
-    warnings = [*said, *read.warnings, *_learned(speaker, found.learned)]
+    warnings = [*said, *read.warnings, *found.warnings, *_learned(speaker, found.learned)]
     if as_json:
         tried = [one.as_dict() for one in found.tried]
         told = {"failed": [one.as_dict() for one in failed], "warnings": warnings}

@@ -178,6 +178,8 @@ def _check(content: dict[str, Any]) -> None:
     """
     network, tokens = content["network"], content["tokens"]
     problems = []
+    if not isinstance(content["card"], dict):
+        problems.append("a card that is no JSON object")
     if content["format"] != FORMAT:
         problems.append(f"format {content['format']}, this version reads {FORMAT}")
     if len(tokens) != network["tokens"]:
@@ -208,10 +210,16 @@ def _networks(options: ConformerOptions, weights: Mapping[str, Tensor]) -> tuple
     if not pace:
         return network, None
     if not options.conditions:
-        raise ValueError("weights of a pace without inner outputs")
+        raise ValueError(f"weights named {PACER} for a network without inner outputs")
     pacer = up_to_first(network)
+    if strange := sorted(_shapes(pace).items() ^ _shapes(pacer.state_dict()).items()):
+        raise ValueError(f"{PACER}{strange[0][0]} is missing, unknown or of another shape")
     pacer.load_state_dict(pace, strict=True)
     return network, pacer
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in weights.items()}
 
 
 def load_source(path: Path, precision: str = "fp32") -> ConformerSource:
@@ -232,7 +240,10 @@ def load_source(path: Path, precision: str = "fp32") -> ConformerSource:
         content = json.loads(description.read_text(encoding="utf-8"))
         _check(content)
         shape = content["network"] | {"conditions": tuple(content["network"].get("conditions", ()))}
-        network, pacer = _networks(ConformerOptions(**shape), load_file(path))
+        weights = load_file(path)
+        if broken := [name for name, value in weights.items() if not bool(value.isfinite().all())]:
+            raise ValueError(f"{broken[0]} holds numbers that are none (NaN or infinite)")
+        network, pacer = _networks(ConformerOptions(**shape), weights)
         features = FeatureOptions(**content["features"])
         own = content["name"], network, features, tuple(content["tokens"]), content["card"]
         return ConformerSource(*own, precision, tuple(content.get("phones", ())), pacer)

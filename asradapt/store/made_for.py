@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 from asradapt.errors import SourceMismatch
 from asradapt.models.names import EMBEDDED
@@ -60,9 +62,14 @@ def options_for(record: SpeakerRecord) -> str:
 def portable(record: SpeakerRecord) -> SpeakerRecord:
     """The record without what `--model` was if that is a path of the machine that it was made on."""
     model = record.source.get("model", "")
-    if not model or model in EMBEDDED or _PUBLIC.fullmatch(model):
+    if not model or _public(model):
         return record
     return replace(record, source=_without(record.source, "model"))
+
+
+def _public(model: str) -> bool:
+    """Whether a model is called so on every machine."""
+    return model in EMBEDDED or bool(_PUBLIC.fullmatch(model))
 
 
 def _without(source: Mapping[str, str], key: str) -> dict[str, str]:
@@ -71,13 +78,27 @@ def _without(source: Mapping[str, str], key: str) -> dict[str, str]:
 
 def _advice(record: SpeakerRecord, name: str) -> str:
     options, own = options_for(record), record.source.get("name")
-    changed = name == own and options in ("", f"--model {own}")
-    if changed:
+    if name == own and options in ("", f"--model {own}"):
         first = "The model of that name has changed"
+    elif _written_since(record):
+        first = f"What is at {record.source['model']} was written after the enrolment, and may be another one now"
     else:
         first = f"Give {options}" if options else f"Give the model {own} by --model, its file or folder"
     migrate = f"`asradapt speakers migrate {shlex.quote(record.speaker)}` with the new --model"
     return f"{first}; {migrate} takes the speaker along; or enrol the speaker again"
+
+
+def _written_since(record: SpeakerRecord) -> bool:
+    """Whether the files that `--model` named were written after the enrolment."""
+    if "model" not in record.source:
+        return False
+    path = Path(record.source["model"])
+    try:
+        made = datetime.fromisoformat(record.created).timestamp()
+        files = [*path.iterdir()] if path.is_dir() else [path]
+        return max((file.stat().st_mtime for file in files), default=0.0) > made
+    except (OSError, ValueError):  # not there any more, or called by a name
+        return False
 
 
 def _kind(name: str) -> str:

@@ -98,6 +98,14 @@ def test_a_dictionary_gives_the_sounds_of_other_words(asradapt, misheard, enroll
     assert "no known sounds" not in done.err
 
 
+@pytest.mark.parametrize("content", [None, "this is no dictionary\n"])
+def test_what_is_no_dictionary_is_told_where_nothing_is_looked_up(asradapt, misheard, enrolled, tmp_path, content):
+    if content:
+        (tmp_path / "x.dict").write_text(content)
+    done = asradapt("prompts", "--for", "ann", "--count", "1", "--dictionary", tmp_path / "x.dict")
+    assert (done.code, "dictionary" in done.err) == (1, True)
+
+
 def test_a_record_without_misheard_words_gives_the_usual_order(asradapt, enrolled):
     store = SpeakerStore(enrolled)
     current = store.load("ann")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import numpy as np
+import soundfile
+
 from asradapt.phrase_tuning import STRENGTHS
 
 
@@ -117,6 +120,18 @@ def test_the_strength_is_printed_set_and_given_back(asradapt, enrolled):
     assert asradapt("vocab", "strength", "ann", "--json").json == {"speaker": "ann", "strength": 0.3, "own": False}
     for arguments in (("6",), ("-1",), ("nan",), ("0.5", "--usual")):
         assert asradapt("vocab", "strength", "ann", *arguments).code == 2
+
+
+def test_tuning_tells_what_is_odd_about_recordings(asradapt, enrolled, recordings, tmp_path):
+    samples, rate = soundfile.read(recordings / "ann12.wav")
+    soundfile.write(tmp_path / "a.wav", np.stack([samples, -samples], 1), rate)
+    text = (recordings / "ann12.txt").read_text()
+    (tmp_path / "a.txt").write_text(text)
+    asradapt("vocab", "add", "ann", max(text.split(), key=len))
+    done = asradapt("vocab", "tune", "ann", tmp_path / "a.wav", "--beam", 8, "--json")
+    assert done.code == 0
+    (warning,) = [one for one in done.json["warnings"] if "a.wav" in one]
+    assert "cancel each other out" in warning
 
 
 def test_a_strength_is_found_by_recordings_and_stored(asradapt, enrolled, recordings):

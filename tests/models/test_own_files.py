@@ -56,6 +56,42 @@ def test_inner_outputs_come_with_the_logits(path):
     assert frames.tolist()[0] == logits.shape[1]
 
 
+@pytest.mark.parametrize(
+    ("part", "said", "reason"),
+    [
+        ("card", "x", "card that is no JSON object"),
+        ("features", {"sample_rate": 0, "hop": 0}, "sample_rate and hop must be at least 1"),
+        ("features", {"sample_rate": "x"}, "cannot be used"),
+    ],
+)
+def test_a_description_that_holds_something_else_is_refused(path, part, said, reason):
+    content = json.loads(path.with_suffix(".json").read_text())
+    content[part] = content[part] | said if isinstance(said, dict) else said
+    path.with_suffix(".json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"cannot be used.*{reason}|{reason}"):
+        load_source(path)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(path, number):
+    weights = load_file(path)
+    weights["blocks.0.norm.bias"][3] = number
+    save_file(weights, path)
+    with pytest.raises(InputError, match=r"blocks.0.norm.bias holds numbers that are none"):
+        load_source(path)
+
+
+def test_a_weight_of_the_pace_that_is_missing_is_called_by_its_own_name(path):
+    model = load_source(path)
+    save_source(with_weights(model, "other", model.module.state_dict(), {}, paced=True), path, dtype=torch.float32)
+    whole = load_file(path)
+    for name, other in (("inner.bias", None), ("inner.weight", torch.zeros(2)), ("blocks.9.x", torch.zeros(2))):
+        weights = {key: value for key, value in whole.items() if key != f"pace.{name}"}
+        save_file(weights if other is None else weights | {f"pace.{name}": other}, path)
+        with pytest.raises(InputError, match=f"pace.{name} is missing, unknown or of another shape"):
+            load_source(path)
+
+
 @pytest.mark.parametrize("conditions", [(), (1,)])
 def test_weights_of_a_pace_that_have_no_place_are_refused(tmp_path, conditions):
     path = tmp_path / "own.safetensors"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -125,3 +127,20 @@ def test_a_record_says_how_its_model_is_given_again_and_tells_nobody_else_a_path
     if options:
         with pytest.raises(SourceMismatch, match=f"Give {re.escape(options)};"):
             check_source(said, "other", "0" * 64)
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_model_that_was_written_after_the_enrolment_is_not_asked_for_again(record, tmp_path, folder):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"")
+    place = tmp_path if folder else weights
+    said = replace(record, source={"name": "own", "fingerprint": "f" * 64, "model": str(place)})
+    said = replace(said, created="2026-01-01T12:00:00+00:00")
+    for written, advice in (
+        ("11:00", f"Give --model {place};"),
+        ("13:00", f"What is at {place} was written after"),
+    ):
+        moment = datetime.fromisoformat(f"2026-01-01T{written}:00+00:00").timestamp()
+        os.utime(weights, (moment, moment))
+        with pytest.raises(SourceMismatch, match=advice):
+            check_source(said, "own-merged", "0" * 64)
