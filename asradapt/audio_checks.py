@@ -26,7 +26,7 @@ SHORT_SECONDS = 0.1
 """A recording shorter than this gets a warning: no word fits into it."""
 
 CANCELLED = 0.01
-"""Share of the power of the loudest channel below which the mean of all holds nothing of it: they cancel."""
+"""Share of the power that the mean of unrelated channels has, below which they cancel each other out."""
 
 _PROMISED = re.compile(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)")
 
@@ -45,7 +45,7 @@ class LevelMeter:
     values: int = 0
     peak: float = 0.0
     _clipped: int = 0
-    _power: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # of each channel, summed up
+    _power: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))  # of each channel, summed up
     _mixed: float = 0.0  # of their mean
 
     def add(self, block: npt.NDArray[np.float32]) -> None:
@@ -55,16 +55,16 @@ class LevelMeter:
         self.values += block.size
         self.peak = max(self.peak, float(magnitude.max()))
         self._clipped += _count_in_runs(magnitude >= FULL_SCALE)
-        if block.shape[1] > 1:
-            power = np.einsum("nc,nc->c", block, block, dtype=np.float64)
-            self._power = self._power + power if self._power.size else power
-            mixed = block.mean(axis=1)
-            self._mixed += float(mixed @ mixed)
+
+    def add_mixed(self, block: npt.NDArray[np.float32], mean: npt.NDArray[np.float32]) -> None:
+        """Take in the mean (N,) of the channels of a block (N, C), so that `loudest_of_cancelled` is known."""
+        self._power = self._power + np.einsum("nc,nc->c", block, block, dtype=np.float64)
+        self._mixed += float(np.einsum("n,n->", mean, mean, dtype=np.float64))
 
     @property
     def loudest_of_cancelled(self) -> int | None:
-        """The loudest channel if the mean of all holds nothing of it: if one has another's signal upside down."""
-        if not self._power.size or self._mixed >= CANCELLED * self._power.max():
+        """The loudest channel, if the mean of all holds next to nothing: one has another's signal upside down."""
+        if self._mixed >= CANCELLED * self._power.sum() / len(self._power) ** 2:
             return None
         return int(self._power.argmax())
 

@@ -54,8 +54,12 @@ class FeatureOptions:
     def __post_init__(self) -> None:
         allowed = (("scale", SCALES), ("taper", TAPERS), ("framing", FRAMINGS))
         numbers = ("sample_rate", "window", "hop", "fft", "mels")
-        if small := [name for name in numbers if not getattr(self, name) >= 1]:
-            raise ValueError(f"{' and '.join(small)} must be at least 1")
+        strange = [name for name in numbers if not isinstance(getattr(self, name), int) or getattr(self, name) < 1]
+        if strange:
+            got = ", ".join(f"{name} {getattr(self, name)!r}" for name in strange)
+            raise ValueError(f"{got}: must be whole and at least 1")
+        if self.fft < self.window:
+            raise ValueError(f"fft {self.fft} must be at least the window, {self.window}")
         wrong = [(name, known) for name, known in allowed if getattr(self, name) not in known]
         if wrong:
             told = (

@@ -140,6 +140,18 @@ class TestFormats:
         np.testing.assert_allclose(recording.samples, (1 + other) / 2 * voice, atol=1e-6)
         assert recording.warnings == ()
 
+    def test_channels_that_cancel_in_a_part_are_averaged(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(audio, "_BLOCK", 4_000)
+        voice = sine(hertz=440.0, level=0.5)
+        other = voice * np.where(np.arange(len(voice)) < len(voice) // 2, 1, -1)
+        recording = load_audio(write(tmp_path / "a.wav", np.stack([voice, other], 1), subtype="FLOAT"))
+        np.testing.assert_allclose(recording.samples, (voice + other) / 2, atol=1e-6)
+
+    def test_one_channel_of_many_does_not_count_as_cancelled(self, tmp_path):
+        voice = sine(hertz=440.0, level=0.5)
+        twelve = np.stack([voice, *[np.zeros_like(voice)] * 11], 1)
+        assert load_audio(write(tmp_path / "a.wav", twelve, subtype="FLOAT")).warnings == ()
+
     def test_stereo_at_another_rate(self, tmp_path):
         stereo = np.stack([sine(44_100), np.zeros(44_100, np.float32)], 1)
         recording = load_audio(write(tmp_path / "a.flac", stereo, 44_100, subtype="PCM_24"))

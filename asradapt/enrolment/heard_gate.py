@@ -72,7 +72,12 @@ def first_passes(work: Work, learner: Learner, before: Sequence[ErrorCounts]) ->
     """Whether the gate would let the first half of the learning pass, were it all."""
     person = learner.person
     counts = select(person, learner.first.seen, prefer_clearly).counts
-    return decide(before, counts, confidence=work.options.confidence, seed=person.seed).accepted
+    return _decide(before, counts, work.options.confidence, person.seed).accepted
+
+
+def _decide(before: Sequence[ErrorCounts], after: Sequence[ErrorCounts], confidence: float, seed: int) -> Verdict:
+    """The gate, which overlooks no word here: these counts are tenths of words that may not have been said."""
+    return decide(before, after, confidence=confidence, seed=seed, overlooked=0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def _outcome(work: Work, learner: Learner, before: tuple[ErrorCounts, ...]) -> _
     for found, count in halves:
         if found.seen:
             selected = select(person, found.seen, prefer_clearly)
-            verdict = decide(before, selected.counts, confidence=1 - tolerated, seed=person.seed)
+            verdict = _decide(before, selected.counts, 1 - tolerated, person.seed)
             place = next(i for i, choice in enumerate(found.seen) if choice is selected.choice)
             outcomes.append(_Outcome(selected.choice, verdict, found.states[place], count))
             tolerated /= 2

@@ -37,8 +37,9 @@ LEAST_SECONDS = 24.0
 
 def twin(model: SourceModel) -> SourceModel:
     """A model of the same tensors whose network can be changed apart from that of the other."""
-    shared = (*model.module.parameters(), *model.module.buffers())
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    pacer = getattr(model, "pacer", None)  # which no adaptation changes
+    shared = (*model.module.parameters(), *model.module.buffers(), *([pacer] if pacer else []))
+    return copy.deepcopy(model, {id(part): part for part in shared})
 
 
 def lanes_for(model: SourceModel) -> int:

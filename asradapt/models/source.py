@@ -9,6 +9,7 @@ Letters: B batch, T samples, F frames, M mel bands, V tokens.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -29,7 +30,8 @@ from asradapt.models.base import GIVEN, Site, fingerprint, weight_sites
 from asradapt.models.conformer import Conformer, ConformerOptions, up_to_first
 from asradapt.models.frozen import FrozenSource
 
-FORMAT = 1
+FORMATS = (1, 2)
+"""Those that are read; the second has weights for the pace, and only models that have some are written so."""
 PACER = "pace."
 
 
@@ -144,7 +146,7 @@ def with_weights(
     network = Conformer(model._network.options)
     network.load_state_dict(weights, strict=True)
     own = {**_own(model.card), **card}
-    pacer = (model.pacer or up_to_first(model._network)) if paced else None
+    pacer = copy.deepcopy(model.pacer or up_to_first(model._network)).cpu() if paced else None
     return ConformerSource(name, network, model._features, model.tokens, own, phones=model.phones, pacer=pacer)
 
 
@@ -159,7 +161,7 @@ def save_source(model: ConformerSource, path: Path, *, dtype: torch.dtype = torc
     whole = model.module.state_dict() | {f"{PACER}{name}": value for name, value in pacer.items()}
     save_file({name: value.to(dtype).contiguous() for name, value in whole.items()}, path)
     content = {
-        "format": FORMAT,
+        "format": FORMATS[-1] if model.pacer else FORMATS[0],
         "name": model.name,
         "network": asdict(model._network.options),
         "features": asdict(model._features),
@@ -180,12 +182,15 @@ def _check(content: dict[str, Any]) -> None:
     problems = []
     if not isinstance(content["card"], dict):
         problems.append("a card that is no JSON object")
-    if content["format"] != FORMAT:
-        problems.append(f"format {content['format']}, this version reads {FORMAT}")
+    if content["format"] not in FORMATS:
+        problems.append(f"format {content['format']}, this version reads {' and '.join(map(str, FORMATS))}")
     if len(tokens) != network["tokens"]:
         problems.append(f"{len(tokens)} tokens for {network['tokens']} outputs")
     if content.get("phones") and len(content["phones"]) != network.get("phones"):
         problems.append(f"{len(content['phones'])} phones for {network.get('phones')} inner outputs")
+    blocks, conditions = network.get("blocks", 0), network.get("conditions", [])
+    if not all(isinstance(place, int) and 1 <= place <= blocks for place in conditions):
+        problems.append(f"inner outputs behind {conditions!r} of {blocks} blocks")
     if content.get("phones") and not network.get("conditions"):
         problems.append("phones without inner outputs")
     if content["features"]["mels"] != network["mels"]:

@@ -80,23 +80,22 @@ def _advice(record: SpeakerRecord, name: str) -> str:
     options, own = options_for(record), record.source.get("name")
     if name == own and options in ("", f"--model {own}"):
         first = "The model of that name has changed"
-    elif _written_since(record):
-        first = f"What is at {record.source['model']} was written after the enrolment, and may be another one now"
     else:
         first = f"Give {options}" if options else f"Give the model {own} by --model, its file or folder"
+        first += ", unless it is another one now: it was written after the enrolment" * _written_since(record)
     migrate = f"`asradapt speakers migrate {shlex.quote(record.speaker)}` with the new --model"
     return f"{first}; {migrate} takes the speaker along; or enrol the speaker again"
 
 
 def _written_since(record: SpeakerRecord) -> bool:
-    """Whether the files that `--model` named were written after the enrolment."""
+    """Whether weights that `--model` named were written after the enrolment, which is known to the second."""
     if "model" not in record.source:
         return False
     path = Path(record.source["model"])
     try:
         made = datetime.fromisoformat(record.created).timestamp()
-        files = [*path.iterdir()] if path.is_dir() else [path]
-        return max((file.stat().st_mtime for file in files), default=0.0) > made
+        files = [*path.glob("*.safetensors"), *path.glob("*.bin")] if path.is_dir() else [path]
+        return max((file.stat().st_mtime for file in files), default=0.0) > made + 1
     except (OSError, ValueError):  # not there any more, or called by a name
         return False
 

@@ -142,7 +142,7 @@ def test_a_description_whose_parts_do_not_fit_is_refused_with_all_that_is_wrong(
     content = json.loads(description.read_text())
     network = content["network"]
     wrong = content | {
-        "format": 2,
+        "format": 3,
         "tokens": content["tokens"][:-1],
         "network": network | {"mels": 79, "heads": 3},
     }
@@ -150,7 +150,7 @@ def test_a_description_whose_parts_do_not_fit_is_refused_with_all_that_is_wrong(
     with pytest.raises(InputError) as caught:
         load_source(path)
     for part in (
-        "format 2, this version reads 1",
+        "format 3, this version reads 1 and 2",
         "28 tokens for 29 outputs",
         "80 mel bands for 79 inputs",
         "width 16 is not a multiple of twice 3 heads",

@@ -16,6 +16,7 @@ from asradapt.enrolment.examples import Example
 from asradapt.enrolment.lanes import Lanes, lanes_for, twin
 from asradapt.enrolment.memory import Passes
 from asradapt.enrolment.updates import TrainingOptions, train_step
+from asradapt.models.conformer import up_to_first
 from asradapt.types import Utterance
 
 OPTIONS = TrainingOptions(bf16=False)
@@ -99,6 +100,12 @@ def test_the_same_job_gives_the_same_numbers_whichever_lane_ends_first(tiny_mode
         found.append({name: tensor.grad for name, tensor in bank.tensors.items()})
     assert len(passes) == 6 * 3
     assert all(torch.equal(found[0][name], other[name]) for other in found[1:] for name in other)
+
+
+def test_a_twin_hears_the_pace_by_the_same_network(tiny_model):
+    model = tiny_model(conditions=(1,), phones=7)
+    model.pacer = up_to_first(model.module)
+    assert twin(model).pacer is model.pacer
 
 
 def test_a_twin_has_the_same_tensors_and_is_adapted_apart(tiny_model, babble):

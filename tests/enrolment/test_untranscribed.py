@@ -472,6 +472,10 @@ def test_long_recordings_are_cut(tone_model, ann, tmp_path, monkeypatch):
     assert {one.whole for one in found} == {known}
     split = split_of(found, [[0]], Past(), Start())
     assert split["digests"] == [found[0].digest, known, *(one.digest for one in found[1:])]
+    monkeypatch.setattr(pseudo, "pieces", lambda *given: pieces(*given, lambda *asked: [(0, 5 * RATE)]))
+    (warning,) = pseudo.cut_recordings(tone_model, [Utterance(path)]).warnings
+    assert "do not seem to be speech" in warning
+    assert "files of 20 seconds or less are heard whole" in warning
     monkeypatch.setattr(pseudo, "pieces", lambda *given: [])
     (failure,) = pseudo.cut_recordings(tone_model, [Utterance(path)]).failed
     assert "nobody speaks" in failure.reason

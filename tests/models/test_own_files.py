@@ -60,8 +60,11 @@ def test_inner_outputs_come_with_the_logits(path):
     ("part", "said", "reason"),
     [
         ("card", "x", "card that is no JSON object"),
-        ("features", {"sample_rate": 0, "hop": 0}, "sample_rate and hop must be at least 1"),
-        ("features", {"sample_rate": "x"}, "cannot be used"),
+        ("features", {"sample_rate": 0, "hop": 0}, "sample_rate 0, hop 0: must be whole and at least 1"),
+        ("features", {"sample_rate": "x", "hop": 160.5}, "sample_rate 'x', hop 160.5: must be whole"),
+        ("features", {"fft": 256}, "fft 256 must be at least the window, 400"),
+        ("network", {"conditions": "1"}, "inner outputs behind '1' of 2 blocks"),
+        ("network", {"conditions": [3]}, "inner outputs behind .3. of 2 blocks"),
     ],
 )
 def test_a_description_that_holds_something_else_is_refused(path, part, said, reason):
@@ -79,6 +82,22 @@ def test_weights_that_are_no_numbers_are_refused(path, number):
     save_file(weights, path)
     with pytest.raises(InputError, match=r"blocks.0.norm.bias holds numbers that are none"):
         load_source(path)
+
+
+def test_what_hears_the_pace_is_a_part_of_the_model(path):
+    """In the fingerprint, and its own: another model of it can be moved."""
+    model = load_source(path)
+    weights = model.module.state_dict()
+    one = with_weights(model, "one", weights, {}, paced=True)
+    other = with_weights(one, "other", weights, {}, paced=True)
+    assert one.fingerprint == other.fingerprint != model.fingerprint
+    other.to("meta")
+    assert next(one.pacer.parameters()).device.type == "cpu"
+    save_source(one, path, dtype=torch.float32)
+    assert json.loads(path.with_suffix(".json").read_text())["format"] == 2
+    held = load_file(path)
+    save_file(held | {"pace.inner.bias": held["pace.inner.bias"] + 1}, path)
+    assert load_source(path).fingerprint != one.fingerprint
 
 
 def test_a_weight_of_the_pace_that_is_missing_is_called_by_its_own_name(path):

@@ -133,12 +133,13 @@ def test_a_record_says_how_its_model_is_given_again_and_tells_nobody_else_a_path
 def test_a_model_that_was_written_after_the_enrolment_is_not_asked_for_again(record, tmp_path, folder):
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"")
+    (tmp_path / "later").mkdir()  # says nothing of the weights
     place = tmp_path if folder else weights
     said = replace(record, source={"name": "own", "fingerprint": "f" * 64, "model": str(place)})
     said = replace(said, created="2026-01-01T12:00:00+00:00")
     for written, advice in (
         ("11:00", f"Give --model {place};"),
-        ("13:00", f"What is at {place} was written after"),
+        ("13:00", f"Give --model {place}, unless it is another one now: it was written after the enrolment;"),
     ):
         moment = datetime.fromisoformat(f"2026-01-01T{written}:00+00:00").timestamp()
         os.utime(weights, (moment, moment))
