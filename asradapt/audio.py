@@ -216,7 +216,8 @@ def _read_mono(
         if meter.peak > MAX_PEAK:
             raise AudioError(f"{path} has samples up to {meter.peak:g}; full scale is 1: scale them to [-1, 1]")
         one = block.mean(axis=1) if channel is None else np.ascontiguousarray(block[:, channel])
-        meter.add_mixed(block, one)
+        if block.shape[1] > 1 and channel is None:
+            meter.add_mixed(block, one)
         result += resample(one, False).tobytes()
     result += resample(np.zeros(0, np.float32), True).tobytes()
     return np.frombuffer(result, np.float32)

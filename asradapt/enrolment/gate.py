@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asradapt.scoring import ErrorCounts, Interval, paired_bootstrap, sign_flip, total
+from asradapt.wording import counted
 
 OVERLOOKED = 1
 """So many wrong words more, in all held-out utterances together, are overlooked where the letters improve."""
@@ -79,7 +80,7 @@ def _explain(
         if words.difference <= 0:
             return f"adapted: {change} ({odds})"
         letters = f"of the letters {old.cer:.1%} were wrong and {new.cer:.1%} are ({odds})"
-        return f"adapted: {letters}; {change}, by a single word"
+        return f"adapted: {letters}; {change}, by {counted(new.errors - old.errors, 'word')}"
     if old.errors == 0:
         return "the source is kept: it makes no error on these recordings"
     if sure:

@@ -52,7 +52,7 @@ def check_source(record: SpeakerRecord, name: str, fingerprint: str) -> None:
 def options_for(record: SpeakerRecord) -> str:
     """The options of a command that give the source model of a record; empty where they are not known."""
     said = dict(record.source)
-    if "model" not in said and (said["name"] in EMBEDDED or _PUBLIC.fullmatch(said["name"])):
+    if "model" not in said and _public(said["name"]):
         said["model"] = said["name"]
     if "model" not in said:
         return ""

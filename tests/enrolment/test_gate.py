@@ -79,7 +79,7 @@ def test_a_word_more_among_fewer_wrong_letters_is_overlooked():
     assert found.accepted
     assert found.explanation == (
         "adapted: of the letters 22.5% were wrong and 10.0% are (chance alone does as well in 1.6% of cases); on "
-        "held-out recordings the word error rate goes from 25.0% to 26.7%, by a single word"
+        "held-out recordings the word error rate goes from 25.0% to 26.7%, by 1 word"
     )
 
 
