@@ -27,6 +27,8 @@ SHORT_SECONDS = 0.1
 
 CANCELLED = 0.01
 """Share of the power that the mean of unrelated channels has, below which they cancel each other out."""
+ROUNDED = 1e-6
+"""Share of the power that an offset leaves by rounding alone."""
 
 _PROMISED = re.compile(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)")
 
@@ -46,7 +48,8 @@ class LevelMeter:
     peak: float = 0.0
     _clipped: int = 0
     _power: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))  # of each channel, summed up
-    _mixed: float = 0.0  # of their mean
+    _sum: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))  # of each channel's samples
+    _mixed: float = 0.0  # power of their mean
 
     def add(self, block: npt.NDArray[np.float32]) -> None:
         """Take in the next block (N, C), N at least 1."""
@@ -59,14 +62,22 @@ class LevelMeter:
     def add_mixed(self, block: npt.NDArray[np.float32], mean: npt.NDArray[np.float32]) -> None:
         """Take in the mean (N,) of the channels of a block (N, C), so that `loudest_of_cancelled` is known."""
         self._power = self._power + np.einsum("nc,nc->c", block, block, dtype=np.float64)
+        self._sum = self._sum + block.sum(axis=0, dtype=np.float64)
         self._mixed += float(np.einsum("n,n->", mean, mean, dtype=np.float64))
 
     @property
     def loudest_of_cancelled(self) -> int | None:
-        """The loudest channel, if the mean of all holds next to nothing: one has another's signal upside down."""
-        if self._mixed >= CANCELLED * self._power.sum() / len(self._power) ** 2:
+        """The loudest channel, if the mean of all holds next to nothing: one has another's signal upside down.
+
+        What does not swing, a constant offset, is no signal and does not count.
+        """
+        count = max(1, self.frames)
+        power = self._power - self._sum**2 / count
+        mixed = self._mixed - self._sum.mean() ** 2 / count
+        nothing = power.sum() <= ROUNDED * self._power.sum()
+        if nothing or mixed >= CANCELLED * power.sum() / len(power) ** 2:
             return None
-        return int(self._power.argmax())
+        return int(power.argmax())
 
     @property
     def clipped(self) -> float:

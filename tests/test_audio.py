@@ -147,6 +147,20 @@ class TestFormats:
         recording = load_audio(write(tmp_path / "a.wav", np.stack([voice, other], 1), subtype="FLOAT"))
         np.testing.assert_allclose(recording.samples, (voice + other) / 2, atol=1e-6)
 
+    @pytest.mark.parametrize("offset", [0.02, 0.4])
+    def test_an_offset_that_channels_share_does_not_hide_that_they_cancel(self, tmp_path, offset):
+        voice = sine(hertz=440.0, level=0.3)
+        pair = offset + np.stack([0.9 * voice, -voice], 1)
+        recording = load_audio(write(tmp_path / "a.wav", pair, subtype="FLOAT"))
+        np.testing.assert_allclose(recording.samples, offset - voice, atol=1e-6)
+        assert len(recording.warnings) == 1
+
+    def test_an_offset_alone_is_no_channel_to_choose(self, tmp_path):
+        pair = np.full((16_000, 2), 0.3) * [1, -1]
+        recording = load_audio(write(tmp_path / "a.wav", pair, subtype="FLOAT"))
+        np.testing.assert_allclose(recording.samples, 0.0, atol=1e-6)
+        assert not any("channel" in warning for warning in recording.warnings)
+
     def test_one_channel_of_many_does_not_count_as_cancelled(self, tmp_path):
         voice = sine(hertz=440.0, level=0.5)
         twelve = np.stack([voice, *[np.zeros_like(voice)] * 11], 1)
