@@ -84,7 +84,8 @@ def _advice(record: SpeakerRecord, name: str) -> str:
         first = f"Give {options}" if options else f"Give the model {own} by --model, its file or folder"
         first += ", unless it is another one now: it was written after the enrolment" * _written_since(record)
     migrate = f"`asradapt speakers migrate {shlex.quote(record.speaker)}` with the new --model"
-    return f"{first}; {migrate} takes the speaker along; or enrol the speaker again"
+    alone = "`transcribe --source-only` leaves all adaptations out"
+    return f"{first}; {migrate} takes the speaker along; or enrol the speaker again; {alone}"
 
 
 def _written_since(record: SpeakerRecord) -> bool:

@@ -91,10 +91,11 @@ def test_another_source_model_lists_every_difference(record: SpeakerRecord) -> N
     check_source(record, "tiny", "f" * 64)
     with pytest.raises(SourceMismatch) as caught:
         check_source(record, "large", "0" * 64)
-    assert str(caught.value) == (  # one sentence of both models, and the three ways out
+    assert str(caught.value) == (  # one sentence of both models, and the four ways out
         "speaker 'ann' belongs to another source model: tiny (fingerprint ffffffffffff), not large (000000000000)"
         ". Give the model tiny by --model, its file or folder; `asradapt speakers migrate ann` with the new "
-        "--model takes the speaker along; or enrol the speaker again"
+        "--model takes the speaker along; or enrol the speaker again; `transcribe --source-only` leaves all "
+        "adaptations out"
     )
     with pytest.raises(SourceMismatch) as caught:
         check_source(record, "tiny", "0" * 64)
