@@ -100,7 +100,7 @@ class WindowReader:
             options = VoiceOptions(longest=self._sizes.longest)
             found = pieces(recording.samples, recording.sample_rate, options, self._detector)
             note = left_out(recording.samples, recording.sample_rate, found)
-            notes = (*notes, f"{note}; `transcribe --no-vad` hears all of it") if note else notes
+            notes = (*notes, f"{note}; transcribe and evaluate hear all of it with --no-vad") if note else notes
         starts = tuple(piece.start / recording.sample_rate for piece in found)
         phrases = self._phrases(utterance.speaker) if with_phrases else ()
         samples = [piece.samples for piece in found]

@@ -45,6 +45,7 @@ def _checked_seed(context: click.Context, option: click.Parameter, seed: int) ->
 seed_option = click.option(
     "--seed", default=0, show_default=True, callback=_checked_seed, help="Seed of everything random."
 )
+vad_option = click.option("--no-vad", is_flag=True, help="Leave no silence out of recordings over 20 seconds.")
 manifest_option = click.option(
     "--manifest",
     metavar="FILE",

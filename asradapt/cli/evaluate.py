@@ -17,6 +17,7 @@ from asradapt.cli.common import (
     report_problems,
     seed_option,
     store_option,
+    vad_option,
     where_option,
 )
 from asradapt.cli.decoding_options import greedy_options
@@ -37,8 +38,8 @@ def _check(rows: Sequence[Utterance], wanted: Wanted) -> None:
     from asradapt.comparison import require_columns
 
     require_columns(rows, wanted.by)
-    if wanted.decoding and not wanted.ours():
-        raise UsageError(f"{wanted.decoded} has no effect: --systems names only files of other recognisers")
+    if (wanted.decoding or not wanted.detect_voice) and not wanted.ours():
+        raise UsageError(f"{wanted.options} has no effect: --systems names only files of other recognisers")
     if wanted.export:
         _check_export(wanted.export)
     if wanted.report:
@@ -109,6 +110,7 @@ def _check_export(folder: Path) -> None:
     help="Write texts as sclite's trn and ctm, and utterances.jsonl.",
 )
 @greedy_options
+@vad_option
 @store_option
 @model_options
 @seed_option
@@ -124,6 +126,7 @@ def evaluate(
     no_audio: bool,
     dictionary: Path | None,
     export: Path | None,
+    no_vad: bool,
     store_path: Path | None,
     model: str,
     device: str,
@@ -164,6 +167,7 @@ def evaluate(
         device=device,
         seed=seed,
         show=not as_json,
+        detect_voice=not no_vad,
         decoding={name: value for name, value in decoding.items() if value is not None and value is not False},
     )
     _check(rows, wanted)

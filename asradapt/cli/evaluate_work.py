@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asradapt.decoding import Decoder
     from asradapt.evaluation import Evaluation
     from asradapt.models.base import SourceModel
+    from asradapt.transcript import TranscriberOptions
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Wanted:
         device: Where to compute.
         seed: Of everything random.
         show: Whether tables are printed.
+        detect_voice: Whether silences of longer recordings are left out.
         decoding: The options of the decoder; empty for greedy decoding.
     """
 
@@ -57,16 +59,29 @@ class Wanted:
     device: str
     seed: int
     show: bool
+    detect_voice: bool
     decoding: dict[str, Any]
 
     @property
     def decoded(self) -> str:
         """How our systems decode, in words."""
-        options = {"vocab_file": "vocab"}
-        given = [f"--{options.get(name, name.replace('_', '-'))} {value}" for name, value in self.decoding.items()]
         said = click.get_current_context().meta.get(MODEL_OPTIONS, {}).get("precision", "fp32")
         precision = "" if said == "fp32" else f", in {said}"
-        return (" ".join(given).replace(" True", "") or "greedy") + precision
+        return (self.options if self.decoding else f"greedy {self.options}".rstrip()) + precision
+
+    @property
+    def options(self) -> str:
+        """The options that say how our systems decode, as they are given."""
+        names = {"vocab_file": "vocab"}
+        given = [f"--{names.get(name, name.replace('_', '-'))} {value}" for name, value in self.decoding.items()]
+        return " ".join(given + ["--no-vad"] * (not self.detect_voice)).replace(" True", "")
+
+    @property
+    def transcribing(self) -> TranscriberOptions:
+        """What our systems do with the recordings."""
+        from asradapt.transcript import TranscriberOptions
+
+        return TranscriberOptions(detect_voice=self.detect_voice)
 
     def ours(self) -> list[str]:
         """The names of the systems that asradapt decodes; `decoded` says nothing about other recognisers."""
@@ -161,7 +176,7 @@ def _evaluation(rows: Sequence[Utterance], wanted: Wanted, warn: Callable[[str],
 
     store = open_store(wanted.store)
     source = open_model(model_for(wanted.speaker, store, wanted.model), wanted.device)
-    transcriber = Transcriber(source, store, None, wanted.decoder(source, warn))
+    transcriber = Transcriber(source, store, wanted.transcribing, wanted.decoder(source, warn))
     with progress() as bar:
 
         def advance(done: float) -> None:
@@ -184,6 +199,7 @@ def _comparison(rows: Sequence[Utterance], wanted: Wanted, warn: Callable[[str],
             rows,
             model=source,
             store=store,
+            options=wanted.transcribing,
             common=wanted.common,
             decoder=wanted.decoder(source, warn) if source else None,
             progress=lambda share: bar("evaluating", share),

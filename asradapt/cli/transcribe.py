@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import json_option, open_store, progress, store_option
+from asradapt.cli.common import json_option, open_store, progress, store_option, vad_option
 from asradapt.cli.decoding_options import decoding_options, open_decoder
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import recordings_options
@@ -56,7 +56,7 @@ STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
     help="Let every segment adapt the model to itself first, without any text; takes two to six times as long. "
     "Helps most with --beam 0 and where the model is far off.",
 )
-@click.option("--no-vad", is_flag=True, help="Leave no silence out of recordings over 20 seconds.")
+@vad_option
 @click.option("--batch-size", default=0, help="Most segments in a batch; 0 lets the audio's length decide.")
 @store_option
 @model_options

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import soundfile
+import torch
 
-from asradapt.scoring import NORMALIZER
+from asradapt.scoring import NORMALIZER, score
 
 COUNTS = ("substitutions", "deletions", "insertions", "words")
 TEST = ("--where", "part=test")
@@ -162,6 +164,26 @@ def test_a_language_model_that_comes_unnamed_is_named(asradapt, home, recordings
     assert asradapt(*arguments, "--beam", 2, "--no-lm").json["decoding"] == "--beam 2 --no-lm"
     assert asradapt(*arguments, "--beam", 2, "--lm-weight", 0).json["decoding"] == "--beam 2 --lm-weight 0.0"
     assert asradapt(*arguments).json["decoding"] == "greedy"
+
+
+def test_all_of_a_long_recording_is_heard_on_demand(asradapt, enrolled, manifest, babble, tmp_path):
+    sound = torch.cat([babble(4.0, 5), torch.zeros(40 * 16_000), babble(4.0, 6)])
+    soundfile.write(tmp_path / "long.wav", sound.numpy(), 16_000)
+    rows = manifest({"audio_filepath": str(tmp_path / "long.wav"), "text": "a b c", "speaker": "ann"})
+    usual = asradapt("evaluate", "--manifest", rows, "--json").json
+    whole = asradapt("evaluate", "--manifest", rows, "--no-vad", "--json").json
+    heard = asradapt("transcribe", tmp_path / "long.wav", "--speaker", "ann", "--beam", 0, "--no-vad", "--json")
+    assert (usual["decoding"], whole["decoding"]) == ("greedy", "greedy --no-vad")
+    (text,) = [one["text"] for one in heard.json["results"]]
+    wer = score("a b c", text).wer
+    assert whole["pooled"]["after"]["wer"] == pytest.approx(wer) != usual["pooled"]["after"]["wer"]
+    searched = asradapt("evaluate", "--manifest", rows, "--no-vad", "--beam", 2, "--json").json
+    assert searched["decoding"] == "--beam 2 --no-vad"
+    compared = asradapt("evaluate", "--manifest", rows, "--no-vad", "--systems", "source,ann", "--json").json
+    assert compared["decoding"] == "greedy --no-vad"
+    (tmp_path / "other.jsonl").write_text('{"audio_filepath": "long.wav", "text": "a"}\n')
+    refused = asradapt("evaluate", "--manifest", rows, "--no-vad", "--systems", f"x={tmp_path / 'other.jsonl'}")
+    assert (refused.code, "--no-vad has no effect" in refused.err) == (2, True)
 
 
 def test_a_zero_is_an_answer_and_not_an_option_left_out(asradapt, enrolled, recordings, tmp_path):
