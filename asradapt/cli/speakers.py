@@ -50,6 +50,7 @@ def brief(record: SpeakerRecord) -> dict[str, Any]:
         "version": record.version,
         "utterances": record.utterances,
         "seconds": record.seconds,
+        "heard_seconds": _heard(record)[1],
         "source": record.source,
         "created": record.created,
     }
@@ -57,7 +58,8 @@ def brief(record: SpeakerRecord) -> dict[str, Any]:
 
 def _cells(brief: Mapping[str, Any]) -> Sequence[str]:
     what = brief["method"] if brief["decision"] == "adapted" else "source kept"
-    numbers = (str(brief["version"]), str(brief["utterances"]), f"{brief['seconds']:.0f}")
+    heard = f" + {brief['heard_seconds']:.0f} heard" if brief["heard_seconds"] else ""
+    numbers = (str(brief["version"]), str(brief["utterances"]), f"{brief['seconds']:.0f}{heard}")
     return (brief["speaker"], what, *numbers, brief["created"])
 
 
@@ -66,15 +68,21 @@ def _rate(record: SpeakerRecord, when: str) -> str:
     return f"{counts['wer']:.1%}" if isinstance(counts, dict) and "wer" in counts else "?"
 
 
+def _heard(record: SpeakerRecord) -> tuple[int, float]:
+    """Pieces of recordings without texts that were learned from beside those with texts, and their seconds."""
+    partly = record.gate.get("partly")
+    if not isinstance(partly, dict) or not partly.get("used"):
+        return 0, 0.0
+    return int(partly.get("pieces", 0)), float(partly.get("seconds", 0))
+
+
 def _recordings(record: SpeakerRecord) -> str:
     """What was learned from, in words."""
     if record.imported:
         return "not known: imported from another program"
-    heard = record.gate.get("partly")
-    more = ""
-    if isinstance(heard, dict) and heard.get("used"):
-        pieces = counted(heard["pieces"], "piece")
-        more = f"; and what was heard in {pieces} of recordings without texts, {heard['seconds']:.1f} s"
+    pieces, seconds = _heard(record)
+    what = f"what was heard in {counted(pieces, 'piece')} of recordings without texts"
+    more = f"; and {what}, {seconds:.1f} s" if pieces else ""
     return f"{record.utterances}, {record.seconds:.1f} s{more}"
 
 

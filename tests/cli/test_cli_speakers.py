@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 from samples import store_speaker, stored_files
@@ -26,6 +27,17 @@ def test_list_shows_everybody_in_columns(asradapt, versions):
         "ann",
         "bob",
     ]
+
+
+@pytest.mark.parametrize(("used", "shown"), [(True, "62 + 240 heard"), (False, "62")])
+def test_what_was_heard_in_recordings_without_texts_is_listed_apart(asradapt, versions, used, shown):
+    record = versions.record("ann")
+    gate = record.gate | {"partly": {"pieces": 30, "seconds": 240.4, "used": used}}
+    versions.save(replace(record, seconds=62.3, gate=gate), versions.load("ann").tensors)
+    ann = asradapt("speakers", "list").out.splitlines()[1]
+    assert f"  {shown}  " in ann
+    (entry, _) = asradapt("speakers", "list", "--json").json["speakers"]
+    assert (entry["seconds"], entry["heard_seconds"]) == (62.3, 240.4 if used else 0.0)
 
 
 def test_list_of_an_empty_store_says_so_and_creates_nothing(asradapt, home):
