@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,8 @@ AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".rf64", ".w64"}
 )
 """Endings, in lower case, by which `audio_files` knows audio in a folder."""
+OTHER_SUFFIXES = frozenset({".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm", ".mka", ".mov"})
+"""Endings of recordings that `load_audio` most likely cannot read: found as well, so that this is told."""
 
 MAX_PEAK = 16.0
 """Float samples above this are no loud recording but integers that were never scaled to [-1, 1]."""
@@ -81,7 +85,7 @@ def load_audio(path: str | Path, sample_rate: int = 16_000, *, max_seconds: floa
     Raises:
         AudioError: The file is missing, not audio, empty, damaged, cut off, too long, or holds NaN.
     """
-    path = Path(path)
+    path = as_there(Path(path))
     _require_file(path)
     meter = LevelMeter()
     with _open(path) as file:
@@ -134,7 +138,18 @@ def audio_files(path: str | Path) -> list[Path]:
 
 
 def _is_visible_audio(relative: Path) -> bool:
-    return relative.suffix.lower() in AUDIO_SUFFIXES and not any(p.startswith(".") for p in relative.parts)
+    known = relative.suffix.lower() in AUDIO_SUFFIXES | OTHER_SUFFIXES
+    return known and not any(p.startswith(".") for p in relative.parts)
+
+
+def as_there(path: Path) -> Path:
+    """A path as the disk has it: accents composed or not, and slashes for backslashes, as tables from Windows."""
+    if _exists(path):
+        return path
+    names = [str(path), *([str(path).replace("\\", "/")] if os.sep == "/" else [])]
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    others = [names[-1], *(normalize(form, name) for name in names for form in forms)]
+    return next((Path(other) for other in others if other != str(path) and _exists(Path(other))), path)
 
 
 def _exists(path: Path) -> bool:

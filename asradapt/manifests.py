@@ -27,6 +27,7 @@ from asradapt.manifest_selection import (
     row_key,
     speaker_name,
 )
+from asradapt.texts_beside import TextsBeside
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 
@@ -109,6 +110,8 @@ def utterances_from_audio(
 ) -> Manifest:
     """Make utterances of audio files and folders, with texts from `.txt` files of the same names beside them.
 
+    The same name is one that looks the same (`texts_beside`).
+
     Args:
         paths: Audio files, and folders that are searched with their subfolders.
         speaker: Who speaks in all of them; None where it is not known.
@@ -120,22 +123,24 @@ def utterances_from_audio(
     found: list[Utterance] = []
     failed: list[Failure] = []
     warnings: list[str] = []
-    for audio in _all_audio(paths, failed):
+    places, beside = [Path(path) for path in paths], TextsBeside()
+    for audio in _all_audio(places, failed):
         text = None
         if audio.suffix.lower() in MANIFESTS:
             failed.append(Failure(str(audio), "this looks like a manifest, which --manifest takes"))
             continue
         try:
-            text = _text_beside(audio)
+            text = _read_text(beside.of(audio))
         except TextError as error:
             if need_text:
                 failed.append(Failure(str(audio), str(error)))
                 continue
-            if audio.with_suffix(".txt").exists():
+            if beside.of(audio).exists():
                 warnings.append(f"{audio} is used without its text: {error}")
         found.append(Utterance(audio, text, speaker_name(speaker)))
     once, more = _once(found)
-    return Manifest(once, tuple(failed), tuple(warnings) + more)
+    alone = beside.alone_in(places) if need_text else ()
+    return Manifest(once, tuple(failed), (*warnings, *more, *alone))
 
 
 def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
@@ -176,7 +181,7 @@ def _once(utterances: Iterable[Utterance]) -> tuple[tuple[Utterance, ...], tuple
     return once, tuple(warnings)
 
 
-def _all_audio(paths: Iterable[str | Path], failed: list[Failure]) -> list[Path]:
+def _all_audio(paths: Iterable[Path], failed: list[Failure]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         try:
@@ -186,8 +191,7 @@ def _all_audio(paths: Iterable[str | Path], failed: list[Failure]) -> list[Path]
     return found
 
 
-def _text_beside(audio: Path) -> str:
-    path = audio.with_suffix(".txt")
+def _read_text(path: Path) -> str:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:

@@ -20,6 +20,7 @@ LAYERS = (
         "manifest_rows",
         "manifest_selection",
         "manifest_stream",
+        "texts_beside",
         "batching",
         "scoring",
         "prompts",

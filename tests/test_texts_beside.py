@@ -1,0 +1,80 @@
+"""Texts beside recordings, whatever a program has made of their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unicodedata import normalize
+
+import pytest
+
+from asradapt.manifests import utterances_from_audio
+from asradapt.texts_beside import TextsBeside
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"said in {path.name}", encoding="utf-8")
+
+
+def texts(folder: Path) -> dict[str, str | None]:
+    return {one.audio.name: one.text for one in utterances_from_audio([folder]).utterances}
+
+
+UMLAUT = "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}bung 1"
+
+
+@pytest.mark.parametrize(
+    ("audio", "text"),
+    [
+        ("p1.wav", "p1.txt"),
+        ("P4.WAV", "p4.txt"),
+        ("p4.wav", "P4.TXT"),
+        ("p2.wav", "p2.txt.txt"),
+        (f"{UMLAUT}.wav", normalize("NFD", f"{UMLAUT}.txt")),
+        (normalize("NFD", f"{UMLAUT}.wav"), f"{UMLAUT}.txt"),
+        ("a/b.c.wav", "a/b.c.txt"),
+    ],
+)
+def test_a_name_that_looks_the_same_is_the_same(tmp_path, audio, text):
+    make(tmp_path, audio, text)
+    assert texts(tmp_path) == {Path(audio).name: f"said in {Path(text).name}"}
+    assert utterances_from_audio([tmp_path / audio]).utterances[0].text == f"said in {Path(text).name}"
+    assert not utterances_from_audio([tmp_path]).warnings
+
+
+def test_a_text_of_exactly_another_name_stays_with_that_one(tmp_path):
+    make(tmp_path, "A.wav", "a.wav", "a.txt")
+    if not (tmp_path / "A.wav").samefile(tmp_path / "a.wav"):
+        found = utterances_from_audio([tmp_path])
+        assert [(one.audio.name, one.text) for one in found.utterances] == [("a.wav", "said in a.txt")]
+        assert "write what was said into A.txt" in found.failed[0].reason
+
+
+def test_several_that_look_the_same_are_none(tmp_path):
+    make(tmp_path, "a.wav", "A.txt", "a.TXT")
+    if len(list(tmp_path.iterdir())) == 3:
+        assert TextsBeside().of(tmp_path / "a.wav") == tmp_path / "a.txt"
+        assert "write what was said into a.txt" in utterances_from_audio([tmp_path]).failed[0].reason
+
+
+def test_texts_of_other_folders_are_not_taken(tmp_path):
+    make(tmp_path, "one/a.wav", "two/A.txt")
+    assert texts(tmp_path) == {}
+
+
+def test_texts_without_a_recording_are_told_where_texts_matter(tmp_path):
+    make(tmp_path, "a.wav", "a.txt", "b.txt", "below/c.txt", ".hidden/d.txt", "._a.txt")
+    (warning,) = utterances_from_audio([tmp_path]).warnings
+    assert warning == f"{tmp_path / 'b.txt'} and 1 more: a text without a recording of its name beside it"
+    assert utterances_from_audio([tmp_path], need_text=False).warnings == ()
+    assert utterances_from_audio([tmp_path / "a.wav"]).warnings == ()
+
+
+def test_recordings_of_another_kind_are_found_and_not_passed_over(tmp_path):
+    make(tmp_path, "a.wav", "a.txt", "b.m4a", "b.txt", "c.MOV")
+    found = utterances_from_audio([tmp_path])
+    assert [one.audio.name for one in found.utterances] == ["a.wav", "b.m4a"]
+    assert [failure.item for failure in found.failed] == [str(tmp_path / "c.MOV")]
+    assert found.warnings == ()
