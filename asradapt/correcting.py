@@ -86,7 +86,7 @@ def _require_speaker(written: Written, speaker: str) -> None:
 
 
 def cut(
-    found: Found, speaker: str, sample_rate: int, *, folder: Path, audio_dir: Path | None
+    found: Found, speaker: str, sample_rate: int, *, audio_dir: Path | None
 ) -> tuple[list[Held], list[Failure], list[str]]:
     """The stretches as utterances in memory, those to be heard without a text; with what failed and warnings.
 
@@ -94,13 +94,12 @@ def cut(
         found: What to cut out.
         speaker: Whose speech it is.
         sample_rate: The rate in Hz at which the transcripts were made.
-        folder: The folder of the transcript file, where relative names are looked for too.
         audio_dir: A folder in which the audio lies now.
     """
     utterances, failed, warnings = [], [], []
     for work in found.work:
         try:
-            path = _find(work.written.audio, folder, audio_dir)
+            path = _find(work.written.audio, work.written.home, audio_dir)
             recording = load_audio(path, sample_rate)
             _require_same(path, recording, work.written)
         except AudioError as error:

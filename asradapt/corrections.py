@@ -24,17 +24,19 @@ class Correction:
         end: Seconds.
         recognised: What was heard.
         text: What was said, in the person's words.
+        altered: Whether `recognised` is not what was heard any more, and so says nothing.
     """
 
     start: float
     end: float
     recognised: str
     text: str
+    altered: bool = False
 
     @property
     def edited(self) -> bool:
         """Whether other words stand there than were heard."""
-        return normalize(self.text) != normalize(self.recognised)
+        return self.altered or _differs(self.text, self.recognised)
 
 
 def corrections(written: Written) -> list[Correction]:
@@ -44,14 +46,16 @@ def corrections(written: Written) -> list[Correction]:
     heard, word by word, and segments whose border lies in a change become one.
 
     Raises:
-        TextError: If both were changed and differ, times do not fit the audio, or a change lies in a
-            stretch that is too long to learn from.
+        TextError: If both were changed and differ, or only the list of words was; if times do not fit the audio,
+            or a change lies in a stretch that is too long to learn from.
     """
     pieces = written.pieces
     if problems := _wrong_times(written):
         raise TextError("; ".join(problems[:5]))
-    whole = _differs(written.text, written.recognised)
-    if not any(_differs(piece.text, piece.recognised) for piece in pieces):
+    whole = written.altered or _differs(written.text, written.recognised)
+    if not any(piece.altered or _differs(piece.text, piece.recognised) for piece in pieces):
+        if not whole and written.words is not None and _differs(written.words, written.recognised):
+            raise TextError("words were changed, but no text, which is what is read: change `text` instead")
         return _from_whole(written) if whole else [_unchanged(piece) for piece in pieces]
     joined = " ".join(piece.text for piece in pieces)
     if whole and _differs(written.text, joined):
@@ -59,7 +63,7 @@ def corrections(written: Written) -> list[Correction]:
             "both the whole text and segments were changed, and they differ: change one of the two, in the "
             "transcript as it was written"
         )
-    return [_checked(Correction(piece.start, piece.end, piece.recognised, piece.text)) for piece in pieces]
+    return [_checked(Correction(p.start, p.end, p.recognised, p.text, p.altered)) for p in pieces]
 
 
 def _differs(text: str, recognised: str) -> bool:

@@ -5,6 +5,7 @@ Letters: T samples.
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,12 @@ class Segment:
     def as_dict(self) -> dict[str, object]:
         """The segment as JSON holds it: `text` is for people to correct, `recognised` stays as it is."""
         times = {"start": round(self.start, 3), "end": round(self.end, 3)}
-        return {**times, "text": self.text, "recognised": self.text}
+        return {**times, "text": self.text, "recognised": self.text, "check": check_of(self.text)}
+
+
+def check_of(recognised: str) -> str:
+    """By which a text is known again where an editor has replaced words wherever they stand."""
+    return hashlib.sha256(recognised.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def segments_of(words: Sequence[Word], places: Sequence[tuple[float, float]]) -> tuple[Segment, ...]:
@@ -107,6 +113,7 @@ class Transcript:
             "speaker": self.utterance.speaker,
             "text": self.text,
             "recognised": self.text,
+            "check": check_of(self.text),
             "seconds": round(self.seconds, 3),
             "adapted": self.adapted,
             "confidence": None if self.confidence is None else round(self.confidence, 4),

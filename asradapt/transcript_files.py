@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asradapt.errors import TextError
+from asradapt.transcript import check_of
 from asradapt.types import Failure
 
 MOST_BYTES = 256 * 1024**2
@@ -15,12 +16,16 @@ MOST_BYTES = 256 * 1024**2
 
 @dataclass(frozen=True)
 class Piece:
-    """A segment of a transcript file: its times in seconds, its text, and what was heard."""
+    """A segment of a transcript file: its times in seconds, its text, and what was heard.
+
+    `altered` is whether both the text and what was heard are other ones than `transcribe` wrote.
+    """
 
     start: float
     end: float
     text: str
     recognised: str
+    altered: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class Written:
         seconds: Length of the audio.
         digest: sha256 of the samples.
         pieces: The segments.
+        altered: Whether both the text and what was heard are other ones than `transcribe` wrote.
+        words: The words that are listed one by one, between spaces; None where there is no list.
+        home: The folder of the file.
     """
 
     audio: str
@@ -44,6 +52,9 @@ class Written:
     seconds: float
     digest: str
     pieces: tuple[Piece, ...]
+    altered: bool = False
+    words: str | None = None
+    home: Path = Path()
 
 
 def read_transcripts(path: Path) -> tuple[list[Written], list[Failure]]:
@@ -59,15 +70,16 @@ def read_transcripts(path: Path) -> tuple[list[Written], list[Failure]]:
         if path.stat().st_size > MOST_BYTES:
             raise TextError(f"{path} has more than {MOST_BYTES} bytes: split it")
         content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path} is not UTF-8 ({error.reason}): save it as UTF-8") from error
+    except OSError as error:
         raise TextError(
-            f"{path} cannot be read ({reason}): give the file of `transcribe --format json`"
+            f"{path} cannot be read ({error.strerror or error}): give the file of `transcribe --format json`"
         ) from error
     found, failed = [], []
     for number, entry in enumerate(_entries(path, content), start=1):
         try:
-            found.append(_written(entry))
+            found.append(replace(_written(entry), home=path.parent))
         except (KeyError, TypeError, ValueError) as error:
             failed.append(Failure(_name(entry, path, number), _reason(error)))
     return found, failed
@@ -77,6 +89,11 @@ def _entries(path: Path, content: str) -> Sequence[object]:
     try:
         whole = json.loads(content)
     except (ValueError, RecursionError) as error:
+        if content.strip() and content.lstrip()[0] not in "[{":
+            raise TextError(
+                f"{path} is no JSON but something else: a transcript to correct is written by `transcribe "
+                "--format json`, other formats do not say where the audio is"
+            ) from error
         if not _is_lines(content):
             raise TextError(f"{path} is not JSON ({error}): mind quotes and commas") from error
         return _lines(path, content)
@@ -127,22 +144,43 @@ def _written(entry: object) -> Written:
     if not isinstance(pieces, list):
         raise TypeError("its segments are no list")
     speaker = entry.get("speaker")
+    text, recognised, altered = _heard(entry)
     return Written(
         audio=_text(entry, "audio"),
         speaker=None if speaker is None else str(speaker),
-        text=_text(entry, "text"),
-        recognised=_text(entry, "recognised"),
+        text=text,
+        recognised=recognised,
         seconds=_number(entry, "seconds"),
         digest=_text(entry, "sha256"),
         pieces=tuple(_piece(piece) for piece in pieces),
+        altered=altered,
+        words=_words(entry),
     )
 
 
 def _piece(entry: object) -> Piece:
     if not isinstance(entry, dict):
         raise TypeError("a segment is no object")
-    times = _number(entry, "start"), _number(entry, "end")
-    return Piece(*times, _text(entry, "text"), _text(entry, "recognised"))
+    return Piece(_number(entry, "start"), _number(entry, "end"), *_heard(entry))
+
+
+def _heard(entry: Mapping[str, object]) -> tuple[str, str, bool]:
+    """The text, what was heard, and whether both were altered, as by an editor that replaces words everywhere.
+
+    Where what was heard alone was altered, it is the text. Files of before there was a `check` are believed.
+    """
+    text, recognised = _text(entry, "text"), _text(entry, "recognised")
+    check = entry.get("check")
+    if check is None or check == check_of(recognised):
+        return text, recognised, False
+    return (text, text, False) if check == check_of(text) else (text, recognised, True)
+
+
+def _words(entry: Mapping[str, object]) -> str | None:
+    listed = entry.get("words")
+    if not isinstance(listed, list):
+        return None
+    return " ".join(str(one.get("word", "")) for one in listed if isinstance(one, dict))
 
 
 def _text(entry: Mapping[str, object], key: str) -> str:

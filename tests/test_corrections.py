@@ -8,6 +8,7 @@ import pytest
 
 from asradapt.corrections import corrections
 from asradapt.errors import TextError
+from asradapt.transcript import check_of
 from asradapt.transcript_files import Piece, Written, read_transcripts
 
 PIECES = (Piece(0.0, 2.0, "a b c", "a b c"), Piece(2.5, 4.0, "d e", "d e"), Piece(5.0, 30.0, "f g", "f g"))
@@ -135,3 +136,56 @@ def test_a_slip_in_one_of_many_lines_is_named_by_its_line(tmp_path):
     path.write_text('{"audio": "x.wav"}\n{"audio": "y.wav" "text": "a"}\n')
     with pytest.raises(TextError, match="line 2"):
         read_transcripts(path)
+
+
+def as_written(said="a b c", **segment):
+    """An entry of one segment as `transcribe` writes it."""
+    piece = {"start": 0.0, "end": 2.0, "text": said, "recognised": said, "check": check_of(said)}
+    whole = {"audio": "x.wav", "speaker": None, "seconds": 2.0, "sha256": "0", "segments": [piece | segment]}
+    words = [{"word": word, "start": 0.0, "end": 1.0, "confidence": 0.5} for word in said.split()]
+    return whole | {"text": said, "recognised": said, "check": check_of(said), "words": words}
+
+
+def read_one(entry, tmp_path):
+    path = tmp_path / "t.json"
+    path.write_text(entry if isinstance(entry, str) else json.dumps(entry))
+    (one,), failed = read_transcripts(path)
+    assert (failed, one.home) == ([], tmp_path)
+    return one
+
+
+def test_words_that_are_replaced_wherever_they_stand_are_corrections(tmp_path):
+    entry = json.dumps(as_written("a grin c")).replace("grin", "brian")
+    assert edited(read_one(entry, tmp_path)) == [(0.0, 2.0, "a brian c")]
+    again = json.dumps(as_written("a grin c") | {"segments": []}).replace("grin", "brian")
+    assert edited(read_one(again, tmp_path)) == [(0.0, 2.0, "a brian c")]
+    assert edited(read_one(as_written(), tmp_path)) == []
+
+
+def test_what_was_heard_alone_cannot_be_corrected(tmp_path):
+    assert edited(read_one(as_written(recognised="x"), tmp_path)) == []
+    old = as_written()
+    del old["check"], old["segments"][0]["check"]
+    assert edited(read_one(json.dumps(old).replace("b", "x"), tmp_path)) == [], "nothing tells that it was changed"
+
+
+def test_the_list_of_words_alone_is_no_correction_but_is_told_of(tmp_path):
+    entry = as_written()
+    entry["words"][1]["word"] = "x"
+    with pytest.raises(TextError, match="words were changed, but no text"):
+        corrections(read_one(entry, tmp_path))
+    entry["segments"][0]["text"] = "a y c"
+    assert edited(read_one(entry, tmp_path)) == [(0.0, 2.0, "a y c")]
+
+
+def test_files_of_other_formats_and_encodings_are_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "t.srt"
+    path.write_text("1\n00:00:00,000 --> 00:00:02,000\na b c\n")
+    with pytest.raises(TextError, match="no JSON but something else"):
+        read_transcripts(path)
+    for encoding in ("cp1252", "utf-16"):
+        path.write_text(
+            json.dumps(as_written("\N{LATIN SMALL LETTER U WITH DIAERESIS}"), ensure_ascii=False), encoding
+        )
+        with pytest.raises(TextError, match=r"is not UTF-8 .*: save it as UTF-8"):
+            read_transcripts(path)

@@ -69,7 +69,7 @@ def _advised(one: Enrolled, more: bool) -> Enrolled:
 
 @click.command()
 @click.argument("speaker")
-@click.argument("transcript", type=click.Path(path_type=Path))
+@click.argument("transcripts", metavar="TRANSCRIPT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--audio-dir",
     metavar="DIR",
@@ -99,7 +99,7 @@ def _advised(one: Enrolled, more: bool) -> Enrolled:
 @json_option
 def correct(
     speaker: str,
-    transcript: Path,
+    transcripts: tuple[Path, ...],
     audio_dir: Path | None,
     confirmed: bool,
     partly: bool,
@@ -114,9 +114,10 @@ def correct(
 ) -> int:
     """Learn from a transcript that a person has corrected.
 
-    TRANSCRIPT is what `transcribe --format json` or `jsonl` wrote, with changes in its `text`: that of the
-    whole, or of segments. The changed segments are cut out of the audio, and SPEAKER is enrolled further
-    from them; the version in use is replaced only by one that is not worse.
+    TRANSCRIPT is a file that `transcribe --format json` or `jsonl` wrote, with changes in its `text`: that of
+    the whole, or of segments. Several files are learned from together. The changed segments are cut out of the
+    audio, and SPEAKER is enrolled further from them; the version in use is replaced only by one that is not
+    worse.
     """
     from asradapt.store import validate_speaker
     from asradapt.transcript_files import read_transcripts
@@ -125,7 +126,8 @@ def correct(
     speaker = validate_speaker(speaker)
     store = open_store(store_path)
     store.versions(speaker)  # a speaker who is not enrolled is told before any work
-    written, unread = read_transcripts(transcript)
+    read = [read_transcripts(transcript) for transcript in transcripts]
+    written, unread = [one for found, _ in read for one in found], [one for _, failed in read for one in failed]
     from asradapt.correcting import cut, find_corrections
 
     found = find_corrections(written, speaker, confirmed=confirmed, hears=partly)
@@ -137,9 +139,7 @@ def correct(
         source = open_model(model_for(speaker, store, model), device)
         teacher = teacher_of(source, lm) if partly else None
         require_writable(store)
-        pieces, missing, warnings = cut(
-            found, speaker, source.sample_rate, folder=transcript.parent, audio_dir=audio_dir
-        )
+        pieces, missing, warnings = cut(found, speaker, source.sample_rate, audio_dir=audio_dir)
         failed += missing
         if pieces:
             with progress() as bar:

@@ -66,13 +66,27 @@ class Targets:
         self._next = Fingerprints()  # by name: the number that a further recording of this name tries first
 
     def fresh(self, inputs: Inputs, warn: Callable[[str], None]) -> Iterator[Utterance]:
-        """The recordings whose file is still to be written; the others are taken off the count."""
+        """The recordings whose file is still to be written; the others are taken off the count.
+
+        A text beside its recording is what somebody wrote that was said, or will be taken for it by `enroll`.
+        """
+        kept = beside = 0
         for utterance in inputs.utterances:
-            if self._is_kept(utterance):
-                inputs.count -= 1
-                warn(f"{self.path(utterance)} exists and is kept; --force replaces it")
-            else:
+            is_kept, is_beside = self._is_kept(utterance), self._is_beside(utterance)
+            if not is_kept:
+                beside += is_beside
                 yield utterance
+                continue
+            inputs.count -= 1
+            if is_beside:
+                warn(f"{self.path(utterance)} says what was said in the recording beside it, and is kept")
+            else:
+                kept += 1
+                warn(f"{self.path(utterance)} exists and is kept; --force replaces it")
+        if kept:
+            warn("files that exist may be of other recordings of the same names: another --output-dir keeps both")
+        if beside:
+            warn("enroll takes a text beside its recording for what was said: another --output-dir avoids that")
 
     def path(self, utterance: Utterance) -> Path:
         """The file of a recording that came before."""
@@ -95,8 +109,20 @@ class Targets:
         if (known := self._numbers.get(key)) is None:
             number = self._number(utterance)
             exists = (self._folder / self._name(utterance, number)).exists()
-            self._numbers[key] = known = 2 * number + (exists and not self._force)
+            own = self._name(utterance, number) == f"{utterance.audio.stem}.txt" and self._is_home(utterance)
+            self._numbers[key] = known = 2 * number + (exists and (own or not self._force))
         return known % 2 == 1
+
+    def _is_beside(self, utterance: Utterance) -> bool:
+        """Whether the file of a recording that came before is the text beside it."""
+        return self.path(utterance).name == f"{utterance.audio.stem}.txt" and self._is_home(utterance)
+
+    def _is_home(self, utterance: Utterance) -> bool:
+        """Whether the folder of the files is that of the recording."""
+        try:
+            return utterance.audio.parent.samefile(self._folder)
+        except OSError:
+            return False
 
     def _number(self, utterance: Utterance) -> int:
         """The first number, 1 for none, with which the name is free; from now on it is taken."""

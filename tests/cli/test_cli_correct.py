@@ -52,6 +52,31 @@ def test_corrected_transcripts_enrol_further(asradapt, transcript, enrolled, sty
     assert not list(enrolled.rglob("*.flac"))
 
 
+def test_several_files_are_learned_from_together(asradapt, transcript, tmp_path):
+    whole = transcript(as_said)
+    entries = json.loads(whole.read_text())["results"]
+    (tmp_path / "one").mkdir()
+    files = [tmp_path / "one" / "a.json", tmp_path / "b.json"]
+    for file, part in zip(files, (entries[:2], entries[2:]), strict=True):
+        for entry in part:  # relative to the file that names it
+            shutil.copy(entry["audio"], file.parent)
+            entry["audio"] = Path(entry["audio"]).name
+        file.write_text(json.dumps({"results": part}))
+    together = asradapt("correct", "ann", *files, "--confirmed", "--json").json
+    assert together["failed"] == []
+    assert together["enrolled"]["utterances"] == 4
+    assert asradapt("correct", "ann", "--json").code == 2
+
+
+def test_a_word_replaced_in_the_whole_file_is_learned(asradapt, transcript):
+    path = transcript(unchanged)
+    said = [entry["text"] for entry in json.loads(path.read_text())["results"]]
+    word = max((word for text in said for word in text.split()), key=len)
+    path.write_text(path.read_text().replace(word, f"{word}b"))
+    done = asradapt("correct", "ann", path, "--json").json
+    assert done["corrected"] == sum(word in text for text in said) > 0
+
+
 def test_the_text_of_a_segment_can_be_changed_as_well(asradapt, transcript):
     def edit(entry):
         entry["segments"][0]["text"] = said_in(entry)

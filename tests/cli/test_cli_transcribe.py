@@ -245,9 +245,27 @@ def test_files_that_exist_are_kept_unless_forced(asradapt, recordings, tmp_path)
     kept = asradapt(*inputs)
     assert (kept.code, (tmp_path / "ann0.txt").read_text()) == (0, "mine")
     assert "exists and is kept; --force replaces it" in kept.err
+    assert "may be of other recordings of the same names: another --output-dir keeps both" in kept.err
     assert kept.out.splitlines() == [str(tmp_path / "ann1.txt")]
     assert asradapt(*inputs, "--force").code == 0
     assert (tmp_path / "ann0.txt").read_text() != "mine"
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_what_was_said_is_never_replaced_by_what_was_heard(asradapt, recordings, tmp_path, force):
+    for name in ("ann0", "ann1"):
+        shutil.copy(recordings / f"{name}.wav", tmp_path)
+    (tmp_path / "ann0.txt").write_text("mine", encoding="utf-8")
+    done = asradapt("transcribe", tmp_path, "--output-dir", tmp_path, *force)
+    assert (done.code, (tmp_path / "ann0.txt").read_text()) == (0, "mine")
+    assert "ann0.txt says what was said in the recording beside it, and is kept" in done.err
+    assert "enroll takes a text beside its recording for what was said" in done.err
+    assert "--force replaces" not in done.err
+    assert done.out.splitlines() == [str(tmp_path / "ann1.txt")]
+    (tmp_path / "ann0.json").write_text("old", encoding="utf-8")
+    other = asradapt("transcribe", tmp_path, "--output-dir", tmp_path, "--format", "json", *force)
+    assert (other.code, "taken" in other.err or "takes" in other.err) == (0, False)
+    assert ((tmp_path / "ann0.json").read_text() == "old") is not bool(force)
 
 
 def test_recordings_of_the_same_name_get_files_of_their_own(asradapt, recordings, tmp_path):
@@ -422,7 +440,7 @@ def test_names_of_files_are_numbered_by_recording(tmp_path):
     files, said = Targets(tmp_path, "txt"), []
     fresh = list(files.fresh(inputs, said.append))
     assert [files.path(one).name for one in fresh] == ["x.txt", "X-2.txt", "x-2-2.txt", "x.txt", "x-4.txt"]
-    assert (len(said), inputs.count) == (1, 5)
+    assert (len(said), inputs.count) == (2, 5)
 
 
 def test_recordings_of_one_name_in_one_ctm_are_told_apart(asradapt, recordings, tmp_path):
