@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ PART = "part"
 COMMON_VOICE = {"path": AUDIO, "sentence": TEXT, "client_id": SPEAKER}
 """How Common Voice names the same columns."""
 
+_EXCEL_SEPARATOR = re.compile(r'"?sep=([,;\t])"?', re.IGNORECASE)
+"""The first line by which Excel knows what separates the cells."""
 JSON_SUFFIXES = frozenset({".jsonl", ".json", ".ndjson"})
 
 
@@ -68,8 +71,19 @@ def read_rows(path: Path, file: IO[bytes]) -> Iterator[Row]:
     first = next((line for line in lines(path, file, "\n") if line.strip()), "")
     if path.suffix.lower() in JSON_SUFFIXES or first.lstrip().startswith("{"):
         return _json_rows(lines(path, file, "\n"), path.parent)
+    if said := _EXCEL_SEPARATOR.fullmatch(first.rstrip("\r\n")):
+        return _table_rows(_without_first(lines(path, file, "")), said[1], path)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
     return _table_rows(lines(path, file, ""), delimiter, path)
+
+
+def _without_first(contents: Iterator[str]) -> Iterator[str]:
+    """The lines with a blank one, which keeps their numbers, in the place of the first that is not blank."""
+    for content in contents:
+        yield "\n"
+        if content.strip():
+            break
+    yield from contents
 
 
 def as_text(value: object) -> str:

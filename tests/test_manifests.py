@@ -158,6 +158,13 @@ class TestBrokenLines:
 
 
 class TestTables:
+    @pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;"])
+    def test_the_line_by_which_excel_knows_the_separator_is_no_header(self, tmp_path, first):
+        content = f"{first}\r\naudio_filepath;text\r\na.wav;one, two\r\n;three\r\n"
+        manifest = read_manifest(save(tmp_path, content, "m.csv"))
+        assert [(one.audio.name, one.text) for one in manifest.utterances] == [("a.wav", "one, two")]
+        assert [failure.item for failure in manifest.failed] == ["m.csv:4"]
+
     @pytest.mark.parametrize(("name", "separator"), [("m.csv", ","), ("m.tsv", "\t"), ("m.csv", ";"), ("m", "\t")])
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
     @pytest.mark.parametrize("end", ["\n", "\r\n"])

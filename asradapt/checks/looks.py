@@ -14,8 +14,10 @@ from asradapt.checks.measured import RATE, Finding, Measured
 from asradapt.checks.parts import by, leaks, part, role, unknown_parts
 from asradapt.enrolment.examples import LONGEST_SECONDS, SHORTEST_SECONDS
 from asradapt.enrolment.folds import SENTENCE_WORDS
+from asradapt.errors import InvalidSpeakerName
 from asradapt.recordings.duplicates import Samples, same_sounds
 from asradapt.scoring import normalize
+from asradapt.store import validate_speaker
 
 DURATION_SLACK = 0.1
 """Seconds by which a stated duration may be wrong."""
@@ -36,6 +38,16 @@ def _label(row: Measured, text: str) -> str:
 def _readable(rows: Sequence[Measured]) -> Iterator[Finding]:
     items = tuple(row.problem for row in rows if row.problem)
     yield Finding("unreadable", "error", "these recordings cannot be used", items)
+
+
+def _names(rows: Sequence[Measured]) -> Iterator[Finding]:
+    reasons = {}
+    for speaker in sorted({row.utterance.speaker for row in rows if row.utterance.speaker}):
+        try:
+            validate_speaker(speaker)
+        except InvalidSpeakerName as error:
+            reasons[speaker] = str(error)
+    yield Finding("name", "warning", "nobody can be enrolled under these names", tuple(reasons.values()))
 
 
 def _levels(rows: Sequence[Measured]) -> Iterator[Finding]:
@@ -162,6 +174,7 @@ def _same_recordings(rows: Sequence[Measured]) -> list[list[Measured]]:
 
 LOOKS: tuple[Callable[[Sequence[Measured]], Iterator[Finding]], ...] = (
     _readable,
+    _names,
     _levels,
     _durations,
     _texts,

@@ -107,6 +107,12 @@ def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
     return code
 
 
+def _dashed(arguments: Sequence[str]) -> str:
+    """What to do about files whose names look like options."""
+    files = [one for one in arguments if one.startswith("-") and len(one) > 1 and os.path.lexists(one)]
+    return f" ({files[0]} is a file: give it as ./{files[0]})" if files else ""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0 good, 1 some input failed, 2 usage, 130 interrupted.
 
@@ -120,7 +126,7 @@ def run(arguments: Sequence[str]) -> int:
         context = error.ctx
         if context:
             note(f"{context.get_usage()}\nTry '{context.command_path} --help'.\n")
-        return _fail(error.format_message(), 2, arguments)
+        return _fail(error.format_message() + _dashed(arguments), 2, arguments)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code, arguments)
     except AsradaptError as error:

@@ -18,6 +18,7 @@ from asradapt.cli.common import (
     where_option,
 )
 from asradapt.cli.model_options import model_options, open_model
+from asradapt.errors import InputError
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 
@@ -101,6 +102,11 @@ def check(
     from asradapt.checks import check_utterances
     from asradapt.manifests import parse_where, read_manifest
 
+    if manifest.is_dir():
+        raise InputError(
+            f"{manifest} is a folder: give the manifest file in it; recordings with texts beside them need none, "
+            "`asradapt enroll` looks at them before it learns"
+        )
     read = read_manifest(manifest, where=parse_where(where))
     with progress() as bar:
         checked = check_utterances(read.utterances, progress=lambda share: bar("reading", share))

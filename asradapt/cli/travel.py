@@ -11,7 +11,7 @@ from asradapt.cli.common import json_option, note, open_store, print_json, say, 
 from asradapt.cli.enrolled_on import model_for, model_was_given, require_given_model
 from asradapt.cli.model_options import model_options, open_model
 from asradapt.cli.speakers import brief
-from asradapt.errors import UsageError
+from asradapt.errors import InputError, UsageError
 from asradapt.wording import counted
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Write the source model instead, with the adaptation in its weights.",
 )
-@click.option("--force", is_flag=True, help="Replace what exists.")
+@click.option("--force", is_flag=True, help="Replace an export that exists.")
 @click.option("--with-audio", is_flag=True, help="Put the kept recordings into FILE too.")
 @store_option
 @model_options
@@ -123,8 +123,11 @@ def import_(
     another one than the speaker's is refused.
     """
     from asradapt.store.archive import read_archive
+    from asradapt.store.record import RECORD_FILE
 
     store = open_store(store_path)
+    if (file / RECORD_FILE).is_file():
+        raise InputError(f"{file} is an exported speaker that was unpacked: give the zip itself, or pack it again")
     if file.is_dir():
         record = _from_peft(store, file, name, model, device, force)
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from shlex import quote
 
 from asradapt.enrolment.keeping import keep_recordings
 from asradapt.enrolment.options import Enrolled
@@ -29,12 +28,8 @@ def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:
 
 def stands(one: Enrolled, version: int) -> Enrolled:
     """The outcome where an enrolment without success meets an adaptation that had passed its own gate."""
-    name = one.record.speaker
     reason = one.explanation.removeprefix("the source is kept: ")
-    explanation = (
-        f"version {version} stays in use, this enrolment does not replace it: {reason}. `asradapt speakers "
-        f"remove {quote(name)}` goes back to the source; it deletes all versions, and the recordings that are kept"
-    )
+    explanation = f"version {version} stays in use, this enrolment does not replace it: {reason}"
     return replace(one, record=replace(one.record, version=version), explanation=explanation, stays=version)
 
 

@@ -43,10 +43,12 @@ def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path
         The path written.
 
     Raises:
-        StoreError: The file exists, or the disk refused.
+        StoreError: The file exists, and is not to be replaced or no export; or the disk refused.
     """
     if path.exists() and not force:
         raise StoreError(f"{path} exists and is left as it is; choose another name, or force replacing it")
+    if path.exists() and not _is_export(path):
+        raise StoreError(f"{path} is no exported speaker and is left as it is; choose another name")
     try:
         replace_file(path, _zipped(members), temporary=unique(path.parent, prefix="."))
     except OSError as error:
@@ -87,6 +89,15 @@ def read_archive(path: Path, *, name: str | None = None) -> Contents:
             raise
         raise StoreError(f"{path} is not imported: {error}; give another name") from error
     return portable(replace(record, speaker=speaker)), members[TENSORS_FILE], phrases, recordings
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file is what `write_archive` writes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return RECORD_FILE in archive.namelist()
+    except (OSError, *_MALFORMED):
+        return False
 
 
 def _members(path: Path) -> dict[str, bytes]:

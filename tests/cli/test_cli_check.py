@@ -18,6 +18,20 @@ def test_a_good_manifest(asradapt, recordings):
     assert "nothing to complain about" in shown.out
 
 
+def test_names_that_nobody_can_be_enrolled_under_are_told(asradapt, recordings, tmp_path):
+    row = {"audio_filepath": str(recordings / "ann0.wav"), "text": "one", "speaker": "../x"}
+    done = asradapt("check", write_rows(tmp_path / "m.jsonl", [row]))
+    assert (done.code, "nothing to complain about" in done.out) == (0, False)
+    assert "warning: name, 1: nobody can be enrolled under these names\n  speaker name '../x' " in done.out
+
+
+def test_a_folder_is_no_manifest(asradapt, recordings):
+    done = asradapt("check", recordings)
+    assert (done.code, done.out) == (1, "")
+    assert "is a folder: give the manifest file in it" in done.err
+    assert "`asradapt enroll` looks at them before it learns" in done.err
+
+
 def test_what_falsifies_a_measurement_is_an_error(asradapt, recordings, tmp_path):
     rows = [json.loads(line) for line in (recordings / "manifest.jsonl").read_text().splitlines()]
     first = rows[0] | {"part": "test", "text": "another one"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -141,7 +142,11 @@ def test_export_and_import_overwrite_only_by_force(asradapt, enrolled, tmp_path)
     target = tmp_path / "ann.zip"
     target.write_text("something else")
     assert asradapt("speakers", "export", "ann", target).code == 1
+    assert asradapt("speakers", "export", "ann", target, "--force").code == 1
     assert target.read_text() == "something else"
+    target.unlink()
+    assert asradapt("speakers", "export", "bob", target).code == 0
+    assert asradapt("speakers", "export", "ann", target).code == 1
     assert asradapt("speakers", "export", "ann", target, "--force").code == 0
     before = stored_files(enrolled)
     refused = asradapt("speakers", "import", target)
@@ -169,3 +174,13 @@ def test_wrong_usage_ends_with_2(asradapt, enrolled, arguments):
     done = asradapt("speakers", *arguments)
     assert (done.code, done.out) == (2, "")
     assert "Usage: asradapt speakers" in done.err
+
+
+def test_an_export_that_was_unpacked_is_told_apart(asradapt, enrolled, tmp_path):
+    asradapt("export", "ann", tmp_path / "ann.zip")
+    with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
+        archive.extractall(tmp_path / "ann")
+    done = asradapt("import", tmp_path / "ann", "--name", "eve")
+    assert (done.code, done.out) == (1, "")
+    assert "is an exported speaker that was unpacked: give the zip itself" in done.err
+    assert SpeakerStore(enrolled).speakers() == ["ann", "bob"]

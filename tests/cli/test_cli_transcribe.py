@@ -239,6 +239,15 @@ def test_every_format_goes_to_a_file_of_the_recordings_name(asradapt, recordings
             assert printed.out.rstrip("\n") == (out / f"ann0.{style}").read_text(encoding="utf-8").rstrip("\n")
 
 
+def test_a_file_whose_name_looks_like_an_option_is_told_of(asradapt, recordings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(recordings / "ann0.wav", "-p003.wav")
+    done = asradapt("transcribe", "-p003.wav")
+    assert (done.code, "-p003.wav is a file: give it as ./-p003.wav" in done.err) == (2, True)
+    assert asradapt("transcribe", "./-p003.wav").code == 0
+    assert "is a file" not in asradapt("transcribe", "-q").err
+
+
 def test_files_that_exist_are_kept_unless_forced(asradapt, recordings, tmp_path):
     (tmp_path / "ann0.txt").write_text("mine", encoding="utf-8")
     inputs = ("transcribe", recordings / "ann0.wav", recordings / "ann1.wav", "--output-dir", tmp_path)

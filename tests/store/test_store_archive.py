@@ -69,9 +69,17 @@ def test_an_existing_file_is_replaced_only_by_force(
     target.write_text("precious")
     with pytest.raises(StoreError, match="exists and is left as it is"):
         store.export("ann", target)
+    with pytest.raises(StoreError, match="is no exported speaker and is left as it is"):
+        store.export("ann", target, force=True)
     assert target.read_text() == "precious"
+    rewrite(target, {"letter.docx": b"precious"})
+    with pytest.raises(StoreError, match="is no exported speaker and is left as it is"):
+        store.export("ann", target, force=True)
+    rewrite(target, {"speaker.json": b"of before"})
+    with pytest.raises(StoreError, match="force replacing it"):
+        store.export("ann", target)
     store.export("ann", target, force=True)
-    assert zipfile.is_zipfile(target)
+    assert sorted(members(target)) == sorted(FILES)
 
 
 def test_a_failed_export_leaves_the_old_file(
@@ -79,7 +87,8 @@ def test_a_failed_export_leaves_the_old_file(
 ) -> None:
     store.save(record, {"a": torch.ones(1)})
     target = tmp_path / "ann.zip"
-    target.write_text("precious")
+    rewrite(target, {"speaker.json": b"precious"})
+    before = target.read_bytes()
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -87,7 +96,7 @@ def test_a_failed_export_leaves_the_old_file(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match=r"cannot write .*ann.zip: No space left"):
         store.export("ann", target, force=True)
-    assert target.read_text() == "precious"
+    assert target.read_bytes() == before
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["ann.zip", "store"]
     with pytest.raises(StoreError, match=r"cannot write .*: No such file"):
         store.export("ann", tmp_path / "nowhere" / "ann.zip")
