@@ -13,8 +13,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +83,7 @@ def load_audio(path: str | Path, sample_rate: int = 16_000, *, max_seconds: floa
     Raises:
         AudioError: The file is missing, not audio, empty, damaged, cut off, too long, or holds NaN.
     """
-    path = as_there(Path(path))
+    path = Path(path)
     _require_file(path)
     meter = LevelMeter()
     with _open(path) as file:
@@ -120,7 +118,8 @@ def load_audio(path: str | Path, sample_rate: int = 16_000, *, max_seconds: floa
 def audio_files(path: str | Path) -> list[Path]:
     """List the audio files of a folder and its subfolders, sorted; a file is its own list.
 
-    Hidden files and everything in hidden folders are skipped. A single file is returned whatever its ending.
+    Hidden files and everything in hidden folders are skipped, and what cannot be read where a file of its name
+    lies beside it that can, into which it was converted. A single file is returned whatever its ending.
 
     Raises:
         AudioError: The path does not exist, or the folder holds no audio.
@@ -131,6 +130,8 @@ def audio_files(path: str | Path) -> list[Path]:
     if not _exists(path):
         raise AudioError(f"{path} does not exist: give an audio file or a folder of audio files")
     found = sorted(p for p in path.rglob("*") if _is_visible_audio(p.relative_to(path)) and p.is_file())
+    usable = {p.with_suffix("") for p in found if p.suffix.lower() in AUDIO_SUFFIXES}
+    found = [p for p in found if p.suffix.lower() in AUDIO_SUFFIXES or p.with_suffix("") not in usable]
     if not found:
         endings = ", ".join(sorted(AUDIO_SUFFIXES))
         raise AudioError(f"{path} holds no audio file: looked for {endings}, also in its subfolders")
@@ -138,18 +139,12 @@ def audio_files(path: str | Path) -> list[Path]:
 
 
 def _is_visible_audio(relative: Path) -> bool:
-    known = relative.suffix.lower() in AUDIO_SUFFIXES | OTHER_SUFFIXES
-    return known and not any(p.startswith(".") for p in relative.parts)
+    return is_audio_name(relative.name) and not any(p.startswith(".") for p in relative.parts)
 
 
-def as_there(path: Path) -> Path:
-    """A path as the disk has it: accents composed or not, and slashes for backslashes, as tables from Windows."""
-    if _exists(path):
-        return path
-    names = [str(path), *([str(path).replace("\\", "/")] if os.sep == "/" else [])]
-    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
-    others = [names[-1], *(normalize(form, name) for name in names for form in forms)]
-    return next((Path(other) for other in others if other != str(path) and _exists(Path(other))), path)
+def is_audio_name(name: str) -> bool:
+    """Whether a file of this name is a recording by its ending, one that cannot be read among them."""
+    return Path(name).suffix.lower() in AUDIO_SUFFIXES | OTHER_SUFFIXES
 
 
 def _exists(path: Path) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize as unicode_form
 
+from asradapt.as_there import as_there
 from asradapt.audio import Recording, load_audio
 from asradapt.corrections import Correction, corrections
 from asradapt.enrolment.held import Held, hold
@@ -118,8 +119,8 @@ def _find(audio: str, folder: Path, audio_dir: Path | None) -> Path:
     else:
         places = [name, folder / name]
     for place in places:
-        if place.is_file():
-            return place
+        if (there := as_there(place)).is_file():
+            return there
     looked = " and ".join(str(place) for place in dict.fromkeys(places))
     raise AudioError(f"{audio} does not exist: looked for {looked}; say with --audio-dir where it is now")
 

@@ -52,13 +52,14 @@ def corrections(written: Written) -> list[Correction]:
     pieces = written.pieces
     if problems := _wrong_times(written):
         raise TextError("; ".join(problems[:5]))
-    whole = written.altered or _differs(written.text, written.recognised)
+    own = _differs(written.text, written.recognised)  # not where an editor has replaced words in both
+    whole = written.altered or own
     if not any(piece.altered or _differs(piece.text, piece.recognised) for piece in pieces):
         if not whole and written.words is not None and _differs(written.words, written.recognised):
             raise TextError("words were changed, but no text, which is what is read: change `text` instead")
         return _from_whole(written) if whole else [_unchanged(piece) for piece in pieces]
     joined = " ".join(piece.text for piece in pieces)
-    if whole and _differs(written.text, joined):
+    if own and _differs(written.text, joined):
         raise TextError(
             "both the whole text and segments were changed, and they differ: change one of the two, in the "
             "transcript as it was written"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from asradapt.as_there import as_there
 from asradapt.errors import ManifestError
 from asradapt.fingerprints import Distinct
 from asradapt.manifest_rows import AUDIO, DURATION, PART, SPEAKER, TEXT, Row, as_text, no_audio_column, read_rows
@@ -183,7 +184,7 @@ def _utterance(row: Row, folder: Path) -> Utterance:
     others = {k: as_text(v) for k, v in row.columns.items() if v is not None}
     fields = {k: v for k, v in others.items() if k not in {AUDIO, TEXT, SPEAKER, DURATION}}
     speaker, duration = speaker_name(row.columns.get(SPEAKER)), _duration(row.columns.get(DURATION))
-    return Utterance(folder / audio.strip(), text, speaker, duration, fields)
+    return Utterance(as_there(folder / audio.strip()), text, speaker, duration, fields)
 
 
 def _duration(value: object) -> float | None:

@@ -106,7 +106,10 @@ def parse_where(items: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def utterances_from_audio(
-    paths: Iterable[str | Path], speaker: str | None = None, need_text: bool = True
+    paths: Iterable[str | Path],
+    speaker: str | None = None,
+    need_text: bool = True,
+    tell_texts: bool | None = None,
 ) -> Manifest:
     """Make utterances of audio files and folders, with texts from `.txt` files of the same names beside them.
 
@@ -116,6 +119,7 @@ def utterances_from_audio(
         paths: Audio files, and folders that are searched with their subfolders.
         speaker: Who speaks in all of them; None where it is not known.
         need_text: Whether audio without text is a failure; otherwise its text is None.
+        tell_texts: Whether texts without audio are warned of; by default where texts are needed.
 
     Returns:
         The utterances; paths that do not exist, folders without audio and missing texts are listed as failed.
@@ -135,11 +139,11 @@ def utterances_from_audio(
             if need_text:
                 failed.append(Failure(str(audio), str(error)))
                 continue
-            if beside.of(audio).exists():
+            if not isinstance(error.__cause__, FileNotFoundError):
                 warnings.append(f"{audio} is used without its text: {error}")
         found.append(Utterance(audio, text, speaker_name(speaker)))
     once, more = _once(found)
-    alone = beside.alone_in(places) if need_text else ()
+    alone = beside.alone_in(places) if (need_text if tell_texts is None else tell_texts) else ()
     return Manifest(once, tuple(failed), (*warnings, *more, *alone))
 
 

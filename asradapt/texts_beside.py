@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
-from asradapt.audio import audio_files
-from asradapt.errors import AudioError
+from asradapt.audio import is_audio_name
+from asradapt.errors import TextError
 
 TEXT = ".txt"
 
 
+@dataclass
+class Listing:
+    """What lies in one folder.
+
+    Attributes:
+        spoken: Names of its recordings without their endings.
+        texts: Its text files by what their names look like.
+    """
+
+    spoken: set[str] = field(default_factory=set)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+
+
 class TextsBeside:
-    """The texts of folders, each folder read once and only where a text is not found by its exact name."""
+    """The texts of folders; a folder is read once, and only where a text is not found by its exact name."""
 
     def __init__(self) -> None:
-        self._folders: dict[Path, dict[str, list[Path]]] = {}
+        self._listings: dict[Path, Listing] = {}
 
     def of(self, audio: Path) -> Path:
         """The text of a recording: of exactly its name, else the only one whose name looks the same.
@@ -24,59 +39,68 @@ class TextsBeside:
         That is in capitals or not, with composed accents or not, and with the ending twice, as where a program
         hides endings. What has exactly the name of another recording belongs to that one. The exact name where
         there is none.
+
+        Raises:
+            TextError: If several look the same.
         """
         exact = audio.with_suffix(TEXT)
         try:
-            if exact.exists():
+            if exact.is_file():
                 return exact
         except OSError:  # a name that is too long
             return exact
-        if audio.parent not in self._folders:
-            self._folders[audio.parent] = _free_texts(audio.parent)
-        found = self._folders[audio.parent].get(_plain(audio.stem), [])
-        return found[0] if len(found) == 1 else exact
+        listing = self.listing(audio.parent)
+        alike = listing.texts.get(_plain(audio.stem), [])
+        same = [name for name in alike if Path(name).stem == audio.stem]  # but for the ending
+        found = same or sorted(name for name in alike if Path(name).stem not in listing.spoken)
+        if len(found) > 1:
+            raise TextError(f"no text: {' and '.join(found)} look alike, call the right one {exact.name}")
+        return audio.with_name(found[0]) if found else exact
+
+    def spoken_in(self, folder: Path, stem: str) -> bool:
+        """Whether a recording of this name, without its ending, lies in a folder."""
+        return stem in self.listing(folder).spoken
+
+    def listing(self, folder: Path) -> Listing:
+        """What lies in a folder; nothing where we may not look into it."""
+        if folder not in self._listings:
+            self._listings[folder] = found = Listing()
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        _add(found, entry)
+            except OSError:
+                pass
+        return self._listings[folder]
 
     def alone_in(self, paths: Sequence[Path]) -> tuple[str, ...]:
         """A warning of texts in folders, and those below, that no recording beside them has the name of."""
         alone: list[Path] = []
-        for folder in (path for path in paths if path.is_dir()):
-            spoken = {(audio.parent, _plain(audio.stem)) for audio in _audio_in(folder)}
-            texts = sorted(path for path in folder.rglob("*") if _is_text(path.relative_to(folder)))
-            alone += [text for text in texts if (text.parent, _plain(_stem(text))) not in spoken]
+        for top in (path for path in paths if path.is_dir()):
+            for folder, below, _ in os.walk(top):
+                below[:] = sorted(name for name in below if not name.startswith("."))
+                listing = self.listing(Path(folder))
+                spoken = {_plain(name) for name in listing.spoken}
+                lost = [name for plain, names in listing.texts.items() if plain not in spoken for name in names]
+                alone += [Path(folder) / name for name in sorted(lost)]
         if not alone:
             return ()
         more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
         return (f"{alone[0]}{more}: a text without a recording of its name beside it",)
 
 
-def _free_texts(folder: Path) -> dict[str, list[Path]]:
-    """The texts of a folder by what their names look like, without those of exactly a recording's name."""
-    taken = {audio.with_suffix(TEXT) for audio in _audio_in(folder)}
-    found: dict[str, list[Path]] = {}
-    try:
-        there = sorted(folder.iterdir())
-    except OSError:  # a folder that we may not look into
-        return found
-    for path in there:
-        if _is_text(path.relative_to(folder)) and path not in taken:
-            found.setdefault(_plain(_stem(path)), []).append(path)
-    return found
-
-
-def _audio_in(folder: Path) -> list[Path]:
-    try:
-        return audio_files(folder)
-    except AudioError:
-        return []
-
-
-def _is_text(relative: Path) -> bool:
-    return relative.suffix.lower() == TEXT and not any(part.startswith(".") for part in relative.parts)
-
-
-def _stem(path: Path) -> str:
-    return path.stem[: -len(TEXT)] if path.stem.lower().endswith(TEXT) else path.stem
+def _add(listing: Listing, entry: os.DirEntry[str]) -> None:
+    name = Path(entry.name)
+    if entry.name.startswith(".") or not (is_audio_name(entry.name) or name.suffix.lower() == TEXT):
+        return
+    if not entry.is_file():
+        return
+    if is_audio_name(entry.name):
+        listing.spoken.add(name.stem)
+    else:
+        stem = name.stem[: -len(TEXT)] if name.stem.lower().endswith(TEXT) else name.stem
+        listing.texts.setdefault(_plain(stem), []).append(entry.name)
 
 
 def _plain(name: str) -> str:
-    return normalize("NFC", name).casefold()
+    return normalize("NFC", name).lower()

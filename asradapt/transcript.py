@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from asradapt.adaptation.mixed import Member
 from asradapt.decoding import Word
+from asradapt.scoring import normalize
 from asradapt.test_time import EachOptions
 from asradapt.types import Failure, Utterance
 
@@ -64,8 +65,8 @@ class Segment:
 
 
 def check_of(recognised: str) -> str:
-    """By which a text is known again where an editor has replaced words wherever they stand."""
-    return hashlib.sha256(recognised.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    """By which the words of a text are known again where an editor has replaced some wherever they stand."""
+    return hashlib.sha256(normalize(recognised).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def segments_of(words: Sequence[Word], places: Sequence[tuple[float, float]]) -> tuple[Segment, ...]:

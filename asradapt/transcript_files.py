@@ -178,7 +178,7 @@ def _heard(entry: Mapping[str, object]) -> tuple[str, str, bool]:
 
 def _words(entry: Mapping[str, object]) -> str | None:
     listed = entry.get("words")
-    if not isinstance(listed, list):
+    if not isinstance(listed, list) or not listed:
         return None
     return " ".join(str(one.get("word", "")) for one in listed if isinstance(one, dict))
 

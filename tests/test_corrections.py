@@ -162,6 +162,22 @@ def test_words_that_are_replaced_wherever_they_stand_are_corrections(tmp_path):
     assert edited(read_one(as_written(), tmp_path)) == []
 
 
+def test_case_that_is_replaced_everywhere_changes_nothing(tmp_path):
+    assert edited(read_one(json.dumps(as_written("a grin c")).replace("a grin", "A Grin"), tmp_path)) == []
+
+
+def test_a_segment_may_be_changed_beside_words_that_are_replaced_everywhere(tmp_path):
+    entry = as_written("a grin c d e")
+    halves = (("a grin c", 0.0), ("d e", 1.0))
+    entry["segments"] = [
+        {"start": start, "end": start + 1, "text": said, "recognised": said, "check": check_of(said)}
+        for said, start in halves
+    ]
+    entry = json.loads(json.dumps(entry).replace("grin", "brian"))
+    entry["segments"][1]["text"] = "d f"
+    assert edited(read_one(entry, tmp_path)) == [(0.0, 1.0, "a brian c"), (1.0, 2.0, "d f")]
+
+
 def test_what_was_heard_alone_cannot_be_corrected(tmp_path):
     assert edited(read_one(as_written(recognised="x"), tmp_path)) == []
     old = as_written()
@@ -174,6 +190,7 @@ def test_the_list_of_words_alone_is_no_correction_but_is_told_of(tmp_path):
     entry["words"][1]["word"] = "x"
     with pytest.raises(TextError, match="words were changed, but no text"):
         corrections(read_one(entry, tmp_path))
+    assert edited(read_one(entry | {"words": []}, tmp_path)) == []
     entry["segments"][0]["text"] = "a y c"
     assert edited(read_one(entry, tmp_path)) == [(0.0, 2.0, "a y c")]
 

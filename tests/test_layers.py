@@ -21,6 +21,7 @@ LAYERS = (
         "manifest_selection",
         "manifest_stream",
         "texts_beside",
+        "as_there",
         "batching",
         "scoring",
         "prompts",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from unicodedata import normalize
 
 import pytest
 
+from asradapt.errors import TextError
 from asradapt.manifests import utterances_from_audio
 from asradapt.texts_beside import TextsBeside
 
@@ -31,6 +33,7 @@ UMLAUT = "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}bung 1"
         ("p1.wav", "p1.txt"),
         ("P4.WAV", "p4.txt"),
         ("p4.wav", "P4.TXT"),
+        ("p4.wav", "p4.TXT"),
         ("p2.wav", "p2.txt.txt"),
         (f"{UMLAUT}.wav", normalize("NFD", f"{UMLAUT}.txt")),
         (normalize("NFD", f"{UMLAUT}.wav"), f"{UMLAUT}.txt"),
@@ -53,10 +56,29 @@ def test_a_text_of_exactly_another_name_stays_with_that_one(tmp_path):
 
 
 def test_several_that_look_the_same_are_none(tmp_path):
-    make(tmp_path, "a.wav", "A.txt", "a.TXT")
+    make(tmp_path, "a.wav", "A.txt", "a.txt.txt")
     if len(list(tmp_path.iterdir())) == 3:
-        assert TextsBeside().of(tmp_path / "a.wav") == tmp_path / "a.txt"
-        assert "write what was said into a.txt" in utterances_from_audio([tmp_path]).failed[0].reason
+        with pytest.raises(TextError, match=r"A\.txt and a\.txt\.txt look alike, call the right one a\.txt"):
+            TextsBeside().of(tmp_path / "a.wav")
+        assert "look alike" in utterances_from_audio([tmp_path]).failed[0].reason
+        (heard,) = utterances_from_audio([tmp_path], need_text=False).utterances
+        assert heard.text is None
+
+
+def test_other_letters_are_another_name_and_folders_are_no_texts(tmp_path):
+    make(tmp_path, "Ma\N{LATIN SMALL LETTER SHARP S}e.wav", "Masse.txt", "b.wav", "B.txt/x", "c.txt/x")
+    found = utterances_from_audio([tmp_path])
+    assert (found.utterances, len(found.failed)) == ((), 2)
+    assert found.warnings == (f"{tmp_path / 'Masse.txt'}: a text without a recording of its name beside it",)
+
+
+def test_a_folder_is_read_once_and_nothing_below_it_for_a_single_file(tmp_path, monkeypatch):
+    make(tmp_path, *(f"{number}.wav" for number in range(5)), "below/x.wav")
+    looked = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: looked.append(folder) or scan(folder))
+    utterances_from_audio([tmp_path / f"{number}.wav" for number in range(5)])
+    assert looked == [tmp_path]
 
 
 def test_texts_of_other_folders_are_not_taken(tmp_path):
@@ -69,6 +91,7 @@ def test_texts_without_a_recording_are_told_where_texts_matter(tmp_path):
     (warning,) = utterances_from_audio([tmp_path]).warnings
     assert warning == f"{tmp_path / 'b.txt'} and 1 more: a text without a recording of its name beside it"
     assert utterances_from_audio([tmp_path], need_text=False).warnings == ()
+    assert utterances_from_audio([tmp_path], need_text=False, tell_texts=True).warnings == (warning,)
     assert utterances_from_audio([tmp_path / "a.wav"]).warnings == ()
 
 

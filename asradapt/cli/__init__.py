@@ -107,9 +107,11 @@ def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
     return code
 
 
-def _dashed(arguments: Sequence[str]) -> str:
-    """What to do about files whose names look like options."""
-    files = [one for one in arguments if one.startswith("-") and len(one) > 1 and os.path.lexists(one)]
+def _dashed(error: click.UsageError, arguments: Sequence[str]) -> str:
+    """What to do about a file whose name looks like an option."""
+    if not isinstance(error, click.NoSuchOption):
+        return ""
+    files = [one for one in arguments if one.startswith(error.option_name) and os.path.lexists(one)]
     return f" ({files[0]} is a file: give it as ./{files[0]})" if files else ""
 
 
@@ -126,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
         context = error.ctx
         if context:
             note(f"{context.get_usage()}\nTry '{context.command_path} --help'.\n")
-        return _fail(error.format_message() + _dashed(arguments), 2, arguments)
+        return _fail(error.format_message() + _dashed(error, arguments), 2, arguments)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code, arguments)
     except AsradaptError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from asradapt.cli.enroll_output import tell_one
 from asradapt.cli.enroll_work import teacher_of
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.model_options import model_options, open_model
-from asradapt.errors import UnwritableText, UsageError
+from asradapt.errors import TextError, UnwritableText, UsageError
 from asradapt.types import Failure
 from asradapt.wording import counted
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from asradapt.correcting import Found
     from asradapt.enrolment import Enrolled
     from asradapt.store import SpeakerStore
+    from asradapt.transcript_files import Written
 
 
 def _nothing(found: Found, confirmed: bool, partly: bool) -> str:
@@ -120,14 +121,12 @@ def correct(
     worse.
     """
     from asradapt.store import validate_speaker
-    from asradapt.transcript_files import read_transcripts
 
     _require_fitting(partly, lm, {"--confirmed": confirmed, "--budget": budget})
     speaker = validate_speaker(speaker)
     store = open_store(store_path)
     store.versions(speaker)  # a speaker who is not enrolled is told before any work
-    read = [read_transcripts(transcript) for transcript in transcripts]
-    written, unread = [one for found, _ in read for one in found], [one for _, failed in read for one in failed]
+    written, unread = _read(transcripts)
     from asradapt.correcting import cut, find_corrections
 
     found = find_corrections(written, speaker, confirmed=confirmed, hears=partly)
@@ -163,6 +162,28 @@ def correct(
     elif one:
         note(f"stored in {store.root}")
     return 1 if failed else 0
+
+
+def _read(transcripts: Sequence[Path]) -> tuple[list[Written], list[Failure]]:
+    """The transcripts of the files, each file once, and what cannot be used.
+
+    Raises:
+        TextError: If there is one file, and it cannot be read or holds no transcript.
+    """
+    from asradapt.transcript_files import read_transcripts
+
+    written: list[Written] = []
+    unread: list[Failure] = []
+    for path in dict.fromkeys(transcripts):
+        try:
+            found, failed = read_transcripts(path)
+        except TextError as error:
+            if len(transcripts) == 1:
+                raise
+            found, failed = [], [Failure(str(path), str(error))]
+        written += found
+        unread += failed
+    return written, unread
 
 
 def _require_fitting(partly: bool, lm: str | None, others: Mapping[str, object]) -> None:

@@ -134,7 +134,9 @@ def enroll(
     _require_lowrank(method, rank, untranscribed)
     given = [name for name, value in with_texts.items() if value]
     _require_fitting(untranscribed, partly, lm, given)
-    people, failed, warnings = gather(speaker, audio, manifest, where, everybody, not (untranscribed or partly))
+    people, failed, warnings = gather(
+        speaker, audio, manifest, where, everybody, not (untranscribed or partly), not untranscribed
+    )
     from asradapt.enrolment import Enrolment
     from asradapt.models.base import writes
 

@@ -46,6 +46,7 @@ def gather(
     where: Sequence[str],
     everybody: bool,
     need_text: bool,
+    tell_texts: bool,
 ) -> tuple[People, list[Failure], list[str]]:
     """Who is to be enrolled from what, with failures and warnings met on the way.
 
@@ -58,7 +59,7 @@ def gather(
         raise UsageError("--every-speaker takes --manifest FILE and no SPEAKER")
     if not everybody and not speaker:
         raise UsageError("name the SPEAKER, or give --every-speaker")
-    read = read_recordings(audio, manifest, where, speaker=speaker, need_text=need_text)
+    read = read_recordings(audio, manifest, where, speaker=speaker, need_text=need_text, tell_texts=tell_texts)
     if not need_text:  # an empty cell of a table is no text
         told = tuple(replace(one, text=(one.text or "").strip() or None) for one in read.utterances)
         read = replace(read, utterances=told)

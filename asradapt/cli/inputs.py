@@ -34,6 +34,7 @@ def read_recordings(
     *,
     speaker: str | None,
     need_text: bool,
+    tell_texts: bool | None = None,
 ) -> Manifest:
     """The recordings that are given, each once: all of them, or those of one speaker.
 
@@ -43,6 +44,7 @@ def read_recordings(
         where: Filters of those rows.
         speaker: Whose recordings; None for everybody's.
         need_text: Whether audio without a text beside it is a failure.
+        tell_texts: Whether texts without audio beside them are warned of; by default where texts are needed.
 
     Raises:
         UsageError: If not one of `audio` and `manifest` is given, or filters without a manifest.
@@ -58,7 +60,7 @@ def read_recordings(
         raise UsageError("--where filters the rows of a --manifest")
     one_input(manifest, audio)
     if not manifest:
-        return utterances_from_audio(audio, speaker, need_text=need_text)
+        return utterances_from_audio(audio, speaker, need_text=need_text, tell_texts=tell_texts)
     filters = parse_where(where)
     read = pooled(read_manifest(manifest, where=filters))
     if speaker is None:

@@ -73,7 +73,7 @@ def _heard(record: SpeakerRecord) -> tuple[int, float]:
     partly = record.gate.get("partly")
     if not isinstance(partly, dict) or not partly.get("used"):
         return 0, 0.0
-    return int(partly.get("pieces", 0)), float(partly.get("seconds", 0))
+    return int(partly.get("pieces", 0)), float(partly.get("seconds", 0.0))
 
 
 def _recordings(record: SpeakerRecord) -> str:

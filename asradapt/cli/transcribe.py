@@ -48,7 +48,11 @@ STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
     type=click.Path(path_type=Path, file_okay=False),
     help="Write one file a recording into this folder and print their names.",
 )
-@click.option("--force", is_flag=True, help="Replace files of --output-dir that exist.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace files of --output-dir that exist, but not the text beside a recording, for what was said.",
+)
 @decoding_options
 @click.option(
     "--adapt-each",

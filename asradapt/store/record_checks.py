@@ -158,6 +158,17 @@ def _is_origin(value: object) -> bool:
     )
 
 
+def _is_partly(value: object) -> bool:
+    """What was heard in recordings without texts, beside those with texts."""
+    if value is None:
+        return True
+    if not isinstance(value, dict):
+        return False
+    kinds = {"pieces": "int", "seconds": "float"}
+    counted = all(_fits(value.get(key, 0), kind) and value.get(key, 0) >= 0 for key, kind in kinds.items())
+    return counted and isinstance(value.get("used", False), bool)
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
     "split": {
         "texts": _is_texts,
@@ -174,6 +185,12 @@ PARTS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
         "high": _is_number,
         "misheard": _is_dict,
     },
-    "gate": {"confidence": _is_share, "chance": _is_share, "judged": _is_bool, "tried": _is_dict},
+    "gate": {
+        "confidence": _is_share,
+        "chance": _is_share,
+        "judged": _is_bool,
+        "tried": _is_dict,
+        "partly": _is_partly,
+    },
 }
 """What the known keys inside the parts of a record hold."""

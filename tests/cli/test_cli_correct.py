@@ -66,6 +66,10 @@ def test_several_files_are_learned_from_together(asradapt, transcript, tmp_path)
     assert together["failed"] == []
     assert together["enrolled"]["utterances"] == 4
     assert asradapt("correct", "ann", "--json").code == 2
+    (tmp_path / "c.srt").write_text("1\n")
+    more = asradapt("correct", "ann", *files, files[0], tmp_path / "c.srt", "--confirmed", "--json")
+    assert (more.code, list(more.failed)) == (1, ["c.srt"])
+    assert more.json["corrected"] + more.json["confirmed"] == 4
 
 
 def test_a_word_replaced_in_the_whole_file_is_learned(asradapt, transcript):

@@ -245,7 +245,8 @@ def test_a_file_whose_name_looks_like_an_option_is_told_of(asradapt, recordings,
     done = asradapt("transcribe", "-p003.wav")
     assert (done.code, "-p003.wav is a file: give it as ./-p003.wav" in done.err) == (2, True)
     assert asradapt("transcribe", "./-p003.wav").code == 0
-    assert "is a file" not in asradapt("transcribe", "-q").err
+    (tmp_path / "--json").touch()
+    assert "is a file" not in asradapt("transcribe", "-q", "--json").err
 
 
 def test_files_that_exist_are_kept_unless_forced(asradapt, recordings, tmp_path):
@@ -267,10 +268,15 @@ def test_what_was_said_is_never_replaced_by_what_was_heard(asradapt, recordings,
     (tmp_path / "ann0.txt").write_text("mine", encoding="utf-8")
     done = asradapt("transcribe", tmp_path, "--output-dir", tmp_path, *force)
     assert (done.code, (tmp_path / "ann0.txt").read_text()) == (0, "mine")
-    assert "ann0.txt says what was said in the recording beside it, and is kept" in done.err
+    assert "ann0.txt exists and is kept: it says what was said" in done.err
     assert "enroll takes a text beside its recording for what was said" in done.err
     assert "--force replaces" not in done.err
     assert done.out.splitlines() == [str(tmp_path / "ann1.txt")]
+    (tmp_path / "ann1.txt").rename(tmp_path / "ANN1.TXT.txt")  # as an Explorer may have made it
+    again = asradapt("transcribe", tmp_path, "--output-dir", tmp_path, *force)
+    assert (again.code, again.out, (tmp_path / "ann1.txt").exists()) == (0, "", False)
+    elsewhere = asradapt("transcribe", recordings / "ann0.wav", "--output-dir", tmp_path, *force)
+    assert (elsewhere.out, (tmp_path / "ann0.txt").read_text()) == ("", "mine"), "beside another recording"
     (tmp_path / "ann0.json").write_text("old", encoding="utf-8")
     other = asradapt("transcribe", tmp_path, "--output-dir", tmp_path, "--format", "json", *force)
     assert (other.code, "taken" in other.err or "takes" in other.err) == (0, False)

@@ -72,6 +72,8 @@ def test_all_wrong_keys_and_values_are_named(record: SpeakerRecord) -> None:
             "split: migrated is ",
         ),
         ('{"folds": {"before": {"wer": "x"}, "after": 3}}', "before is .*; folds: after is 3"),
+        ('{"gate": {"partly": {"used": true, "pieces": "x"}}}', "gate: partly is"),
+        ('{"gate": {"partly": {"used": true, "seconds": null}}}', "gate: partly is"),
         ('{"gate": {"confidence": 7, "tried": 1}}', "gate: confidence is 7, .*; gate: tried is 1"),
     ],
 )
