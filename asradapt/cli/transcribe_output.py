@@ -14,7 +14,6 @@ from asradapt.cli.common import print_json, say
 from asradapt.cli.transcribe_inputs import Inputs, Problems
 from asradapt.errors import InputError, TextError, UsageError
 from asradapt.fingerprints import Fingerprints
-from asradapt.texts_beside import TextsBeside
 from asradapt.types import Utterance
 
 if TYPE_CHECKING:
@@ -64,6 +63,8 @@ class Targets:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+        from asradapt.texts_beside import TextsBeside
+
         self._folder, self._style, self._stdin, self._force = folder, style, stdin, force
         self._numbers = Fingerprints()  # by recording: three times the number in its name, and why it is kept
         self._beside = TextsBeside()
