@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-SPINS = "1000"
+SPINS = "5000"
 """How often a thread of GNU OpenMP looks for the others before it sleeps."""
 
 
@@ -29,8 +29,9 @@ def yield_soon() -> None:
     """Let threads that wait for each other leave the processor to other programs; before PyTorch is loaded.
 
     Threads of GNU OpenMP (PyTorch on Linux) turn 300,000 times before they sleep, which costs nothing on a quiet
-    machine and half the time again and more where something else computes: docs/performance.md. Whoever has said
-    otherwise by `OMP_WAIT_POLICY` or `GOMP_SPINCOUNT` is obeyed.
+    machine and half the time again and more where something else computes; with 1,000 an enrolment takes a quarter
+    longer on a quiet machine: docs/performance.md. Whoever has said otherwise by `OMP_WAIT_POLICY` or
+    `GOMP_SPINCOUNT` is obeyed.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

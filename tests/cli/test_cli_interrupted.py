@@ -246,7 +246,7 @@ def test_a_text_that_stdout_takes_only_in_part_is_an_error(tmp_path, unbuffered)
 
 @pytest.mark.parametrize(
     ("given", "spins"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
 )
 def test_threads_that_wait_sleep_soon_unless_somebody_said_otherwise(given, spins):
     """It must stand in the environment before PyTorch is loaded."""
