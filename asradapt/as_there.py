@@ -17,9 +17,9 @@ def as_there(path: Path) -> Path:
     The disk is asked only about names that may be written otherwise. The path itself where nothing is found.
     """
     name = str(path)
-    if (name.isascii() and ("\\" not in name or os.sep == "\\")) or _exists(path):
+    if (name.isascii() and ("\\" not in name or os.sep == "\\")) or exists(path):
         return path
-    return next((other for other in _others(name) if _exists(other)), path)
+    return next((other for other in _others(name) if exists(other)), path)
 
 
 def _others(name: str) -> Iterator[Path]:
@@ -30,8 +30,9 @@ def _others(name: str) -> Iterator[Path]:
                 yield Path(other)
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """Whether there is something of this name that we may look at."""
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name that cannot be a file; loading it will say so
+    except (OSError, ValueError):  # a name that cannot be a file, or a folder we may not look into
         return False

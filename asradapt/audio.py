@@ -19,6 +19,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from asradapt.as_there import exists
 from asradapt.audio_checks import LevelMeter, is_silent, level_warnings, missing_bytes, ogg_ends
 from asradapt.errors import AudioError
 
@@ -125,9 +126,9 @@ def audio_files(path: str | Path) -> list[Path]:
         AudioError: The path does not exist, or the folder holds no audio.
     """
     path = Path(path)
-    if _exists(path) and not path.is_dir():
+    if exists(path) and not path.is_dir():
         return [path]
-    if not _exists(path):
+    if not exists(path):
         raise AudioError(f"{path} does not exist: give an audio file or a folder of audio files")
     found = sorted(p for p in path.rglob("*") if _is_visible_audio(p.relative_to(path)) and p.is_file())
     usable = {p.with_suffix("") for p in found if p.suffix.lower() in AUDIO_SUFFIXES}
@@ -147,15 +148,8 @@ def is_audio_name(name: str) -> bool:
     return Path(name).suffix.lower() in AUDIO_SUFFIXES | OTHER_SUFFIXES
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long, or a folder we may not look into
-        return False
-
-
 def _require_file(path: Path) -> None:
-    if not _exists(path):
+    if not exists(path):
         raise AudioError(f"{path} does not exist: check the path")
     if path.is_dir():
         raise AudioError(f"{path} is a folder: give one audio file")

@@ -41,13 +41,13 @@ def _readable(rows: Sequence[Measured]) -> Iterator[Finding]:
 
 
 def _names(rows: Sequence[Measured]) -> Iterator[Finding]:
-    reasons = {}
+    reasons = []
     for speaker in sorted({row.utterance.speaker for row in rows if row.utterance.speaker}):
         try:
             validate_speaker(speaker)
         except InvalidSpeakerName as error:
-            reasons[speaker] = str(error)
-    yield Finding("name", "warning", "nobody can be enrolled under these names", tuple(reasons.values()))
+            reasons.append(str(error))
+    yield Finding("name", "warning", "nobody can be enrolled under these names", tuple(reasons))
 
 
 def _levels(rows: Sequence[Measured]) -> Iterator[Finding]:

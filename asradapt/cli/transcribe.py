@@ -16,7 +16,8 @@ from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import recordings_options
 from asradapt.cli.model_options import model_options, open_model
 from asradapt.cli.transcribe_inputs import Inputs, Problems, gathered
-from asradapt.cli.transcribe_output import Output, Targets, stdin_as_file
+from asradapt.cli.transcribe_output import Output, stdin_as_file
+from asradapt.cli.transcribe_targets import Targets
 from asradapt.errors import UsageError
 from asradapt.types import Failure, Utterance
 

@@ -268,7 +268,7 @@ def test_what_was_said_is_never_replaced_by_what_was_heard(asradapt, recordings,
     (tmp_path / "ann0.txt").write_text("mine", encoding="utf-8")
     done = asradapt("transcribe", tmp_path, "--output-dir", tmp_path, *force)
     assert (done.code, (tmp_path / "ann0.txt").read_text()) == (0, "mine")
-    assert "ann0.txt exists and is kept: it says what was said" in done.err
+    assert "ann0.txt is not written: beside a recording of that name stands what was said" in done.err
     assert "enroll takes a text beside its recording for what was said" in done.err
     assert "--force replaces" not in done.err
     assert done.out.splitlines() == [str(tmp_path / "ann1.txt")]
@@ -281,6 +281,18 @@ def test_what_was_said_is_never_replaced_by_what_was_heard(asradapt, recordings,
     other = asradapt("transcribe", tmp_path, "--output-dir", tmp_path, "--format", "json", *force)
     assert (other.code, "taken" in other.err or "takes" in other.err) == (0, False)
     assert ((tmp_path / "ann0.json").read_text() == "old") is not bool(force)
+
+
+def test_names_without_a_folder_are_beside_their_texts_as_well(asradapt, recordings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ann0", "ann1"):
+        shutil.copy(recordings / f"{name}.wav", ".")
+    Path("ANN0.TXT").write_text("mine", encoding="utf-8")
+    done = asradapt("transcribe", "ann0.wav", "ann1.wav", "--output-dir", ".")
+    assert (done.code, done.out) == (0, "ann1.txt\n")
+    assert sorted(path.name for path in Path().glob("*.[tT]*")) == ["ANN0.TXT", "ann1.txt"]
+    assert "ann0.txt is not written" in done.err
+    assert "enroll takes a text beside its recording" in done.err
 
 
 def test_recordings_of_the_same_name_get_files_of_their_own(asradapt, recordings, tmp_path):
@@ -446,7 +458,7 @@ def test_of_very_many_failures_the_first_are_told_and_all_are_counted(asradapt, 
 
 def test_names_of_files_are_numbered_by_recording(tmp_path):
     from asradapt.cli.transcribe_inputs import Inputs
-    from asradapt.cli.transcribe_output import Targets
+    from asradapt.cli.transcribe_targets import Targets
     from asradapt.types import Utterance
 
     given = [("a/x", None), ("b/X", None), ("c/x-2", None), ("a/x", "ann"), ("a/x", None), ("d/x", None)]
