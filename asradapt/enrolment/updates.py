@@ -141,6 +141,9 @@ def add_up(
         places = torch.tensor(rows, device=model.device)
         for name, found in gradients.items():
             tensor = bank.tensors[name]
+            if tensor.grad is None and len(rows) == len(tensor):
+                tensor.grad = found.clone()  # autograd may give one tensor for two
+                continue
             tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
             tensor.grad.index_add_(0, places, found)
 

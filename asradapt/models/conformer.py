@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from asradapt.features import mask
 from asradapt.models.base import Site
+from asradapt.models.rotary import Angles, angles_of, rotate
 
 
 @dataclass(frozen=True)
@@ -108,21 +109,12 @@ class Context:
     Attributes:
         real: (B, F, 1) one for the frames that exist, zero for the others, in the type of the activations.
         bias: (B, 1, 1, F) added to attention scores: minus infinity for frames that do not exist.
-        cosine: (F, 1, 1, D/H/2) of the rotary angles; `sine` likewise.
+        angles: Of the rotary positions.
     """
 
     real: Tensor
     bias: Tensor
-    cosine: Tensor
-    sine: Tensor
-
-
-def rotate(x: Tensor, context: Context) -> Tensor:
-    """Rotary position of queries and keys (B, F, 2, H, D/H)."""
-    first, second = x.float().chunk(2, dim=-1)
-    cosine, sine = context.cosine, context.sine
-    turned = torch.cat((first * cosine - second * sine, first * sine + second * cosine), dim=-1)
-    return turned.to(x.dtype)
+    angles: Angles
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
@@ -148,9 +140,9 @@ class Attention(nn.Module):
         """One residual branch of `x` (B, F, D)."""
         batch, frames, width = x.shape
         heads = self.qkv(self.norm(x)).view(batch, frames, 3, self.heads, width // self.heads)
-        query, key = rotate(heads[:, :, :2], context).permute(2, 0, 3, 1, 4)  # each (B, H, F, D/H)
-        value = heads[:, :, 2].transpose(1, 2)
-        mixed = attend(query, key, value, context.bias.to(query.dtype))
+        both, value = heads.split((2, 1), dim=2)
+        query, key = rotate(both, context.angles).permute(2, 0, 3, 1, 4)  # each (B, H, F, D/H)
+        mixed = attend(query, key, value[:, :, 0].transpose(1, 2), context.bias.to(query.dtype))
         joined: Tensor = self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, width)))
         return joined
 
@@ -222,10 +214,8 @@ class Conformer(nn.Module):
         """What the blocks need to know about a batch of encoder frames `x` (B, F, D)."""
         real = mask(lengths, x.shape[1])
         bias = torch.zeros(real.shape, device=x.device, dtype=x.dtype).masked_fill_(~real, -torch.inf)
-        positions = torch.arange(x.shape[1], dtype=torch.float32, device=x.device)
         frequencies: Tensor = self.frequencies  # type: ignore[assignment]
-        angles = (positions[:, None] * frequencies)[:, None, None, :]
-        return Context(real[:, :, None].to(x.dtype), bias[:, None, None, :], angles.cos(), angles.sin())
+        return Context(real[:, :, None].to(x.dtype), bias[:, None, None, :], angles_of(x.shape[1], frequencies))
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Encode a padded batch.

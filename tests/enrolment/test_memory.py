@@ -274,7 +274,7 @@ def test_only_the_bank_has_gradients_and_a_state_of_the_optimiser(foreign, babbl
     train(trainer, [2])
     optimiser = trainer._optimiser
     assert isinstance(optimiser, RowAdam)
-    held = [*optimiser._first.values(), *optimiser._second.values()]
+    held = [moments for part in optimiser._parts for moments in (part.first, part.second)]
     numbers = sum(tensor.numel() for tensor in bank.tensors.values())
     assert sum(tensor.numel() for tensor in held) == 2 * numbers
     assert all(parameter.grad is None for parameter in foreign.module.parameters())
