@@ -19,7 +19,7 @@ from contextlib import suppress
 
 import torch
 
-from asradapt.batching import even_budget
+from asradapt.batching import even_budget, length_batches
 from asradapt.budget import Item, Result
 from asradapt.enrolment.memory import CPU_SECONDS, Passes
 from asradapt.models.base import SourceModel
@@ -33,6 +33,9 @@ TOGETHER = 2 * CPU_SECONDS
 """Seconds of audio in all lanes at a time, at most, where these are more than two: what bounds the memory."""
 LEAST_SECONDS = 12.0
 """Of audio in one pass at least: it takes a tenth longer than twice as much at once, but two threads have work."""
+
+PASS_SECONDS = 6.0
+"""Of audio, in the time of what a pass costs however little it holds: 20 ms, twice that beside another one."""
 
 
 def twin(model: SourceModel) -> SourceModel:
@@ -80,7 +83,7 @@ class Lanes:
     def seconds(self, lengths: Sequence[float]) -> float:
         """Seconds of audio in one pass, padding included, for recordings of such lengths, also in seconds.
 
-        Side by side, passes are as many for each lane, and of like size, so that no lane ends long before another.
+        Side by side, passes are so many that the lane which ends last ends soonest.
         """
         most, count = self.passes[0].seconds, self.count
         if count == 1:
@@ -88,7 +91,11 @@ class Lanes:
         total, most = sum(lengths), max(LEAST_SECONDS, min(most, TOGETHER / count))
         rounds = math.ceil(total / (most * count))
         wanted = max(1, min(rounds * count, int(total / LEAST_SECONDS)))
-        return min(most, even_budget([round(length * 1000) for length in lengths], wanted) / 1000)
+        # more passes have less padding, and more that is done once a pass
+        numbers = range(wanted, wanted + 2 * count + 1) if wanted >= count else [wanted]
+        whole = [round(length * 1000) for length in lengths]
+        budgets = {even_budget(whole, number) for number in numbers}
+        return min(most, min(sorted(budgets), key=lambda budget: _longest_lane(whole, budget, count)) / 1000)
 
     def run(
         self, work: Callable[[SourceModel, Sequence[Item]], Result], batches: Sequence[Sequence[Item]]
@@ -131,6 +138,15 @@ class Lanes:
         except RuntimeError as error:
             logger.info("passes one after the other: %s", error)
             return None
+
+
+def _longest_lane(lengths: Sequence[int], budget: int, count: int) -> int:
+    """What the lane that ends last has to do, in ms of audio, where batches go to whichever lane is free."""
+    lanes = [0] * count
+    for batch in length_batches(lengths, budget=budget):
+        free = lanes.index(min(lanes))
+        lanes[free] += round(PASS_SECONDS * 1000) + len(batch) * max(lengths[index] for index in batch)
+    return max(lanes)
 
 
 def _threads(count: int) -> ThreadPoolExecutor:

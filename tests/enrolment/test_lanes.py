@@ -251,5 +251,6 @@ def test_seconds_of_a_pass_share_the_work_out_evenly_within_the_memory(tiny_mode
     assert lanes.seconds([6.0] * 5) == 18.0
     assert lanes.seconds([6.0] * 3) == 18.0  # too little to be divided
     assert lanes.seconds([40.0]) == 40.0
+    assert lanes.seconds([float(length) for length in range(2, 18)]) == 51.0  # two passes each: less padding
     threads(1)
     assert lanes.seconds([6.0] * 18) == lanes.passes[0].seconds
