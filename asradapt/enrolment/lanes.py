@@ -35,7 +35,7 @@ LEAST_SECONDS = 12.0
 """Of audio in one pass at least: it takes a tenth longer than twice as much at once, but two threads have work."""
 
 PASS_SECONDS = 6.0
-"""Of audio, in the time of what a pass costs however little it holds: 20 ms, twice that beside another one."""
+"""Of audio, in the time of what a pass costs however little it holds: 20 ms, and more beside another one."""
 
 
 def twin(model: SourceModel) -> SourceModel:
