@@ -150,7 +150,7 @@ def _ends_of_some(counts: _Counts, changed: _Flags, samples: int, seed: int, lev
     if error < NO_SPREAD:
         return None, None
     change, said = float(_differences(some.sum(axis=0))), counts[:, 2]
-    share = float(said[changed].sum() / max(1, said.sum()))
+    share = float(said[changed].sum()) / max(1.0, float(said.sum()))
     return product_interval(change, error, changed=len(some), share=share, people=effective(said), level=level)
 
 
