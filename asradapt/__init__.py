@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from asradapt.enrolment import EnrolmentOptions, enroll, enroll_untranscribed
+    from asradapt.enrolment.held import from_samples
     from asradapt.evaluation import evaluate
     from asradapt.models import load_model
     from asradapt.store import SpeakerStore
@@ -31,6 +32,7 @@ __all__ = [
     "enroll",
     "enroll_untranscribed",
     "evaluate",
+    "from_samples",
     "load_model",
 ]
 
@@ -43,6 +45,7 @@ _HOMES = {
     "enroll": "asradapt.enrolment",
     "enroll_untranscribed": "asradapt.enrolment",
     "evaluate": "asradapt.evaluation",
+    "from_samples": "asradapt.enrolment.held",
     "load_model": "asradapt.models",
 }
 

@@ -24,6 +24,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+def _again(kind: type[Exception], message: str, held: dict[str, object]) -> Exception:
+    """An error as another process raised it, from its message: what that was made of is gone."""
+    error = kind.__new__(kind, message)
+    error.__dict__.update(held)
+    return error
+
+
 class AsradaptError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
 
@@ -71,6 +78,9 @@ class UnwritableText(TextError):
         advice = f"; --add-tokens {letters!r} teaches it, for this speaker" if letters else ""
         super().__init__(f"the model cannot write: {' '.join(self.characters[:12])}{digits}{advice}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), str(self), self.__dict__)
+
 
 class UnknownName(InputError):
     """A name that is not registered or not stored; the message lists the known ones."""
@@ -80,6 +90,9 @@ class UnknownName(InputError):
         shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         message = f"no {kind} named {name!r}; known: {shown or 'none yet'}"
         super().__init__(f"{message}. {hint}" if hint else message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), str(self), self.__dict__)
 
 
 class UnknownMethod(UnknownName):

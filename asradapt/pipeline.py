@@ -19,6 +19,8 @@ Inbox: TypeAlias = "SimpleQueue[tuple[int, Item, Future[tuple[Result, float]]] |
 
 END_SECONDS = 1.0
 """So long at most the end of the program waits for files that are being read: a slow disk holds no Ctrl-C up."""
+SLOW_SECONDS = 0.05
+"""Where the next item is longer in coming, a result that is there is not kept waiting for more."""
 _running: WeakSet[Ahead[Any, Any]] = WeakSet()
 
 
@@ -100,13 +102,17 @@ class Ahead(Generic[Item, Result]):
         """Pairs of an item and a function that gives its result or raises what its computation raised."""
         queue: deque[tuple[Item, Future[tuple[Result, float]]]] = deque()
         self._start()
+        asked = time.monotonic()
         try:
             for number, item in enumerate(self._items):
+                if queue and queue[0][1].done() and time.monotonic() - asked > SLOW_SECONDS:
+                    yield self._take(*queue.popleft())  # items come slowly, one by one perhaps: so do results
                 future: Future[tuple[Result, float]] = Future()
                 queue.append((item, future))
                 self._inbox.put((number, item, future))
                 if len(queue) >= self._count:
                     yield self._take(*queue.popleft())
+                asked = time.monotonic()
             while queue:
                 yield self._take(*queue.popleft())
         finally:

@@ -21,6 +21,7 @@ from asradapt.budget import batch_seconds, in_halves
 from asradapt.decoding import Decoder, Heard, joined, letters_expected
 from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import UsageError
+from asradapt.models import require_fp32
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, encode_all, without_ctc, writes
 from asradapt.pace import Pace, prepare
 from asradapt.phrases import Phrases
@@ -42,6 +43,9 @@ Part = tuple[Heard, float]  # what was heard, and how many of its letters are ex
 class Transcriber:
     """A source model with a store of speakers.
 
+    Threads may share one, and one model: they take turns where the model hears for one of them. What is stored
+    anew is used from the next call on.
+
     Args:
         model: The source model.
         store: Where adaptations come from; None transcribes everybody with the source model.
@@ -49,7 +53,8 @@ class Transcriber:
         decoder: How logits become words; greedy by default, and of no use for a model that writes itself.
 
     Raises:
-        UsageError: If such a model is to be searched, or every segment is to adapt it to itself.
+        UsageError: If such a model is to be searched, or every segment is to adapt it to itself, or if tensors are
+            of another type than fp32 by default.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Transcriber:
         options: TranscriberOptions | None = None,
         decoder: Decoder | None = None,
     ) -> None:
+        require_fp32()
         self.model, self.store, self.options = model, store, options or TranscriberOptions()
         self._bank = MixedBank(model)
         if writes(model):
@@ -87,7 +93,7 @@ class Transcriber:
         return min(asked, self.model.window_seconds) if writes(self.model) else asked
 
     def member(self, speaker: str) -> Member:
-        """The stored adaptation of a speaker, read once; raises as `Enrollees.member`."""
+        """The stored adaptation of a speaker; raises as `Enrollees.member`."""
         return self.enrollees.member(speaker)
 
     def transcribe(
@@ -98,6 +104,9 @@ class Transcriber:
         progress: Progress | None = None,
     ) -> Iterator[Window | Transcript]:
         """Transcripts in the order of the inputs, each window's report before its transcripts.
+
+        Inputs are taken ahead of the results, many at a time. Who waits for the result of one before giving the
+        next calls this for each; the texts are the same.
 
         Args:
             utterances: What to transcribe; `speaker` says whose adaptation applies, if enrolled.
@@ -204,6 +213,7 @@ class Transcriber:
         lengths = [max(length, whole) for length in lengths]
         return length_batches(lengths, budget=budget, most=most, equal=self.model.equal_lengths)
 
+    @torch.inference_mode(mode=False)  # what stays in memory serves callers in any mode
     @torch.no_grad()
     def _decode(self, rows: Sequence[Row], *, weigh: bool) -> list[Part]:
         """What is heard in the rows of one batch, and where hearings compete what each is worth."""

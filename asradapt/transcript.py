@@ -9,12 +9,15 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
 
 from asradapt.adaptation.mixed import Member
 from asradapt.decoding import Word
+from asradapt.errors import UsageError
+from asradapt.phrases import STRONGEST
 from asradapt.scoring import normalize
 from asradapt.test_time import EachOptions
 from asradapt.types import Failure, Utterance
@@ -42,6 +45,19 @@ class TranscriberOptions:
     detect_voice: bool = True
     adapt_each: EachOptions | None = None
     phrase_strength: float | None = None
+
+    def __post_init__(self) -> None:
+        sizes = (self.batch_seconds, self.batch_size, self.window_seconds)
+        strength = self.phrase_strength or 0.0
+        problems = []
+        if not all(0 <= size < inf for size in sizes):
+            problems.append(f"sizes of batches and windows are 0 or more, and finite, not {sizes}")
+        if not 1 <= self.segment_seconds < inf:
+            problems.append(f"segment_seconds must be 1 or more, and finite, got {self.segment_seconds}")
+        if not 0 <= strength <= STRONGEST:
+            problems.append(f"phrase_strength must lie from 0 to {STRONGEST:g}, got {strength}")
+        if problems:
+            raise UsageError("; ".join(problems))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Utterance:
     text: str | None = None
     speaker: str | None = None
     duration: float | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

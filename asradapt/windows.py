@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from asradapt.adaptation.mixed import Member
-from asradapt.audio import Recording, load_audio
-from asradapt.enrollees import NOBODY, Enrollees
+from asradapt.audio import Recording
+from asradapt.enrollees import NOBODY, Asked, Enrollees
+from asradapt.enrolment.held import recording_of
 from asradapt.errors import InputError
 from asradapt.pcm import digest
 from asradapt.phrases import Phrases
@@ -59,7 +60,7 @@ class WindowReader:
         Threads read the files of the next window while this one is worked on.
         """
         window, seconds = Window(), 0.0
-        strangers: set[str] = set()
+        asked = Asked()
         reader = Ahead(
             self._read,
             utterances,
@@ -71,9 +72,7 @@ class WindowReader:
             window.inputs += 1
             try:
                 member = (
-                    NOBODY
-                    if source_only
-                    else self._enrollees.or_nobody(utterance.speaker, strangers, window.warnings)
+                    NOBODY if source_only else self._enrollees.or_nobody(utterance.speaker, asked, window.warnings)
                 )
                 loaded, notes = self._load(utterance, member, recording(), with_phrases=not source_only)
             except InputError as error:
@@ -89,7 +88,7 @@ class WindowReader:
             yield window
 
     def _read(self, utterance: Utterance) -> Recording:
-        return load_audio(utterance.audio, self._sizes.sample_rate)
+        return recording_of(utterance, self._sizes.sample_rate, None)
 
     def _load(
         self, utterance: Utterance, member: Member, recording: Recording, *, with_phrases: bool

@@ -251,6 +251,7 @@ def test_half_precision_is_the_rounded_result(babble, batch):
     assert torch.equal(half, log_mel(*inputs, OPTIONS)[0].bfloat16())
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower")  # of Python 3.13.0 alone
 def test_log_mel_is_one_graph(babble, batch):
     """Traced whole, without a break; only the width may be that of the padding."""
     inputs = batch([babble(0.3, 1), babble(0.5, 2)])

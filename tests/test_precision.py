@@ -98,7 +98,7 @@ def test_a_network_of_half_precision_is_adapted_with_tensors_of_full_precision(p
     after = evaluate_pairs(half, bank, [(0, one) for one in data], TrainingOptions())[0]
     assert sum(after.losses.values()) < 0.9 * sum(before.losses.values())
     assert {tensor.dtype for tensor in bank.tensors.values()} == {torch.float32}
-    assert {one.dtype for one in trainer._optimiser._first.values()} == {torch.float32}
+    assert {part.first.dtype for part in trainer._optimiser._parts} == {torch.float32}
     assert {parameter.dtype for parameter in half.module.parameters()} == {torch.bfloat16}
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from asradapt.errors import UnknownMethod, UsageError
 from asradapt.models.base import Site, SourceModel
+from asradapt.models.turns import hooked
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,8 @@ class Method(ABC):
                 changed = torch.cat((own, first[..., site.width :].to(own.dtype), new), dim=-1)
             return (changed, *others) if isinstance(output, tuple) else changed
 
-        handle = model.module.get_submodule(site.name).register_forward_hook(hook)
-        try:
+        with hooked(model.module.get_submodule(site.name), hook):
             yield
-        finally:
-            handle.remove()
 
     def _apply_exactly(self, x: Tensor, y: Tensor, tensors: Mapping[str, Tensor], site: Site) -> Tensor:
         """`apply` in the precision of the tensors, also where the network computes in a coarser one.

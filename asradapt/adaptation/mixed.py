@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from asradapt.adaptation.bank import SpeakerBank
 from asradapt.adaptation.method import create
 from asradapt.models.base import SourceModel
+from asradapt.models.turns import Turn, hooked
 
 IDENTITY = "identity"
 IMPOSSIBLE = -1e4  # a logit whose probability is exactly zero, and finite, so that zero times it is zero
@@ -73,6 +74,11 @@ class KeptMembers:
             self._members.move_to_end(name)
         return self._members.get(name)
 
+    def drop(self, name: str) -> None:
+        """Forget a speaker who may be there."""
+        if member := self._members.pop(name, None):
+            self._bytes -= member.bytes
+
     def add(self, name: str, member: Member) -> None:
         """Keep the member of a speaker who is not there."""
         self._members[name] = member
@@ -116,7 +122,7 @@ class _Group:
 
 
 class MixedBank:
-    """The adaptations of any number of speakers to one model, of any mix of methods; for one thread.
+    """The adaptations of any number of speakers to one model, of any mix of methods; threads take turns.
 
     Args:
         model: The source model.
@@ -124,7 +130,7 @@ class MixedBank:
     """
 
     def __init__(self, model: SourceModel, *, most_bytes: int = MOST_BYTES) -> None:
-        self._model, self._most_bytes = model, most_bytes
+        self._model, self._most_bytes, self._turn = model, most_bytes, Turn()
         self._groups: dict[str, _Group] = {}
 
     def check(self, member: Member) -> None:
@@ -135,7 +141,8 @@ class MixedBank:
             AsradaptError: If its method or options are not known here.
         """
         if member.method != IDENTITY:
-            self._group(member).bank.check(member.state)
+            with self._turn:
+                self._group(member).bank.check(member.state)
 
     def resident(self) -> int:
         """Number of speakers whose tensors are on the device."""
@@ -159,7 +166,7 @@ class MixedBank:
             DamagedSpeaker: If the tensors of a member do not fit its method.
             UsageError: If a one-speaker method such as `encoder` shares the batch with anybody else.
         """
-        with ExitStack() as stack:
+        with self._turn, ExitStack() as stack:
             placed = self._placed(members)
             for bank, rows in placed:
                 stack.enter_context(bank.attach(model, rows))
@@ -173,7 +180,8 @@ class MixedBank:
     def _group(self, member: Member) -> _Group:
         key = member.group
         if key not in self._groups:
-            self._groups[key] = _Group(self._model, member, self._most_bytes)
+            with torch.inference_mode(mode=False):  # it stays, and serves callers in any mode
+                self._groups[key] = _Group(self._model, member, self._most_bytes)
         return self._groups[key]
 
     def _placed(self, members: Sequence[Member]) -> list[tuple[SpeakerBank, Tensor]]:
@@ -207,8 +215,5 @@ def _own_only(model: SourceModel, added: Sequence[Sequence[str]]) -> Iterator[No
         own, new = output[..., : site.width], output[..., site.width :]
         return torch.cat((own, new.masked_fill(others[:, None, :], IMPOSSIBLE)), dim=-1)
 
-    handle = model.module.get_submodule(site.name).register_forward_hook(hook)
-    try:
+    with hooked(model.module.get_submodule(site.name), hook):
         yield
-    finally:
-        handle.remove()

@@ -60,6 +60,10 @@ class DecoderOptions:
     timing: Timing | None = None
     prior: TokenPrior | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.phrases, str):
+            raise UsageError(f"phrases are a list of texts, not one text: [{self.phrases[:80]!r}]")
+
     def on(self, model: SourceModel, *, search_with: LanguageModel | None) -> DecoderOptions:
         """These options with the timing, prior and weights that suit a model and a language model.
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.decoding import Decoder
 from asradapt.enrolment.clock import Clock
@@ -21,6 +23,7 @@ from asradapt.enrolment.planning import MANY_FITS
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
 from asradapt.enrolment.storing import keep, with_audio
+from asradapt.models import require_fp32
 from asradapt.models.base import SourceModel
 from asradapt.scoring import Interval, total
 from asradapt.store import SpeakerStore
@@ -136,6 +139,8 @@ def _one_job(
     return people, run_job(model, people, screened, options, tell, began, teacher, warnings) if people else []
 
 
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 def enroll(
     model: SourceModel,
     speakers: Mapping[str, Sequence[Utterance]],
@@ -174,6 +179,7 @@ def enroll(
         InvalidSpeakerName: For a name that cannot be stored.
         StoreError: If nobody of a job could be stored; people stored before stay stored.
     """
+    require_fp32()
     options = options or EnrolmentOptions()
     if options.method != "auto":
         create(options.method, options.method_options)  # what is wrong with them is told before any work

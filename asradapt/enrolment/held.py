@@ -13,7 +13,11 @@ import numpy.typing as npt
 
 from asradapt.audio import Recording, load_audio
 from asradapt.audio_checks import LevelMeter, is_silent
+from asradapt.errors import AudioError
 from asradapt.types import Utterance
+
+MOST_LOUD = 8.0
+"""Beyond this, samples are integers in another type: what is overdriven reaches less."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,6 +38,38 @@ class Held(Utterance):
 def hold(audio: Path, text: str | None, speaker: str, samples: npt.NDArray[np.float32], sample_rate: int) -> Held:
     """An utterance of samples (T,) at `sample_rate` Hz."""
     return Held(audio, text, speaker, samples=samples, sample_rate=sample_rate)
+
+
+def from_samples(
+    samples: npt.ArrayLike, sample_rate: int, *, text: str | None = None, speaker: str | None = None, name: str
+) -> Held:
+    """An utterance of samples in memory, to enrol from or to transcribe like a file.
+
+    Args:
+        samples: (T,) mono: numbers with a point in [-1, 1], or 16 or 32 bit integers.
+        sample_rate: Their rate in Hz.
+        text: What is said; None where it is not known.
+        speaker: Who says it; None where it is not known.
+        name: What stands for a file's name in results and errors; each recording should have its own.
+
+    Raises:
+        AudioError: If they are not of one channel, empty, not finite, or of another type or range.
+    """
+    given = np.asarray(samples)
+    if given.ndim != 1:
+        raise AudioError(f"{name}: samples must be of one channel, (T,), not {given.shape}; mix the channels")
+    if sample_rate <= 0 or not len(given):
+        raise AudioError(f"{name}: {len(given)} samples at {sample_rate} Hz are no audio")
+    if given.dtype in (np.int16, np.int32):
+        given = given / -float(np.iinfo(given.dtype).min)
+    elif given.dtype.kind != "f":
+        raise AudioError(f"{name}: samples are floats or 16 or 32 bit integers, not {given.dtype}")
+    made = np.ascontiguousarray(given, dtype=np.float32)
+    if not np.isfinite(made).all():
+        raise AudioError(f"{name}: samples hold values that are not finite")
+    if (loudest := float(np.abs(made).max())) > MOST_LOUD:
+        raise AudioError(f"{name}: samples reach {loudest:g}, where 1 is full scale; divide them by what that is")
+    return Held(Path(name), text, speaker, samples=made, sample_rate=sample_rate)
 
 
 def recording_of(utterance: Utterance, sample_rate: int, max_seconds: float | None) -> Recording:

@@ -24,6 +24,7 @@ from asradapt.budget import Item, Result
 from asradapt.enrolment.memory import CPU_SECONDS, Passes
 from asradapt.models.base import SourceModel
 from asradapt.models.conformer import Conformer
+from asradapt.models.turns import CHANGING
 
 logger = logging.getLogger(__name__)
 
@@ -130,9 +131,10 @@ class Lanes:
     def _open(self, count: int) -> ThreadPoolExecutor | None:
         """Threads for so many lanes, each with a model; None where there can be none."""
         missing = count - len(self.passes)
-        if missing > 0 and any(module._forward_hooks for module in self.model.module.modules()):
-            return None  # the twin of an adapted model would stay adapted
-        self.passes += [Passes(twin(self.model), recompute=self._recompute) for _ in range(missing)]
+        with CHANGING:
+            if missing > 0 and any(module._forward_hooks for module in self.model.module.modules()):
+                return None  # the twin of an adapted model would stay adapted
+            self.passes += [Passes(twin(self.model), recompute=self._recompute) for _ in range(missing)]
         try:
             return _threads(count)
         except RuntimeError as error:

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,8 +22,12 @@ from asradapt.budget import Item, Result, batch_seconds, in_halves, long_texts, 
 from asradapt.enrolment.objective import token_losses
 from asradapt.models.base import SourceModel, computed_seconds, writes
 from asradapt.models.places import stacks
+from asradapt.models.turns import thread, working_for
 
 logger = logging.getLogger(__name__)
+_ONE = (
+    threading.RLock()
+)  # blocks belong to a model that threads may share: one training at a time computes them twice
 _FILTERING = threading.RLock()  # filters of warnings belong to the process, and passes may run side by side
 
 CPU_SECONDS = 90.0  # measured: from 24 s on, more audio at once is not faster on a CPU
@@ -40,11 +43,15 @@ def recomputed(model: SourceModel) -> Iterator[None]:
     Gradient checkpointing (Chen et al. 2016, arXiv 1604.06174). The gradients must be taken inside the context,
     with all adaptations attached that were attached in the forward pass. The model is restored exactly.
     """
+    with _ONE:
+        yield from _recomputed(model)
+
+
+def _recomputed(model: SourceModel) -> Iterator[None]:
     blocks = [block for path in stacks(model.module) for block in model.module.get_submodule(path).children()]
     before = [vars(block).get("forward") for block in blocks]
     for block in blocks:
-        twice: Any = partial(checkpoint, _quiet(block.forward), use_reentrant=False, preserve_rng_state=False)
-        block.forward = twice
+        block.forward = _twice(block.forward)
     try:
         yield
     finally:
@@ -55,15 +62,23 @@ def recomputed(model: SourceModel) -> Iterator[None]:
                 block.forward = own
 
 
-def _quiet(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A block that warns of nothing: what its model filters, it filters around the forward pass only."""
+def _twice(forward: Callable[..., Any]) -> Any:
+    """A block that is computed again for its gradients, by whichever thread, as by the one that computes it now.
 
-    def run(*inputs: Any, **named: Any) -> Any:
-        with _FILTERING, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return forward(*inputs, **named)
+    It warns of nothing: what its model filters, it filters around the forward pass only.
+    """
 
-    return run
+    def first(*inputs: Any, **named: Any) -> Any:
+        asked = thread()
+
+        def run(*inputs: Any, **named: Any) -> Any:
+            with working_for(asked), _FILTERING, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return forward(*inputs, **named)
+
+        return checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False, **named)
+
+    return first
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from asradapt.adaptation.mixed import IDENTITY
@@ -60,6 +61,8 @@ class Migrated:
         }
 
 
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 def migrate(
     model: SourceModel,
     store: SpeakerStore,

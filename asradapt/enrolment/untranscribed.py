@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from shlex import quote
 
+import torch
+
 from asradapt.decoding import GREEDY, Decoder, Heard
 from asradapt.enrolment.enroll import Progress, groups, job_size
 from asradapt.enrolment.examples import Example
@@ -20,6 +22,7 @@ from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.self_training import SelfTraining, self_train, source_agreement
 from asradapt.enrolment.storing import keep, standing_version
 from asradapt.errors import StoreError, UsageError
+from asradapt.models import require_fp32
 from asradapt.models.base import SourceModel, without_ctc, writes
 from asradapt.scoring import ErrorCounts, total
 from asradapt.store import SpeakerRecord, SpeakerStore, another_source
@@ -171,6 +174,8 @@ def _run_job(work: Work, speakers: Mapping[str, Sequence[Utterance]], tell: Prog
     return [replace(one, wall_seconds=wall) for one in enrolled]
 
 
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 def enroll_untranscribed(
     model: SourceModel,
     speakers: Mapping[str, Sequence[Utterance]],
@@ -203,6 +208,7 @@ def enroll_untranscribed(
         InvalidSpeakerName: For a name that cannot be stored.
         StoreError: If nobody of a job could be stored; people stored before stay stored.
     """
+    require_fp32()
     if writes(model):
         raise UsageError(without_ctc(model, "learning without transcripts"))
     decoder = decoder or teacher_for(model)

@@ -153,7 +153,8 @@ def load_pronouncer(path: Path | None = None) -> Pronouncer:
             raise ValueError("it holds numbers that are none")
         phones = tuple(map(str, header["phones"]))
         width, hidden = weights["letters.weight"].shape[1], weights["layers.weight_hh_l0"].shape[1]
-        network = PronouncingNetwork(len(phones), width, hidden)
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not touched
+            network = PronouncingNetwork(len(phones), width, hidden)
         network.load_state_dict(weights, strict=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"pronunciations {path} cannot be used: {str(error)[:300]}") from error

@@ -9,9 +9,13 @@ from asradapt.models.names import DEFAULT_MODEL, EMBEDDED
 from asradapt.models.options import ModelOptions
 
 if TYPE_CHECKING:  # torch takes over a second to import; naming models must not
+    from pathlib import Path
+
+    import torch
+
     from asradapt.models.base import SourceModel
 
-__all__ = ["DEFAULT_MODEL", "EMBEDDED", "ModelOptions", "load_model", "resolve_device"]
+__all__ = ["DEFAULT_MODEL", "EMBEDDED", "ModelOptions", "load_model", "require_fp32", "resolve_device"]
 
 
 def resolve_device(name: str) -> str:
@@ -31,10 +35,28 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def require_fp32() -> None:
+    """Refuse a process whose tensors are of another type by default: half of what is computed would be so, too.
+
+    Raises:
+        UsageError: If they are.
+    """
+    import torch
+
+    if torch.get_default_dtype() != torch.float32:
+        kind = torch.get_default_dtype()
+        raise UsageError(f"tensors are {kind} by default here; call torch.set_default_dtype(torch.float32)")
+
+
 def load_model(
-    name: str = DEFAULT_MODEL, *, device: str = "auto", options: ModelOptions | None = None
+    name: str | Path = DEFAULT_MODEL,
+    *,
+    device: str | torch.device = "auto",
+    options: ModelOptions | None = None,
 ) -> SourceModel:
     """Load a source model; nothing is ever downloaded.
+
+    Threads may share it. Random numbers of the caller are not touched.
 
     Args:
         name: An embedded model's name; `torchaudio:BUNDLE`; `hf:OWNER/MODEL` or the folder of a transformers
@@ -45,14 +67,19 @@ def load_model(
     Raises:
         UnknownName: For a name that is none of these.
         InputError: If the files are damaged, incomplete or not on this machine.
-        UsageError: If the device is not available, or an option does not go with the model.
+        UsageError: If the device is not available, an option does not go with the model, or tensors are made in
+            another type than fp32 by default.
     """
+    import torch
+
     from asradapt.models.base import GIVEN
     from asradapt.models.names import given, load_named
 
-    options = options or ModelOptions()
-    place = resolve_device(device)
-    model = load_named(name, options).to(place)
+    require_fp32()
+    name, options = str(name), options or ModelOptions()
+    place = resolve_device(str(device))
+    with torch.inference_mode(mode=False), torch.random.fork_rng(devices=[]):
+        model = load_named(name, options).to(place)
     try:
         model.card = {**model.card, GIVEN: given(name, options)}
     except (AttributeError, TypeError) as error:

@@ -80,7 +80,8 @@ class SpeakerStore(StoredSpeakers):
         with self._alone(f"store the vocabulary of speaker {speaker!r}"):
             stored = read_vocabulary(folder.path / VOCABULARY_FILE)
             changed = change(stored)
-            kept = checked(changed if isinstance(changed, Phrases) else Phrases(changed, stored.strength))
+            listed = isinstance(changed, Phrases | str)  # what is one text is refused
+            kept = checked(changed if listed else Phrases(changed, stored.strength))
             folder.temporary.mkdir(parents=True, exist_ok=True)
             replace_file(folder.path / VOCABULARY_FILE, encode(kept), temporary=unique(folder.temporary))
         return kept

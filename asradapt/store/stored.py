@@ -14,7 +14,7 @@ from asradapt.phrases import Phrases
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
 from asradapt.store.record import SpeakerRecord
-from asradapt.store.versions import SpeakerFolder
+from asradapt.store.versions import CURRENT_FILE, SpeakerFolder
 from asradapt.store.vocabulary import VOCABULARY_FILE, Stamp, read_vocabulary, stamp_of
 
 
@@ -94,6 +94,12 @@ class StoredSpeakers:
     def vocabulary_stamp(self, speaker: str) -> Stamp | None:
         """What differs whenever the phrases were stored again, without reading them; None where there are none."""
         path = self._folder(validate_speaker(speaker)).path / VOCABULARY_FILE
+        with reading(path):
+            return stamp_of(path)
+
+    def version_stamp(self, speaker: str) -> Stamp | None:
+        """What differs whenever another version became current, without reading it; None where there is none."""
+        path = self._folder(validate_speaker(speaker)).path / CURRENT_FILE
         with reading(path):
             return stamp_of(path)
 

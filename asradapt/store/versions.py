@@ -24,6 +24,7 @@ from asradapt.store.files import replace_file, staging, sync_folder, take_out, u
 from asradapt.store.record import RECORD_FILE, SpeakerRecord
 from asradapt.store.tensors import TENSORS_FILE
 
+CURRENT_FILE = "current"
 KEPT_VERSIONS = 10
 
 _ATTEMPTS = 100  # to find a free number while other processes save the same speaker
@@ -51,7 +52,7 @@ class SpeakerFolder:
 
     @property
     def _current_file(self) -> Path:
-        return self.path / "current"
+        return self.path / CURRENT_FILE
 
     @property
     def _versions(self) -> Path:

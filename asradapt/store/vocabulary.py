@@ -25,13 +25,18 @@ def checked(phrases: Iterable[str]) -> Phrases:
         TextError: With the first of the phrases that cannot be used, and how many more there are; or with
             a strength that is none.
     """
+    if isinstance(phrases, str):
+        raise TextError(f"phrases are a list of texts, not one text: [{phrases[:MOST_LETTERS]!r}]")
     strength = strength_of(phrases)
     if strength is not None and not 0 <= strength <= STRONGEST:  # nan is not in there either
         raise TextError(f"phrases are listened for with a strength from 0 to {STRONGEST:g}, not {strength:g}")
     kept: dict[str, str] = {}
     problems = []
     for phrase in phrases:
-        tidy = _tidy(str(phrase))
+        if not isinstance(phrase, str):
+            problems.append(f"{phrase!r} is no text")
+            continue
+        tidy = _tidy(phrase)
         if problem := _problem(tidy):
             problems.append(f"{tidy[:MOST_LETTERS]!r} {problem}")
         else:

@@ -6,13 +6,14 @@ Letters: B batch, W frames of a whole window, M mel bands, D width, A heads, L t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from asradapt.models.base import Site
+from asradapt.models.turns import hooked
 
 Heads = Sequence[tuple[int, int]]  # decoder layer and head
 
@@ -83,7 +84,7 @@ class WhisperNetwork(nn.Module):
             What was seen in the last pass, by layer and `q` or `k`.
         """
         seen: dict[tuple[int, str], Tensor] = {}
-        handles = []
+        stack = ExitStack()
         for layer in sorted({layer for layer, _ in heads}):
             attention = self.whisper.model.decoder.layers[layer].encoder_attn
             for name in ("q", "k"):
@@ -93,12 +94,9 @@ class WhisperNetwork(nn.Module):
                 ) -> None:
                     seen[key] = output.detach()
 
-                handles.append(getattr(attention, f"{name}_proj").register_forward_hook(keep))
-        try:
+                stack.enter_context(hooked(getattr(attention, f"{name}_proj"), keep))
+        with stack:
             yield seen
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def looks(self, seen: dict[tuple[int, str], Tensor], heads: Heads, row: int) -> Tensor:
         """The cross-attention weights (A, L, F) of one row, from what was seen."""

@@ -1,0 +1,69 @@
+"""One model in many threads: what one thread hangs on it does not touch what another one hears by it.
+
+An adaptation is a hook on the modules of a network that all threads share. It acts in the thread that has attached
+it, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+Hook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
+
+CHANGING = threading.RLock()
+"""Held while hooks come and go, and while a model is copied, hooks and all."""
+_here = threading.local()
+
+
+class Turn:
+    """A lock of the thread that holds it; a copy of it is a lock of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[Turn], tuple[()]]:
+        return Turn, ()
+
+
+def thread() -> int:
+    """The thread that this one works for: itself, or another one whose activations it computes a second time."""
+    return getattr(_here, "thread", None) or threading.get_ident()
+
+
+@contextmanager
+def working_for(other: int) -> Iterator[None]:
+    """Let the hooks of another thread act in this one: gradients on a device are made by threads of torch."""
+    before = getattr(_here, "thread", None)
+    _here.thread = other
+    try:
+        yield
+    finally:
+        _here.thread = before
+
+
+@contextmanager
+def hooked(module: nn.Module, hook: Hook) -> Iterator[None]:
+    """Let a hook change what a module gives to this thread, until the context ends."""
+    owner = thread()
+
+    def own(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+        return hook(module, inputs, output) if thread() == owner else None  # None changes nothing
+
+    with CHANGING:
+        handle = module.register_forward_hook(own)
+    try:
+        yield
+    finally:
+        with CHANGING:
+            handle.remove()
