@@ -21,6 +21,7 @@ from asradapt.decoding import BLANK
 from asradapt.errors import InputError
 from asradapt.features import mask
 from asradapt.models.base import SourceModel, has_phones
+from asradapt.models.turns import using
 
 CARD = "pace"
 """The key of a model's card under which its `Pace` stands."""
@@ -105,7 +106,8 @@ def prepare(model: SourceModel, waveforms: Tensor, lengths: Tensor) -> Prepared:
     features, frames = model.prepare(waveforms, lengths)
     tempo = torch.ones(len(features), device=features.device)
     if has_phones(model) and len(features) and (pace := Pace.of(model)):
-        tempo = pace.tempo(*model.encode_first(features, frames))
+        with using(model.module):
+            tempo = pace.tempo(*model.encode_first(features, frames))
         features, frames = slowed(features, frames, tempo)
     return Prepared(features, frames, tempo)
 

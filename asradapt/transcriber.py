@@ -23,6 +23,7 @@ from asradapt.enrollees import NOBODY, Enrollees
 from asradapt.errors import UsageError
 from asradapt.models import require_fp32
 from asradapt.models.base import Seq2SeqModel, SourceModel, computed_seconds, encode_all, without_ctc, writes
+from asradapt.models.turns import using
 from asradapt.pace import Pace, prepare
 from asradapt.phrases import Phrases
 from asradapt.runs import Run, best_runs, runs_of
@@ -199,13 +200,17 @@ class Transcriber:
 
     def _lanes(self, members: Sequence[Member]) -> Iterator[list[int]]:
         """Numbers of the pieces that may share batches: speakers whose method changes all weights are alone."""
-        from asradapt.adaptation import METHODS
-
         lanes: dict[Member, list[int]] = {}
         for number, member in enumerate(members):
-            alone = member.method in METHODS and METHODS[member.method].one_speaker
-            lanes.setdefault(member if alone else NOBODY, []).append(number)
+            lanes.setdefault(member if self._is_alone(member) else NOBODY, []).append(number)
         yield from lanes.values()
+
+    @staticmethod
+    def _is_alone(member: Member) -> bool:
+        """Whether a speaker's method changes the weights."""
+        from asradapt.adaptation import METHODS
+
+        return member.method in METHODS and METHODS[member.method].one_speaker
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         budget = round(self._seconds * self.model.sample_rate)
@@ -223,7 +228,8 @@ class Transcriber:
         waveforms = torch.from_numpy(padded).to(device)
         counts = torch.tensor(lengths, device=device)
         made = prepare(self.model, waveforms, counts)
-        with self._bank.attach(self.model, speakers) as added:
+        alone = any(self._is_alone(one) for one in speakers)
+        with using(self.model.module, alone=alone), self._bank.attach(self.model, speakers) as added:
             if writes(self.model):
                 states = self.model.encode(made.features, made.frames)
                 return [(one, 0.0) for one in self.model.write(*states)]

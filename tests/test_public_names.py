@@ -18,6 +18,7 @@ def test_the_public_names_are_these():
         "enroll",
         "enroll_untranscribed",
         "evaluate",
+        "from_samples",
         "load_model",
     ]
 
@@ -38,6 +39,7 @@ def test_every_public_name_is_there_in_a_fresh_interpreter():
         "enroll": "function",
         "enroll_untranscribed": "function",
         "evaluate": "function",
+        "from_samples": "function",
         "load_model": "function",
     }
 

@@ -23,6 +23,7 @@ from asradapt.batching import length_batches, pad
 from asradapt.enrolment.examples import LONGEST_SECONDS
 from asradapt.errors import InputError, UsageError
 from asradapt.models.base import SourceModel, without_ctc, writes
+from asradapt.models.turns import using
 from asradapt.pace import prepare
 from asradapt.recordings.fits import fit_texts, log_scores, token_index, writable
 from asradapt.scoring import normalize
@@ -139,7 +140,8 @@ def _listened(model: SourceModel, window: dict[int, Samples]) -> Iterator[tuple[
         padded, lengths = pad([window[place] for place in chosen])
         waveforms = torch.from_numpy(padded).to(model.device)
         made = prepare(model, waveforms, torch.tensor(lengths, device=model.device))
-        logits, frames = model.encode(made.features, made.frames)
+        with using(model.module):
+            logits, frames = model.encode(made.features, made.frames)
         yield chosen, log_scores(logits, frames)
 
 

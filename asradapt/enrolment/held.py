@@ -11,13 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asradapt.audio import Recording, load_audio
+from asradapt.audio import MAX_PEAK, Recording, load_audio
 from asradapt.audio_checks import LevelMeter, is_silent
 from asradapt.errors import AudioError
 from asradapt.types import Utterance
-
-MOST_LOUD = 8.0
-"""Beyond this, samples are integers in another type: what is overdriven reaches less."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,7 +64,7 @@ def from_samples(
     made = np.ascontiguousarray(given, dtype=np.float32)
     if not np.isfinite(made).all():
         raise AudioError(f"{name}: samples hold values that are not finite")
-    if (loudest := float(np.abs(made).max())) > MOST_LOUD:
+    if (loudest := float(np.abs(made).max())) > MAX_PEAK:
         raise AudioError(f"{name}: samples reach {loudest:g}, where 1 is full scale; divide them by what that is")
     return Held(Path(name), text, speaker, samples=made, sample_rate=sample_rate)
 

@@ -28,6 +28,7 @@ from asradapt.enrolment.phones import phone_losses
 from asradapt.enrolment.spelling import encode_text, frames_needed
 from asradapt.features import mask
 from asradapt.models.base import Seq2SeqModel, SourceModel, has_phones, writes
+from asradapt.models.turns import using
 
 if TYPE_CHECKING:  # which needs the spelling from here
     from asradapt.enrolment.examples import Example
@@ -44,11 +45,12 @@ def adapted(
     """Features (B, F, M) and frame counts (B,) of pairs, while each row is adapted; None for the source alone."""
     features = pad_sequence([example.features for _, example in pairs], batch_first=True).to(model.device)
     frames = torch.tensor([len(example.features) for _, example in pairs], device=model.device)
-    if bank is None:
-        yield features, frames
-        return
-    with bank.attach(model, torch.tensor([row for row, _ in pairs], device=model.device)):
-        yield features, frames
+    with using(model.module, alone=bank is not None and bank.one_speaker):
+        if bank is None:
+            yield features, frames
+            return
+        with bank.attach(model, torch.tensor([row for row, _ in pairs], device=model.device)):
+            yield features, frames
 
 
 def encode_pairs(model: SourceModel, bank: SpeakerBank | None, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """One model in many threads: what one thread hangs on it does not touch what another one hears by it.
 
 An adaptation is a hook on the modules of a network that all threads share. It acts in the thread that has attached
-it, and nowhere else.
+it, and nowhere else. One that changes the weights themselves has the network to itself for that time.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -50,6 +51,50 @@ def working_for(other: int) -> Iterator[None]:
         yield
     finally:
         _here.thread = before
+
+
+class _Users:
+    """Which threads use a network, and which of them has it alone."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.inside: dict[int, int] = {}  # by thread, how many contexts it is in
+        self.alone: int | None = None
+        self.waiting = 0  # threads that want it alone
+
+    def admits(self, one: int, alone: bool) -> bool:
+        """Whether a thread may begin; one that is inside already never waits for those who are not."""
+        if self.alone not in (None, one):
+            return False
+        if alone:
+            return all(other == one for other in self.inside)
+        return one in self.inside or not self.waiting
+
+
+_USERS: WeakKeyDictionary[nn.Module, _Users] = WeakKeyDictionary()
+
+
+@contextmanager
+def using(network: nn.Module, *, alone: bool = False) -> Iterator[None]:
+    """Use a network that other threads use too; alone, where its weights are changed, once the others are done."""
+    me = threading.get_ident()
+    with CHANGING:
+        users = _USERS.setdefault(network, _Users())
+    with users.changed:
+        users.waiting += alone
+        users.changed.wait_for(lambda: users.admits(me, alone))
+        users.waiting -= alone
+        before, users.alone = users.alone, me if alone else users.alone
+        users.inside[me] = users.inside.get(me, 0) + 1
+    try:
+        yield
+    finally:
+        with users.changed:
+            users.alone = before
+            users.inside[me] -= 1
+            if not users.inside[me]:
+                del users.inside[me]
+            users.changed.notify_all()
 
 
 @contextmanager
