@@ -22,6 +22,10 @@ def main() -> None:
 
     if usual:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: what is temporary is deleted
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, cli.stop)
     cli.main()
 
 

@@ -40,6 +40,22 @@ from asradapt.errors import AsradaptError
 __all__ = ["cli", "main"]
 
 INTERRUPTED = 130
+SIGNALLED = 128
+
+
+class Stopped(KeyboardInterrupt):
+    """Another program wants this one to end; `number` is of its signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def stop(number: int, frame: object) -> NoReturn:
+    """End as by Ctrl-C, with the exit code that the signal would have had."""
+    raise Stopped(number)
+
+
 STORING = {"enroll", "correct", "import", "vocab", "speakers"}
 """Commands that write into the store."""
 
@@ -93,14 +109,15 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 def _interrupted(arguments: Sequence[str]) -> str:
     """What is told of Ctrl-C."""
     if STORING & set(arguments[:1]):
-        return "interrupted; what was stored before is as it was"
+        return "interrupted; nothing is stored by halves, but what was done by then stays: asradapt speakers list"
     if any(one.partition("=")[0] == "--output-dir" for one in arguments):
         return f"interrupted; {GOES_ON}"
     return "interrupted"
 
 
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
-    note(f"error: {message}")
+    with suppress(OSError):  # a full disk of logs keeps no script from its answer
+        note(f"error: {message}")
     if _wants_json(arguments):
         with suppress(OSError):  # stdout itself may be what is full
             print_json({"error": message, "failed": []})
@@ -133,8 +150,10 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error.format_message(), error.exit_code, arguments)
     except AsradaptError as error:
         return _fail(str(error), error.exit_code, arguments)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail(_interrupted(arguments), INTERRUPTED, arguments)
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__context__ if isinstance(error, click.Abort) else error  # click makes one of the other
+        code = SIGNALLED + cause.number if isinstance(cause, Stopped) else INTERRUPTED
+        return _fail(_interrupted(arguments), code, arguments)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(f"the disk is full ({error.filename or 'while writing'}); free some space", 1, arguments)
@@ -149,7 +168,7 @@ def main() -> None:
     except KeyboardInterrupt:  # a second Ctrl-C while the first is told of
         code = INTERRUPTED
     _give_up_stdout()
-    if code == INTERRUPTED or not _readers_ended():
+    if code > SIGNALLED or not _readers_ended():
         _end_at_once(code)
     sys.exit(code)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shlex
 import sys
@@ -191,10 +193,13 @@ def require_writable(store: SpeakerStore) -> None:
         StoreError: If nothing can be written there.
     """
     from asradapt.store.files import staging
+    from asradapt.store.lock import one_writer
 
     try:
-        with staging(store.root / ".tmp"):
+        with one_writer(store.root), staging(store.root / ".tmp"):
             pass
+        if (speakers := store.root / "speakers").is_dir() and not os.access(speakers, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(speakers))
     except OSError as error:
         reason = f"{error.strerror or error}: {error.filename or store.root}"
         raise StoreError(f"the store cannot be written ({reason}); choose another --store") from error

@@ -20,7 +20,7 @@ from asradapt.cli.common import (
     say,
     store_option,
 )
-from asradapt.errors import StoreError, UsageError
+from asradapt.errors import StoreError, UnknownName, UsageError
 from asradapt.types import Failure
 from asradapt.wording import counted
 
@@ -120,6 +120,11 @@ def list_(store_path: Path | None, as_json: bool) -> int:
             found.append(brief(store.record(name)))
         except StoreError as error:
             failed.append(Failure(name, str(error)))
+        except UnknownName:  # removed meanwhile
+            continue
+    for name in store.without_current():
+        advice = "`asradapt speakers rollback` makes the last one so, `asradapt speakers remove` deletes them"
+        failed.append(Failure(name, f"none of its versions is current; {advice}"))
     if as_json:
         print_json({"speakers": found, "failed": [failure.as_dict() for failure in failed]})
         return 1 if failed else 0
@@ -226,7 +231,7 @@ def remove(speaker: str, yes: bool, store_path: Path | None, as_json: bool) -> i
     """Remove a speaker with all versions for good."""
     store = open_store(store_path)
     if not yes:
-        count = len(store.versions(speaker))
+        count = len(store.versions(speaker, damaged=True))
         if not _confirmed(f"Remove {speaker} with {count} version{'' if count == 1 else 's'}?"):
             raise StoreError(f"{speaker} is not removed")
     store.remove(speaker)

@@ -22,7 +22,7 @@ from asradapt.enrolment.people import AUTO_SETTINGS, Person, by_name, gather
 from asradapt.enrolment.planning import MANY_FITS
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
-from asradapt.enrolment.storing import keep, with_audio
+from asradapt.enrolment.storing import keep, stamps_of, with_audio
 from asradapt.models import require_fp32
 from asradapt.models.base import SourceModel
 from asradapt.scoring import Interval, total
@@ -203,11 +203,12 @@ def enroll(
             if progress:
                 progress(stage, (earlier + share) / len(jobs))
 
+        stamps = stamps_of(store, job)
         people, finished = _one_job(
             model, {name: names[name] for name in job}, wide, before, hearing, tell, failed, warnings
         )
         if store is not None and people:
-            finished = keep(store, finished, failed)
+            finished = keep(store, finished, failed, stamps)
             finished = with_audio(store, model, people, finished, keep_audio, failed)
         done += finished
         tell("done", 1.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from asradapt.enrolment.keeping import keep_recordings
@@ -11,6 +12,8 @@ from asradapt.enrolment.people import Person
 from asradapt.errors import StoreError
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerRecord, SpeakerStore, another_source
+from asradapt.store.store import ANY
+from asradapt.store.vocabulary import Stamp
 from asradapt.types import Failure
 
 
@@ -33,11 +36,28 @@ def stands(one: Enrolled, version: int) -> Enrolled:
     return replace(one, record=replace(one.record, version=version), explanation=explanation, stays=version)
 
 
-def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure]) -> list[Enrolled]:
+def stamps_of(store: SpeakerStore | None, names: Iterable[str]) -> dict[str, Stamp | None]:
+    """What tells whether speakers were stored since; of those whose folders can be read."""
+    found: dict[str, Stamp | None] = {}
+    if store is None:
+        return found
+    for name in names:
+        with suppress(StoreError):
+            found[name] = store.version_stamp(name)
+    return found
+
+
+def keep(
+    store: SpeakerStore,
+    enrolled: Sequence[Enrolled],
+    failed: list[Failure],
+    expected: Mapping[str, Stamp | None] | None = None,
+) -> list[Enrolled]:
     """Store everybody; who cannot be stored goes to `failed`, so that one bad folder loses nobody else.
 
     An adaptation that stands is not replaced by an enrolment that ends with the source: a second round
-    with less or worse speech must not make it worse.
+    with less or worse speech must not make it worse. Nor is a version that was stored since the enrolment began,
+    with whose stamps (`expected`, by speaker) it was not compared.
 
     Raises:
         StoreError: If nobody could be stored.
@@ -49,7 +69,8 @@ def keep(store: SpeakerStore, enrolled: Sequence[Enrolled], failed: list[Failure
             if earlier:
                 kept.append(stands(one, earlier))
             else:
-                kept.append(replace(one, record=store.save(one.record, one.state)))
+                stamp = (expected or {}).get(one.record.speaker, ANY)
+                kept.append(replace(one, record=store.save(one.record, one.state, expected=stamp)))
         except StoreError as error:
             errors.append(error)
             failed.append(Failure(one.record.speaker, str(error)))

@@ -50,7 +50,7 @@ def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path
     if path.exists() and not _is_export(path):
         raise StoreError(f"{path} is no exported speaker and is left as it is; choose another name")
     try:
-        replace_file(path, _zipped(members), temporary=unique(path.parent, prefix="."))
+        replace_file(path, _zipped(members), temporary=unique(path.parent, prefix="."), private=True)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     return path

@@ -51,7 +51,8 @@ def decode_audio(members: Mapping[str, bytes]) -> list[NewRecording] | None:
         return None
     from asradapt.store.flac import read_flac
 
-    listed = kept.decode(members[_LIST]).recordings
+    whole = kept.decode(members[_LIST])
+    listed = whole.recordings
     wanted = {f"{RECORDINGS_FOLDER}/{kept.file_name(one.digest)}": one for one in listed}
     there = {name for name in members if _AUDIO.fullmatch(name)}
     if there != wanted.keys():
@@ -63,6 +64,6 @@ def decode_audio(members: Mapping[str, bytes]) -> list[NewRecording] | None:
     if decoded > _MOST_TOTAL:
         raise DamagedSpeaker(f"its recordings take {decoded:.0f} bytes of memory, the limit is {_MOST_TOTAL}")
     return [
-        NewRecording(read_flac(members[name], one), one.sample_rate, one.text, one.digest)
+        NewRecording(read_flac(members[name], one), one.sample_rate, one.text, one.digest, one.added, whole.agreed)
         for name, one in wanted.items()
     ]

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+TRASH = "gone-"
+"""Begins the names of what was taken out of its place to be deleted: whoever comes next finishes that."""
 STALE_SECONDS = 24 * 3600  # no save takes a day, so what is older was left behind by a kill
 
 
@@ -35,15 +37,19 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def replace_file(path: Path, data: bytes, *, temporary: Path) -> None:
+def replace_file(path: Path, data: bytes, *, temporary: Path, private: bool = False) -> None:
     """Puts a new file in place of `path` in one step.
 
     Args:
         path: The file to create or replace.
         data: Its new contents.
         temporary: A path on the same file system that does not exist; gone afterwards.
+        private: Whether only its owner may read it, where the file system can.
     """
     try:
+        if private:
+            with contextlib.suppress(OSError):
+                temporary.touch(mode=0o600)
         write_synced(temporary, data)
         temporary.replace(path)
     finally:
@@ -75,16 +81,27 @@ def take_out(path: Path, trash: Path) -> Path:
         Where it is now, for the caller to delete: deleting in place would show readers half a folder.
     """
     trash.mkdir(parents=True, exist_ok=True)
-    taken = path.rename(unique(trash))
+    taken = path.rename(unique(trash, prefix=TRASH))
     sync_folder(path.parent)
     return taken
 
 
+def discard(taken: Path) -> None:
+    """Deletes a folder that was taken out, perhaps together with another process that sweeps.
+
+    Raises:
+        OSError: If files remain.
+    """
+    shutil.rmtree(taken, ignore_errors=True)
+    if taken.exists():
+        shutil.rmtree(taken)
+
+
 def sweep(folder: Path) -> None:
-    """Deletes what killed processes left in a temporary folder more than a day ago."""
+    """Deletes what killed processes left in a temporary folder: trash at once, anything else after a day."""
     with contextlib.suppress(OSError):
         for path in list(folder.iterdir()):
-            if time.time() - path.lstat().st_mtime > STALE_SECONDS:
+            if path.name.startswith(TRASH) or time.time() - path.lstat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ def one_writer(root: Path, *, wait: float = WAIT_SECONDS) -> Iterator[None]:
         StoreError: Another writer does not end.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # voices and what they said: for their owner alone
     except FileExistsError as error:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root)) from error
     path = root / ".lock"

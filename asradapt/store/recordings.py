@@ -10,7 +10,6 @@ folder deletes recordings and agreement in one step.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asradapt.errors import DamagedSpeaker, StoreError
-from asradapt.store.files import replace_file, take_out, unique
+from asradapt.store.files import discard, replace_file, take_out, unique
 from asradapt.store.kept import KEPT_FILE, MOST_RECORDINGS, Kept, KeptRecording, decode, encode, file_name
 
 if TYPE_CHECKING:
@@ -37,12 +36,16 @@ class NewRecording:
         sample_rate: Their rate in Hz.
         text: What was said, as the person wrote it.
         digest: sha256 of the samples (`pcm.digest`).
+        added: When another store kept it, ISO 8601 in UTC; empty for what is new.
+        agreed: Since when the person agreed there.
     """
 
     samples: Integers
     sample_rate: int
     text: str
     digest: str
+    added: str = ""
+    agreed: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ class Recordings:
                 for one in new:
                     known = found.get(one.digest)
                     found[one.digest] = replace(known, text=one.text) if known else self._write(one, now)
-                kept = Kept(before.agreed or now, tuple(found.values()))
+                agreed = before.agreed or min((one.agreed for one in new if one.agreed), default=now)
+                kept = Kept(agreed, tuple(found.values()))
                 replace_file(self.path / KEPT_FILE, encode(kept), temporary=unique(self.temporary))
             finally:
                 self._drop_strangers()
@@ -166,7 +170,7 @@ class Recordings:
             count = len(list(self.path.glob("*.flac")))
             taken = take_out(self.path, self.temporary)
         try:
-            shutil.rmtree(taken)
+            discard(taken)
         except OSError as error:
             raise StoreError(
                 f"the recordings are forgotten, but files remain in {taken} ({error.strerror}); delete it"
@@ -179,7 +183,7 @@ class Recordings:
         data = flac_bytes(one.samples, one.sample_rate)
         replace_file(self.path / file_name(one.digest), data, temporary=unique(self.temporary))
         seconds = round(len(one.samples) / one.sample_rate, 3)
-        return KeptRecording(one.digest, one.text, seconds, one.sample_rate, len(data), now)
+        return KeptRecording(one.digest, one.text, seconds, one.sample_rate, len(data), one.added or now)
 
     def _drop_strangers(self) -> None:
         """Deletes files that the list does not name: a kill or a full disk left them behind."""

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from asradapt.errors import StoreError
+from asradapt.errors import StoreError, UnknownName
 from asradapt.phrases import Phrases
 from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
-from asradapt.store.files import replace_file, sweep, take_out, unique
+from asradapt.store.files import discard, replace_file, sweep, take_out, unique
 from asradapt.store.lock import one_writer
 from asradapt.store.made_for import portable
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import explained, read_adaptation
 from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
 from asradapt.store.recordings import RECORDINGS_FOLDER, Recordings
-from asradapt.store.stored import StoredSpeakers
+from asradapt.store.stored import TEMPORARY, StoredSpeakers
 from asradapt.store.tensors import TENSORS_FILE
-from asradapt.store.vocabulary import VOCABULARY_FILE, checked, encode, read_vocabulary
+from asradapt.store.vocabulary import VOCABULARY_FILE, Stamp, checked, encode, read_vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Expected = Stamp | Literal["any"] | None
+ANY: Literal["any"] = "any"
 
 
 class SpeakerStore(StoredSpeakers):
@@ -41,24 +44,28 @@ class SpeakerStore(StoredSpeakers):
             data folder where that is not set.
     """
 
-    def save(self, record: SpeakerRecord, tensors: Mapping[str, Tensor]) -> SpeakerRecord:
+    def save(
+        self, record: SpeakerRecord, tensors: Mapping[str, Tensor], *, expected: Expected = ANY
+    ) -> SpeakerRecord:
         """Stores a new version of a speaker and makes it current, or leaves the store as it was.
 
         Args:
             record: What is known about the adaptation; the store fills in `version`, `sha256`,
                 `format_version` and an empty `created`.
             tensors: Its tensors; none for the decision `source`.
+            expected: What `version_stamp` must say still; by default whatever it says.
 
         Returns:
             The record as it was stored.
 
         Raises:
             InvalidSpeakerName: The record's speaker cannot be a folder name.
-            StoreError: The disk refused, or record or tensors cannot be stored.
+            StoreError: The disk refused, record or tensors cannot be stored, or another version than the one that
+                was expected is current.
         """
         name = validate_speaker(record.speaker)
         data = tensor_file.encode(tensors, decision=record.decision)
-        return self._add(replace(record, speaker=name), data)
+        return self._add(replace(record, speaker=name), data, expected)
 
     def change_vocabulary(self, speaker: str, change: Callable[[Phrases], Iterable[str]]) -> Phrases:
         """Replaces the phrases of a speaker in one step that no other writer comes between.
@@ -101,14 +108,13 @@ class SpeakerStore(StoredSpeakers):
         Raises:
             StoreError: The disk refused; the message says what is left.
         """
+        sweep(self.root / TEMPORARY)  # a removal that was interrupted is finished by asking for it again
         folder = self._known(speaker, damaged=True)
         with self._alone(f"remove speaker {speaker!r}"):
             taken = take_out(folder.path, folder.temporary)
         try:
-            shutil.rmtree(taken)
+            discard(taken)
         except OSError as error:
-            if not taken.exists():  # another process swept it away
-                return
             raise StoreError(
                 f"speaker {speaker!r} is removed, but files remain in {taken} ({error.strerror}); delete it"
             ) from error
@@ -129,6 +135,8 @@ class SpeakerStore(StoredSpeakers):
         with explained(folder):
             record = read_adaptation(folder, folder.before_current() if to is None else to).record
         with self._alone(f"roll back speaker {speaker!r}"):
+            if record.version not in folder.numbers():  # others may have written while this one waited
+                raise StoreError(f"version {record.version} of speaker {speaker!r} was dropped for newer ones")
             folder.make_current(record.version)
         return record
 
@@ -186,20 +194,28 @@ class SpeakerStore(StoredSpeakers):
         checked([*held, *phrases])  # before anything is stored: too many refuse the whole
         if recordings and record.speaker in self:
             self.recordings(record.speaker).require_room(recordings)
+        new = record.speaker not in self
         stored = self._add(record, data)
-        if phrases or phrases.strength is not None:
-            self.change_vocabulary(stored.speaker, lambda known: known.with_more(phrases))
-        if recordings is not None:
-            self.recordings(stored.speaker).add(recordings)
+        try:
+            if phrases or phrases.strength is not None:
+                self.change_vocabulary(stored.speaker, lambda known: known.with_more(phrases))
+            if recordings is not None:
+                self.recordings(stored.speaker).add(recordings)
+        except BaseException:
+            if new:  # all of it or nothing
+                with contextlib.suppress(StoreError, UnknownName):
+                    self.remove(stored.speaker)
+            raise
         return stored
 
     @contextlib.contextmanager
     def _alone(self, task: str) -> Iterator[None]:
         """Writes without other writers, and turns what the disk refuses into a StoreError."""
         with _writing(task, self.root), one_writer(self.root):
+            sweep(self.root / TEMPORARY)
             yield
 
-    def _add(self, record: SpeakerRecord, data: bytes) -> SpeakerRecord:
+    def _add(self, record: SpeakerRecord, data: bytes, expected: Expected = ANY) -> SpeakerRecord:
         """Completes the record, checks that it can be read again, and writes the version."""
         record = replace(
             record,
@@ -209,9 +225,22 @@ class SpeakerStore(StoredSpeakers):
         )
         record = SpeakerRecord.from_json(record.to_json())
         folder = self._folder(record.speaker)
-        sweep(folder.temporary)
         with self._alone(f"save speaker {record.speaker!r}"):
+            if expected != ANY:
+                self._require_unchanged(record.speaker, expected)
             return folder.add(record, data)
+
+    def _require_unchanged(self, speaker: str, expected: Stamp | None) -> None:
+        """Refuse to store what was not compared with what is current now, or whom somebody has removed."""
+        now = self.version_stamp(speaker)
+        if now == expected:
+            return
+        if now is None:
+            raise StoreError(f"{speaker} was removed meanwhile: nothing is stored")
+        raise StoreError(
+            f"another version of {speaker} was stored meanwhile, with which this one was not compared: it is not "
+            "stored; enrol again"
+        )
 
 
 @contextlib.contextmanager
@@ -224,6 +253,6 @@ def _writing(task: str, root: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "Free some space or choose another folder" if full else "Choose a folder that you may write to"
         raise StoreError(
-            f"cannot {task} in {error.filename or root}: {reason}; the store is unchanged. {advice} with --store "
+            f"cannot {task} in {error.filename or root}: {reason}; that changed nothing. {advice} with --store "
             "or ASRADAPT_HOME"
         ) from error

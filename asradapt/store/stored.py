@@ -9,13 +9,15 @@ from pathlib import Path
 
 import platformdirs
 
-from asradapt.errors import InvalidSpeakerName, UnknownName
+from asradapt.errors import InvalidSpeakerName, UnknownName, UsageError
 from asradapt.phrases import Phrases
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import Adaptation, explained, read_adaptation, read_record, reading
 from asradapt.store.record import SpeakerRecord
 from asradapt.store.versions import CURRENT_FILE, SpeakerFolder
 from asradapt.store.vocabulary import VOCABULARY_FILE, Stamp, read_vocabulary, stamp_of
+
+TEMPORARY = ".tmp"
 
 
 class StoredSpeakers:
@@ -26,8 +28,12 @@ class StoredSpeakers:
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        home = os.environ.get("ASRADAPT_HOME") or platformdirs.user_data_dir("asradapt")
-        self.root = Path(root or home).expanduser()
+        try:
+            home = root or os.environ.get("ASRADAPT_HOME") or platformdirs.user_data_dir("asradapt")
+            self.root = Path(home).expanduser()
+        except RuntimeError as error:  # a user without a home, or somebody else's that there is none of
+            told = f"there is no home folder ({error}); name the store by --store or ASRADAPT_HOME"
+            raise UsageError(told) from error
 
     def __contains__(self, speaker: object) -> bool:
         if not isinstance(speaker, str):
@@ -41,11 +47,31 @@ class StoredSpeakers:
         with reading(self._speakers):
             found = list(self._speakers.iterdir()) if self._speakers.is_dir() else []
             names = (unicodedata.normalize("NFC", entry.name) for entry in found)
-            return sorted((name for name in names if name in self), key=lambda name: (name.casefold(), name))
+            return sorted((name for name in names if self._may_be(name)), key=lambda name: (name.casefold(), name))
 
-    def versions(self, speaker: str) -> list[int]:
-        """The stored versions of a speaker, oldest first."""
-        folder = self._known(speaker)
+    def _may_be(self, name: str) -> bool:
+        """Whether a speaker is stored, for all that can be seen; who asks for it is told what cannot be read."""
+        try:
+            return name in self
+        except OSError:
+            return True
+
+    def without_current(self) -> list[str]:
+        """Folders with versions none of which is current: a kill in between, or a part of a copy, leaves that."""
+        with reading(self._speakers):
+            found = list(self._speakers.iterdir()) if self._speakers.is_dir() else []
+        names = sorted(unicodedata.normalize("NFC", entry.name) for entry in found)
+        return [name for name in names if not self._may_be(name) and self._left(name)]
+
+    def _left(self, name: str) -> bool:
+        try:
+            return bool(self._folder(validate_speaker(name)).numbers())
+        except (OSError, InvalidSpeakerName):
+            return False
+
+    def versions(self, speaker: str, *, damaged: bool = False) -> list[int]:
+        """The stored versions of a speaker, oldest first; if asked for, also where none of them is current."""
+        folder = self._known(speaker, damaged=damaged)
         with reading(folder.path):
             return folder.numbers()
 
@@ -108,7 +134,7 @@ class StoredSpeakers:
         return self.root / "speakers"
 
     def _folder(self, name: str) -> SpeakerFolder:
-        return SpeakerFolder(self._speakers / name, self.root / ".tmp")
+        return SpeakerFolder(self._speakers / name, self.root / TEMPORARY)
 
     def _known(self, speaker: str, *, damaged: bool = False) -> SpeakerFolder:
         """The folder of a stored speaker; if asked for, also of one that lost its current version."""

@@ -259,3 +259,23 @@ def test_threads_that_wait_sleep_soon_unless_somebody_said_otherwise(given, spin
         [sys.executable, "-c", code], env=free | given, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", str(spins)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_to_end_leaves_no_recording_behind(tmp_path, recordings, name):
+    number = getattr(signal, name)
+    command = [sys.executable, "-m", "asradapt", "transcribe", "-", "--json", "--no-lm"]
+    environment = os.environ | {"TMPDIR": str(tmp_path), "ASRADAPT_HOME": str(tmp_path / "home")}
+    running = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    wait_until(lambda: list(tmp_path.glob("asradapt-*")))  # it reads from stdin until that ends
+    running.stdin.write((recordings / "ann0.wav").read_bytes()[:1000])
+    running.stdin.flush()
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert json.loads(out)["error"] == "interrupted"
+    assert b"Traceback" not in err
+    assert list(tmp_path.glob("asradapt-*")) == []

@@ -184,3 +184,24 @@ def test_an_export_that_was_unpacked_is_told_apart(asradapt, enrolled, tmp_path)
     assert (done.code, done.out) == (1, "")
     assert "is an exported speaker that was unpacked: give the zip itself" in done.err
     assert SpeakerStore(enrolled).speakers() == ["ann", "bob"]
+
+
+def test_list_leaves_out_who_is_removed_meanwhile(asradapt, enrolled, monkeypatch):
+    store = SpeakerStore(enrolled)
+    monkeypatch.setattr(SpeakerStore, "speakers", lambda _: ["gone", "ann"])
+    done = asradapt("speakers", "list", "--json")
+    assert done.code == 0
+    assert [one["speaker"] for one in done.json["speakers"]] == ["ann"]
+    assert store.record("ann")
+
+
+def test_versions_none_of_which_is_current_are_listed_as_failed_and_can_be_removed(
+    asradapt, enrolled, monkeypatch
+):
+    (enrolled / "speakers" / "ann" / "current").unlink()
+    done = asradapt("speakers", "list", "--json")
+    assert done.code == 1
+    (failure,) = [one for one in done.json["failed"] if one["item"] == "ann"]
+    assert "none of its versions is current" in failure["reason"]
+    assert asradapt("speakers", "remove", "ann", "--yes").code == 0
+    assert asradapt("speakers", "list").code == 0

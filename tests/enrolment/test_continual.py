@@ -13,6 +13,7 @@ from samples import store_speaker
 from test_enroll import INPUT, files_of
 
 from asradapt.adaptation import create
+from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment import EnrolmentOptions, enroll
 from asradapt.enrolment.compare import judge_pair, worse_than_source
 from asradapt.enrolment.examples import prepare_examples
@@ -22,6 +23,7 @@ from asradapt.enrolment.screening import screen
 from asradapt.enrolment.training import Trainer
 from asradapt.enrolment.updates import evaluate_pairs
 from asradapt.scoring import score, total
+from asradapt.store import SpeakerStore
 from asradapt.types import Utterance
 
 
@@ -29,6 +31,29 @@ from asradapt.types import Utterance
 def rounds(speak):
     """Five small rounds of one person, every one with other sentences."""
     return [speak("ann", shift=1.0, utterances=5, seed=number) for number in range(5)]
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_who_is_stored_or_removed_meanwhile_is_not_overtaken(tone_model, rounds, tmp_path, removed):
+    store = SpeakerStore(tmp_path)
+    store_speaker(store, tone_model, "ann", IDENTITY)
+    store_speaker(store, tone_model, "bob", "affine")
+
+    def meanwhile(stage: str, share: float) -> None:
+        if stage == "cross-validating" and store.versions("bob") == [1]:
+            store_speaker(store, tone_model, "bob", "affine", seed=3)
+            if removed:
+                store.remove("ann")
+            else:
+                store_speaker(store, tone_model, "ann", IDENTITY, seed=3)
+
+    options = EnrolmentOptions(method="affine", passes=1, least_steps=2, forecast=False)
+    people = {"ann": rounds[0], "cleo": rounds[1]}
+    done = enroll(tone_model, people, options=options, store=store, progress=meanwhile, fresh=True)
+    assert [one.record.speaker for one in done.speakers] == ["cleo"]
+    (failure,) = done.failed
+    assert ("removed meanwhile" if removed else "another version of ann") in failure.reason
+    assert ("ann" in store, "cleo" in store) == (not removed, True)
 
 
 @pytest.fixture(scope="module")

@@ -149,7 +149,7 @@ def test_a_full_disk_is_explained(
         "cannot save speaker 'ann'",
         str(store.root),
         "No space left",
-        "the store is unchanged. Free some",
+        "that changed nothing. Free some",
     ):
         assert part in str(caught.value)
     assert list((store.root / ".tmp").iterdir()) == []
@@ -160,7 +160,7 @@ def test_a_store_that_cannot_be_created_is_explained(tmp_path: Path, record: Spe
     store = SpeakerStore(tmp_path / "file")
     assert store.speakers() == []
     with pytest.raises(
-        StoreError, match=r"'ann' in .*file.*: Not a directory; .* unchanged\. Choose a folder that you"
+        StoreError, match=r"'ann' in .*file.*: Not a directory; that changed nothing\. Choose a folder that you"
     ):
         store.save(record, {"a": torch.ones(1)})
 

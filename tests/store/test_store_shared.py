@@ -1,0 +1,173 @@
+"""Several programs at one store, and what an interrupted one leaves to the next."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asradapt.enrolment.storing import stamps_of
+from asradapt.errors import StoreError, UnknownName, UsageError
+from asradapt.pcm import digest, to_integers
+from asradapt.store import SpeakerRecord, SpeakerStore
+from asradapt.store.kept import Kept
+from asradapt.store.recordings import NewRecording
+
+TENSORS = {"lowrank/x/down": torch.ones(1, 2, 4)}
+
+
+def new(seed: int = 0) -> NewRecording:
+    samples = np.random.default_rng(seed).uniform(-0.5, 0.5, 8000).astype(np.float32)
+    return NewRecording(to_integers(samples), 16_000, f"sentence {seed}", digest(samples))
+
+
+def rest(store: SpeakerStore) -> list[Path]:
+    return [path for path in (store.root / ".tmp").rglob("*") if path.is_file()]
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("what", ["remove", "forget"])
+@pytest.mark.parametrize("then", ["again", "a save"])
+def test_a_removal_that_was_interrupted_is_finished_by_what_comes_next(store, record, monkeypatch, what, then):
+    store.save(record, TENSORS)
+    store.recordings("ann").add([new(1), new(2)])
+    act = (lambda: store.remove("ann")) if what == "remove" else lambda: store.recordings("ann").forget()
+    with monkeypatch.context() as patch:
+        patch.setattr("asradapt.store.store.discard", interrupt)
+        patch.setattr("asradapt.store.recordings.discard", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            act()
+    assert len([path for path in rest(store) if path.suffix == ".flac"]) == 2
+    if then == "a save":
+        store.save(replace(record, speaker="bob"), TENSORS)
+    elif what == "remove":
+        with pytest.raises(UnknownName):
+            store.remove("ann")
+    else:
+        assert store.recordings("ann").forget() == 0
+    assert rest(store) == []
+
+
+def test_what_somebody_else_stored_meanwhile_is_not_replaced(store, record):
+    expected = stamps_of(store, ["ann"])["ann"]
+    assert expected is None
+    first = store.save(record, TENSORS, expected=expected)
+    with pytest.raises(StoreError, match="another version of ann was stored meanwhile"):
+        store.save(record, TENSORS, expected=expected)
+    again = stamps_of(store, ["ann"])["ann"]
+    assert store.save(record, TENSORS, expected=again).version == first.version + 1
+    store.rollback("ann")
+    with pytest.raises(StoreError, match="another version"):
+        store.save(record, TENSORS, expected=again)
+    now = store.version_stamp("ann")
+    store.remove("ann")
+    with pytest.raises(StoreError, match="ann was removed meanwhile: nothing is stored"):
+        store.save(record, TENSORS, expected=now)
+    assert store.speakers() == []
+    assert store.save(record, TENSORS).version == 1
+
+
+def test_no_version_is_current_that_was_dropped_meanwhile(store, record, monkeypatch):
+    for _ in range(3):
+        store.save(record, TENSORS)
+    other = SpeakerStore(store.root)
+    waited = store._alone
+
+    def slow(task: str) -> object:
+        for _ in range(10):
+            other.save(record, TENSORS)
+        return waited(task)
+
+    monkeypatch.setattr(store, "_alone", slow)
+    with pytest.raises(StoreError, match="version 2 of speaker 'ann' was dropped"):
+        store.rollback("ann", 2)
+    assert other.record("ann").version == 13
+
+
+def test_an_import_is_whole_or_not_at_all(store, record, tmp_path, monkeypatch):
+    store.save(record, TENSORS)
+    store.recordings("ann").add([new(1)])
+    path = store.export("ann", tmp_path / "ann.zip", with_audio=True)
+    other = SpeakerStore(tmp_path / "other")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("asradapt.store.recordings.Recordings._write", full)
+        with pytest.raises(StoreError, match="No space left"):
+            other.import_(path)
+    assert other.speakers() == []
+    other.import_(path)
+    assert len(other.recordings("ann").kept().recordings) == 1
+
+
+def test_the_day_of_agreement_travels_along(store, record, tmp_path, monkeypatch):
+    store.save(record, TENSORS)
+    shelf = store.recordings("ann")
+    shelf.add([replace(new(1), agreed="2026-01-02T03:04:05+00:00", added="2026-02-03T04:05:06+00:00")])
+    path = store.export("ann", tmp_path / "ann.zip", with_audio=True)
+    other = SpeakerStore(tmp_path / "other")
+    other.import_(path)
+    found: Kept = other.recordings("ann").kept()
+    assert found == shelf.kept()
+    assert (found.agreed, found.recordings[0].added) == ("2026-01-02T03:04:05+00:00", "2026-02-03T04:05:06+00:00")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file modes of POSIX")
+def test_voices_are_for_their_owner_alone(store, record, tmp_path):
+    before = os.umask(0o022)
+    try:
+        store.save(record, TENSORS)
+        path = store.export("ann", tmp_path / "ann.zip")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_folder_that_cannot_be_seen_into_hides_nobody_else(store, record, monkeypatch):
+    store.save(record, TENSORS)
+    store.save(replace(record, speaker="bob"), TENSORS)
+    real = Path.is_file
+
+    def denied(path: Path) -> bool:
+        if "ann" in path.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    assert store.speakers() == ["ann", "bob"]
+    with pytest.raises(UnknownName, match="known: ann, bob"):
+        store.record("nobody")
+    with pytest.raises(StoreError, match="Permission denied"):
+        store.record("ann")
+
+
+def test_versions_without_a_current_one_are_found(store, record: SpeakerRecord):
+    store.save(record, TENSORS)
+    (store.root / "speakers" / "ann" / "current").unlink()
+    assert (store.speakers(), store.without_current()) == ([], ["ann"])
+    assert store.versions("ann", damaged=True) == [1]
+    store.rollback("ann")
+    assert (store.speakers(), store.without_current()) == (["ann"], [])
+
+
+@pytest.mark.parametrize("root", ["~nosuchuser/store", None])
+def test_a_user_without_a_home_is_told_to_name_the_store(monkeypatch, root):
+    def homeless(*_: object, **__: object) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("ASRADAPT_HOME", raising=False)
+    monkeypatch.setattr("asradapt.store.stored.platformdirs.user_data_dir", homeless)
+    with pytest.raises(UsageError, match="--store or ASRADAPT_HOME"):
+        SpeakerStore(Path(root) if root else None)
+    assert SpeakerStore(Path("/somewhere")).root == Path("/somewhere")
