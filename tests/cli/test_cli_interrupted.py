@@ -268,7 +268,12 @@ def test_a_signal_to_end_leaves_no_recording_behind(tmp_path, recordings, name):
     command = [sys.executable, "-m", "asradapt", "transcribe", "-", "--json", "--no-lm"]
     environment = os.environ | {"TMPDIR": str(tmp_path), "ASRADAPT_HOME": str(tmp_path / "home")}
     running = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # the tests may run under nohup
     )
     wait_until(lambda: list(tmp_path.glob("asradapt-*")))  # it reads from stdin until that ends
     running.stdin.write((recordings / "ann0.wav").read_bytes()[:1000])
