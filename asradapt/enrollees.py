@@ -23,7 +23,10 @@ NOT_ENROLLED = "is not enrolled"
 
 
 class Asked:
-    """Who was asked for in one run: everybody is looked up once in it, so that a run hears nobody in two ways."""
+    """Who was asked for in one run, which looks everybody up once and so, by itself, hears nobody in two ways.
+
+    Where another run at the same time finds something newer, both use it from then on.
+    """
 
     def __init__(self) -> None:
         self.strangers: set[str] = set()

@@ -21,6 +21,8 @@ import asradapt
 from asradapt import errors
 from asradapt.adaptation import SpeakerBank, create
 from asradapt.enrolment import EnrolmentOptions, enroll
+from asradapt.enrolment.lanes import Lanes
+from asradapt.enrolment.memory import recomputed
 from asradapt.errors import AudioError, SourceMismatch, TextError, UnknownName, UnwritableText, UsageError
 from asradapt.models import load_model
 from asradapt.models.turns import Turn, hooked, thread, using, working_for
@@ -125,6 +127,76 @@ def test_who_changes_the_weights_has_the_network_alone():
         for one in (first, *waits):
             one.result(10)
     assert log == ["shared", "alone", "later"]
+
+
+def test_who_gives_up_waiting_keeps_nobody_out():
+    network, inside, leave = torch.nn.Identity(), threading.Event(), threading.Event()
+
+    def shares():
+        with using(network):
+            inside.set()
+            leave.wait(10)
+
+    def gives_up():
+        raise_in = threading.Condition.wait_for
+
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        threading.Condition.wait_for = interrupted
+        try:
+            with using(network, alone=True):
+                pass
+        finally:
+            threading.Condition.wait_for = raise_in
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(shares)
+        inside.wait(10)
+        with pytest.raises(KeyboardInterrupt):
+            gives_up()
+        in_another_thread(lambda: using(network).__enter__())
+        leave.set()
+        first.result(10)
+
+
+def test_who_shares_a_network_cannot_have_it_alone():
+    network = torch.nn.Identity()
+    with using(network), pytest.raises(RuntimeError, match="alone"), using(network, alone=True):
+        pass
+    with using(network, alone=True), using(network), using(network, alone=True):
+        pass
+
+
+def test_lanes_are_of_the_source_whoever_is_heard_meanwhile(own, store, clip):
+    transcriber, done = Transcriber(own, store), threading.Event()
+
+    def hear():
+        while not done.is_set():
+            heard(transcriber, clip, "dora")
+
+    source = {name: weight.clone() for name, weight in own.module.named_parameters()}
+    with ThreadPoolExecutor(1) as pool:
+        hearing = pool.submit(hear)
+        try:
+            for _ in range(40):
+                lanes = Lanes(own)
+                pool_of_two = lanes._open(2)
+                for one in lanes.passes[1:]:
+                    weights = dict(one.model.module.named_parameters())
+                    assert all(torch.equal(weights[name], weight) for name, weight in source.items())
+                if pool_of_two:
+                    pool_of_two.shutdown()
+        finally:
+            done.set()
+            hearing.result(30)
+
+
+def test_no_lane_is_made_of_a_model_that_computes_its_blocks_twice(own):
+    with recomputed(own):
+        lanes = Lanes(own)
+        assert lanes._open(2) is None
+        assert len(lanes.passes) == 1
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -354,11 +426,21 @@ def test_samples_of_another_rate_are_converted(own, babble):
         (np.full(100, 20_000.0), 16_000, "full scale"),
         (np.zeros(100, np.int64), 16_000, "int64"),
         (np.array(["a"]), 16_000, "<U1"),
+        ([[0.0], [0.0, 0.1]], 16_000, "whole number of Hz"),
+        (np.zeros(100, np.float32), 16_000.5, "whole number of Hz"),
+        (np.zeros(100, np.float32), "16000", "whole number of Hz"),
     ],
 )
 def test_samples_that_are_no_audio_are_refused(samples, rate, told):
     with pytest.raises(AudioError, match=rf"x: .*{told}"):
         asradapt.from_samples(samples, rate, name="x")
+
+
+def test_a_buffer_may_be_used_again():
+    buffer = np.zeros(100, np.float32)
+    held = asradapt.from_samples(buffer, 16_000, name="x")
+    buffer[:] = 1
+    assert not held.samples.any()
 
 
 def test_the_package_says_that_it_has_types():

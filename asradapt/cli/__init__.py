@@ -52,7 +52,10 @@ class Stopped(KeyboardInterrupt):
 
 
 def stop(number: int, frame: object) -> NoReturn:
-    """End as by Ctrl-C, with the exit code that the signal would have had."""
+    """End as by Ctrl-C, with the exit code that the signal would have had; a second one does not disturb that."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     raise Stopped(number)
 
 
@@ -165,8 +168,8 @@ def main() -> None:
     _buffer_stdout()
     try:
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # a second Ctrl-C while the first is told of
-        code = INTERRUPTED
+    except KeyboardInterrupt as error:  # a second one while the first is told of
+        code = SIGNALLED + error.number if isinstance(error, Stopped) else INTERRUPTED
     _give_up_stdout()
     if code > SIGNALLED or not _readers_ended():
         _end_at_once(code)

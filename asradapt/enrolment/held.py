@@ -5,6 +5,7 @@ Shapes: T samples.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,21 +53,26 @@ def from_samples(
     Raises:
         AudioError: If they are not of one channel, empty, not finite, or of another type or range.
     """
-    given = np.asarray(samples)
+    try:
+        given, rate = np.asarray(samples), operator.index(sample_rate)
+    except (TypeError, ValueError) as error:
+        raise AudioError(f"{name}: samples and a whole number of Hz make audio ({error})") from error
+    if not name:
+        raise AudioError("samples in memory need a name, by which results and errors tell them apart")
     if given.ndim != 1:
         raise AudioError(f"{name}: samples must be of one channel, (T,), not {given.shape}; mix the channels")
-    if sample_rate <= 0 or not len(given):
-        raise AudioError(f"{name}: {len(given)} samples at {sample_rate} Hz are no audio")
+    if rate <= 0 or not len(given):
+        raise AudioError(f"{name}: {len(given)} samples at {rate} Hz are no audio")
     if given.dtype in (np.int16, np.int32):
         given = given / -float(np.iinfo(given.dtype).min)
     elif given.dtype.kind != "f":
         raise AudioError(f"{name}: samples are floats or 16 or 32 bit integers, not {given.dtype}")
-    made = np.ascontiguousarray(given, dtype=np.float32)
+    made = np.array(given, dtype=np.float32)  # a copy: who streams uses the same buffer again
     if not np.isfinite(made).all():
         raise AudioError(f"{name}: samples hold values that are not finite")
     if (loudest := float(np.abs(made).max())) > MAX_PEAK:
         raise AudioError(f"{name}: samples reach {loudest:g}, where 1 is full scale; divide them by what that is")
-    return Held(Path(name), text, speaker, samples=made, sample_rate=sample_rate)
+    return Held(Path(name), text, speaker, samples=made, sample_rate=rate)
 
 
 def recording_of(utterance: Utterance, sample_rate: int, max_seconds: float | None) -> Recording:

@@ -24,7 +24,7 @@ from asradapt.budget import Item, Result
 from asradapt.enrolment.memory import CPU_SECONDS, Passes
 from asradapt.models.base import SourceModel
 from asradapt.models.conformer import Conformer
-from asradapt.models.turns import CHANGING
+from asradapt.models.turns import CHANGING, using
 
 logger = logging.getLogger(__name__)
 
@@ -131,9 +131,10 @@ class Lanes:
     def _open(self, count: int) -> ThreadPoolExecutor | None:
         """Threads for so many lanes, each with a model; None where there can be none."""
         missing = count - len(self.passes)
-        with CHANGING:
-            if missing > 0 and any(module._forward_hooks for module in self.model.module.modules()):
-                return None  # the twin of an adapted model would stay adapted
+        network = self.model.module
+        with using(network), CHANGING:  # nobody else's weights or hooks may be in it
+            if missing > 0 and any(part._forward_hooks or "forward" in vars(part) for part in network.modules()):
+                return None  # the twin of an adapted model would stay adapted, and recompute by the other's blocks
             self.passes += [Passes(twin(self.model), recompute=self._recompute) for _ in range(missing)]
         try:
             return _threads(count)
@@ -164,7 +165,7 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
     def begin() -> None:
         torch.get_num_threads()  # or the first operation would take the number of others
-        torch.set_num_threads(whole // count)
+        torch.set_num_threads(max(1, whole // count))
         with suppress(threading.BrokenBarrierError):  # one of the others could not be started
             ready.wait()
 

@@ -22,7 +22,7 @@ from asradapt.budget import Item, Result, batch_seconds, in_halves, long_texts, 
 from asradapt.enrolment.objective import token_losses
 from asradapt.models.base import SourceModel, computed_seconds, writes
 from asradapt.models.places import stacks
-from asradapt.models.turns import thread, working_for
+from asradapt.models.turns import CHANGING, thread, working_for
 
 logger = logging.getLogger(__name__)
 _ONE = (
@@ -50,16 +50,18 @@ def recomputed(model: SourceModel) -> Iterator[None]:
 def _recomputed(model: SourceModel) -> Iterator[None]:
     blocks = [block for path in stacks(model.module) for block in model.module.get_submodule(path).children()]
     before = [vars(block).get("forward") for block in blocks]
-    for block in blocks:
-        block.forward = _twice(block.forward)
+    with CHANGING:
+        for block in blocks:
+            block.forward = _twice(block.forward)
     try:
         yield
     finally:
-        for block, own in zip(blocks, before, strict=True):
-            if own is None:
-                del block.forward
-            else:
-                block.forward = own
+        with CHANGING:
+            for block, own in zip(blocks, before, strict=True):
+                if own is None:
+                    del block.forward
+                else:
+                    block.forward = own
 
 
 def _twice(forward: Callable[..., Any]) -> Any:

@@ -54,7 +54,7 @@ class RowAdam:
         """Update the rows `active` (indices in ascending order) from their gradients and clear all gradients.
 
         A row whose gradient is not finite is left as it is, so that one bad batch ruins nobody. A tensor without a
-        gradient has one of zero.
+        gradient has one of zero, where others that it is updated with have any.
         """
         everybody = slice(None) if len(active) == len(self._steps) else active
         healthy = torch.ones(len(active), dtype=torch.bool, device=active.device)
@@ -128,8 +128,8 @@ class _Part:
 
     def gradients(self, rows: Tensor | slice) -> Tensor:
         """A copy (rows, N) of the gradients."""
-        held = [_flat(torch.zeros_like(t) if t.grad is None else t.grad) for t in self._tensors.values()]
-        return torch.cat([one[rows] for one in held], dim=1)
+        held = [torch.zeros_like(one) if one.grad is None else one.grad for one in self._tensors.values()]
+        return torch.cat([one.reshape(len(one), -1)[rows] for one in held], dim=1)
 
     def numbers(self, rows: Tensor | slice) -> Tensor:
         """A copy (rows, N) of the tensors."""

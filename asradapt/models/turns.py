@@ -7,6 +7,7 @@ it, and nowhere else. One that changes the weights themselves has the network to
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -60,15 +61,21 @@ class _Users:
         self.changed = threading.Condition()
         self.inside: dict[int, int] = {}  # by thread, how many contexts it is in
         self.alone: int | None = None
-        self.waiting = 0  # threads that want it alone
+        self.queue: deque[object] = deque()  # of those who wait, each in turn: nobody waits for ever
 
-    def admits(self, one: int, alone: bool) -> bool:
-        """Whether a thread may begin; one that is inside already never waits for those who are not."""
-        if self.alone not in (None, one):
-            return False
-        if alone:
-            return all(other == one for other in self.inside)
-        return one in self.inside or not self.waiting
+    def admits(self, ticket: object, alone: bool) -> bool:
+        """Whether who holds a ticket may begin."""
+        return self.queue[0] is ticket and self.alone is None and not (alone and self.inside)
+
+    def wait(self, alone: bool) -> None:
+        """Wait for one's turn, holding `changed`; where that is given up, those behind go on."""
+        ticket = object()
+        self.queue.append(ticket)
+        try:
+            self.changed.wait_for(lambda: self.admits(ticket, alone))
+        finally:
+            self.queue.remove(ticket)
+            self.changed.notify_all()
 
 
 _USERS: WeakKeyDictionary[nn.Module, _Users] = WeakKeyDictionary()
@@ -76,14 +83,19 @@ _USERS: WeakKeyDictionary[nn.Module, _Users] = WeakKeyDictionary()
 
 @contextmanager
 def using(network: nn.Module, *, alone: bool = False) -> Iterator[None]:
-    """Use a network that other threads use too; alone, where its weights are changed, once the others are done."""
+    """Use a network that other threads use too; alone, where its weights are changed, once the others are done.
+
+    Raises:
+        RuntimeError: If a thread that uses it together with others wants it alone: two such would wait for ever.
+    """
     me = threading.get_ident()
     with CHANGING:
         users = _USERS.setdefault(network, _Users())
     with users.changed:
-        users.waiting += alone
-        users.changed.wait_for(lambda: users.admits(me, alone))
-        users.waiting -= alone
+        if alone and me in users.inside and users.alone != me:
+            raise RuntimeError("a thread that shares a network cannot have it alone as well")
+        if me not in users.inside:  # who is inside already waits for nobody
+            users.wait(alone)
         before, users.alone = users.alone, me if alone else users.alone
         users.inside[me] = users.inside.get(me, 0) + 1
     try:

@@ -18,7 +18,7 @@ from asradapt.store.files import replace_file, unique
 from asradapt.store.made_for import portable
 from asradapt.store.names import validate_speaker
 from asradapt.store.record import RECORD_FILE, SpeakerRecord
-from asradapt.store.recordings import NewRecording
+from asradapt.store.recordings import Sent
 from asradapt.store.tensors import TENSORS_FILE
 from asradapt.store.vocabulary import VOCABULARY_FILE, decode
 
@@ -56,7 +56,7 @@ def write_archive(path: Path, members: dict[str, bytes], *, force: bool) -> Path
     return path
 
 
-Contents = tuple[SpeakerRecord, bytes, Phrases, list[NewRecording] | None]
+Contents = tuple[SpeakerRecord, bytes, Phrases, Sent | None]
 
 
 def read_archive(path: Path, *, name: str | None = None) -> Contents:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from asradapt.errors import DamagedSpeaker
 from asradapt.store import kept
-from asradapt.store.recordings import RECORDINGS_FOLDER, NewRecording
+from asradapt.store.recordings import RECORDINGS_FOLDER, NewRecording, Sent
 
 MOST_MEMBERS = kept.MOST_RECORDINGS + 10
 _MOST_TOTAL = 1024**3  # an archive is read as a whole: ten hours of speech or more
@@ -40,7 +40,7 @@ def audio_problems(members: Sequence[zipfile.ZipInfo]) -> list[str]:
     return problems
 
 
-def decode_audio(members: Mapping[str, bytes]) -> list[NewRecording] | None:
+def decode_audio(members: Mapping[str, bytes]) -> Sent | None:
     """The recordings of an archive, each decoded and compared with the list; None where there are none.
 
     Raises:
@@ -63,7 +63,9 @@ def decode_audio(members: Mapping[str, bytes]) -> list[NewRecording] | None:
     decoded = sum(one.seconds * one.sample_rate * 2 for one in listed)  # read_flac holds each to its length
     if decoded > _MOST_TOTAL:
         raise DamagedSpeaker(f"its recordings take {decoded:.0f} bytes of memory, the limit is {_MOST_TOTAL}")
-    return [
-        NewRecording(read_flac(members[name], one), one.sample_rate, one.text, one.digest, one.added, whole.agreed)
+    sent = Sent(
+        NewRecording(read_flac(members[name], one), one.sample_rate, one.text, one.digest, one.added)
         for name, one in wanted.items()
-    ]
+    )
+    sent.agreed = whole.agreed
+    return sent

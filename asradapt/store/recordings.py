@@ -37,7 +37,6 @@ class NewRecording:
         text: What was said, as the person wrote it.
         digest: sha256 of the samples (`pcm.digest`).
         added: When another store kept it, ISO 8601 in UTC; empty for what is new.
-        agreed: Since when the person agreed there.
     """
 
     samples: Integers
@@ -45,6 +44,15 @@ class NewRecording:
     text: str
     digest: str
     added: str = ""
+
+
+class Sent(list[NewRecording]):
+    """Recordings from another store.
+
+    Attributes:
+        agreed: Since when the person agreed there, ISO 8601 in UTC.
+    """
+
     agreed: str = ""
 
 
@@ -111,12 +119,13 @@ class Recordings:
             found[file_name(one.digest)] = (self.path / file_name(one.digest)).read_bytes()
         return found
 
-    def add(self, new: Sequence[NewRecording], *, agree: bool = True) -> Kept:
+    def add(self, new: Sequence[NewRecording], *, agree: bool = True, agreed: str = "") -> Kept:
         """Keeps recordings; one that is there is not stored again, and a new text replaces its old one.
 
         Args:
             new: The recordings.
             agree: Whether the person agrees now; otherwise nothing is kept unless an agreement is there.
+            agreed: Since when the person agrees, where that was in another store; counts where none is here.
 
         Returns:
             What is kept now.
@@ -138,8 +147,7 @@ class Recordings:
                 for one in new:
                     known = found.get(one.digest)
                     found[one.digest] = replace(known, text=one.text) if known else self._write(one, now)
-                agreed = before.agreed or min((one.agreed for one in new if one.agreed), default=now)
-                kept = Kept(agreed, tuple(found.values()))
+                kept = Kept(before.agreed or agreed or now, tuple(found.values()))
                 replace_file(self.path / KEPT_FILE, encode(kept), temporary=unique(self.temporary))
             finally:
                 self._drop_strangers()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from asradapt.errors import StoreError, UnknownName
+from asradapt.errors import StoreError
 from asradapt.phrases import Phrases
 from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
@@ -136,7 +136,7 @@ class SpeakerStore(StoredSpeakers):
             record = read_adaptation(folder, folder.before_current() if to is None else to).record
         with self._alone(f"roll back speaker {speaker!r}"):
             if record.version not in folder.numbers():  # others may have written while this one waited
-                raise StoreError(f"version {record.version} of speaker {speaker!r} was dropped for newer ones")
+                raise StoreError(f"version {record.version} of speaker {speaker!r} is gone meanwhile")
             folder.make_current(record.version)
         return record
 
@@ -196,17 +196,26 @@ class SpeakerStore(StoredSpeakers):
             self.recordings(record.speaker).require_room(recordings)
         new = record.speaker not in self
         stored = self._add(record, data)
+        stamp = self.version_stamp(stored.speaker)
         try:
             if phrases or phrases.strength is not None:
                 self.change_vocabulary(stored.speaker, lambda known: known.with_more(phrases))
             if recordings is not None:
-                self.recordings(stored.speaker).add(recordings)
+                self.recordings(stored.speaker).add(recordings, agreed=recordings.agreed)
         except BaseException:
             if new:  # all of it or nothing
-                with contextlib.suppress(StoreError, UnknownName):
-                    self.remove(stored.speaker)
+                with contextlib.suppress(StoreError, OSError):
+                    self._take_back(stored.speaker, stamp)
             raise
         return stored
+
+    def _take_back(self, speaker: str, stamp: Stamp | None) -> None:
+        """Remove a speaker of whom nobody else has stored anything since."""
+        folder = self._folder(speaker)
+        with self._alone(f"remove speaker {speaker!r}"):
+            taken = take_out(folder.path, folder.temporary) if self.version_stamp(speaker) == stamp else None
+        if taken:
+            discard(taken)
 
     @contextlib.contextmanager
     def _alone(self, task: str) -> Iterator[None]:

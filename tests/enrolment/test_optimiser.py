@@ -106,6 +106,17 @@ def test_gradients_are_cleared_and_missing_ones_change_nothing():
     assert not torch.equal(tensors["vector"], starts()["vector"])
 
 
+def test_gradients_may_lie_in_memory_in_any_order():
+    turned, straight = ({"matrix": starts()["matrix"].requires_grad_()} for _ in range(2))
+    gradient = gradients(0)["matrix"]
+    turned["matrix"].grad = gradient.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    assert not turned["matrix"].grad.is_contiguous()
+    straight["matrix"].grad = gradient.clone()
+    for tensors in (turned, straight):
+        RowAdam(tensors, {"matrix": RATES}).step(torch.arange(ROWS))
+    assert torch.equal(turned["matrix"], straight["matrix"])
+
+
 def test_no_active_rows_are_no_step():
     together = run([[]])
     assert all(torch.equal(together[name], tensor) for name, tensor in starts().items())

@@ -17,6 +17,7 @@ from asradapt.pcm import digest, to_integers
 from asradapt.store import SpeakerRecord, SpeakerStore
 from asradapt.store.kept import Kept
 from asradapt.store.recordings import NewRecording
+from asradapt.store.versions import SpeakerFolder
 
 TENSORS = {"lowrank/x/down": torch.ones(1, 2, 4)}
 
@@ -87,7 +88,7 @@ def test_no_version_is_current_that_was_dropped_meanwhile(store, record, monkeyp
         return waited(task)
 
     monkeypatch.setattr(store, "_alone", slow)
-    with pytest.raises(StoreError, match="version 2 of speaker 'ann' was dropped"):
+    with pytest.raises(StoreError, match="version 2 of speaker 'ann' is gone meanwhile"):
         store.rollback("ann", 2)
     assert other.record("ann").version == 13
 
@@ -110,16 +111,35 @@ def test_an_import_is_whole_or_not_at_all(store, record, tmp_path, monkeypatch):
     assert len(other.recordings("ann").kept().recordings) == 1
 
 
-def test_the_day_of_agreement_travels_along(store, record, tmp_path, monkeypatch):
+def test_an_import_that_fails_takes_nothing_of_others_with_it(store, record, tmp_path, monkeypatch):
+    store.save(record, TENSORS)
+    store.recordings("ann").add([new(1)])
+    path = store.export("ann", tmp_path / "ann.zip", with_audio=True)
+    other = SpeakerStore(tmp_path / "other")
+
+    def full(*_: object) -> None:
+        SpeakerFolder(other.root / "speakers" / "ann", other.root / ".tmp").add(other.record("ann"), b"x")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("asradapt.store.recordings.Recordings._write", full)
+    with pytest.raises(StoreError, match="No space left"):
+        other.import_(path)
+    assert other.versions("ann") == [1, 2]
+
+
+@pytest.mark.parametrize("recordings", [1, 0])
+def test_the_day_of_agreement_travels_along(store, record, tmp_path, recordings):
     store.save(record, TENSORS)
     shelf = store.recordings("ann")
-    shelf.add([replace(new(1), agreed="2026-01-02T03:04:05+00:00", added="2026-02-03T04:05:06+00:00")])
+    sent = [replace(new(one), added="2026-02-03T04:05:06+00:00") for one in range(recordings)]
+    shelf.add(sent, agreed="2026-01-02T03:04:05+00:00")
     path = store.export("ann", tmp_path / "ann.zip", with_audio=True)
     other = SpeakerStore(tmp_path / "other")
     other.import_(path)
     found: Kept = other.recordings("ann").kept()
     assert found == shelf.kept()
-    assert (found.agreed, found.recordings[0].added) == ("2026-01-02T03:04:05+00:00", "2026-02-03T04:05:06+00:00")
+    assert found.agreed == "2026-01-02T03:04:05+00:00"
+    assert [one.added for one in found.recordings] == ["2026-02-03T04:05:06+00:00"] * recordings
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file modes of POSIX")
