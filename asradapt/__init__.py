@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from asradapt.enrolment import EnrolmentOptions, enroll, enroll_untranscribed
-    from asradapt.enrolment.held import from_samples
     from asradapt.evaluation import evaluate
+    from asradapt.held import from_samples
     from asradapt.models import load_model
     from asradapt.store import SpeakerStore
     from asradapt.transcriber import Transcriber
@@ -45,7 +45,7 @@ _HOMES = {
     "enroll": "asradapt.enrolment",
     "enroll_untranscribed": "asradapt.enrolment",
     "evaluate": "asradapt.evaluation",
-    "from_samples": "asradapt.enrolment.held",
+    "from_samples": "asradapt.held",
     "load_model": "asradapt.models",
 }
 

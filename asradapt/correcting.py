@@ -10,8 +10,8 @@ from unicodedata import normalize as unicode_form
 from asradapt.as_there import as_there
 from asradapt.audio import Recording, load_audio
 from asradapt.corrections import Correction, corrections
-from asradapt.enrolment.held import Held, hold
 from asradapt.errors import AudioError, InputError, ManifestError
+from asradapt.held import Held, hold
 from asradapt.pcm import digest
 from asradapt.transcript_files import Written
 from asradapt.types import Failure

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from asradapt.adaptation.mixed import Member
 from asradapt.audio import Recording
 from asradapt.enrollees import NOBODY, Asked, Enrollees
-from asradapt.enrolment.held import recording_of
 from asradapt.errors import InputError
+from asradapt.held import recording_of
 from asradapt.pcm import digest
 from asradapt.phrases import Phrases
 from asradapt.pipeline import Ahead, reading_threads

@@ -51,6 +51,14 @@ def store_speaker(
     return store.save(record, random_state(model, method, seed=seed) if adapted else {})
 
 
+def store_people(root: Path, model: SourceModel, methods: Mapping[str, str]) -> SpeakerStore:
+    """A store with a random adaptation of each speaker's method."""
+    store = SpeakerStore(root)
+    for seed, (speaker, method) in enumerate(methods.items()):
+        store_speaker(store, model, speaker, method, seed=seed)
+    return store
+
+
 def stored_files(home: Path) -> dict[str, bytes]:
     """The files of a store that count; those in `.tmp` are swept later."""
     paths = [path for path in home.rglob("*") if path.is_file() and ".tmp" not in path.parts]

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 from own_models import make_model
-from samples import random_state, store_speaker
+from samples import random_state, store_people, store_speaker
 
 import asradapt
 from asradapt import errors
@@ -27,7 +27,6 @@ from asradapt.errors import AudioError, SourceMismatch, TextError, UnknownName, 
 from asradapt.models import load_model
 from asradapt.models.turns import Turn, hooked, thread, using, working_for
 from asradapt.pipeline import Ahead
-from asradapt.store import SpeakerStore
 from asradapt.transcriber import Transcriber
 from asradapt.transcript import TranscriberOptions, Transcript, Window
 from asradapt.types import Utterance
@@ -42,10 +41,7 @@ def own():
 
 @pytest.fixture
 def store(tmp_path, own):
-    store = SpeakerStore(tmp_path / "store")
-    for seed, (speaker, method) in enumerate(PEOPLE.items()):
-        store_speaker(store, own, speaker, method, seed=seed)
-    return store
+    return store_people(tmp_path / "store", own, PEOPLE)
 
 
 @pytest.fixture
@@ -129,7 +125,7 @@ def test_who_changes_the_weights_has_the_network_alone():
     assert log == ["shared", "alone", "later"]
 
 
-def test_who_gives_up_waiting_keeps_nobody_out():
+def test_who_gives_up_waiting_keeps_nobody_out(monkeypatch):
     network, inside, leave = torch.nn.Identity(), threading.Event(), threading.Event()
 
     def shares():
@@ -137,25 +133,21 @@ def test_who_gives_up_waiting_keeps_nobody_out():
             inside.set()
             leave.wait(10)
 
-    def gives_up():
-        raise_in = threading.Condition.wait_for
+    def interrupted(*_):
+        raise KeyboardInterrupt
 
-        def interrupted(*_, **__):
-            raise KeyboardInterrupt
-
-        threading.Condition.wait_for = interrupted
-        try:
-            with using(network, alone=True):
-                pass
-        finally:
-            threading.Condition.wait_for = raise_in
+    def also_shares():
+        with using(network):
+            pass
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(shares)
         inside.wait(10)
-        with pytest.raises(KeyboardInterrupt):
-            gives_up()
-        in_another_thread(lambda: using(network).__enter__())
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Condition, "wait_for", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                using(network, alone=True).__enter__()
+        pool.submit(also_shares).result(10)
         leave.set()
         first.result(10)
 
@@ -233,7 +225,7 @@ def test_a_lock_is_copied_as_a_lock_of_its_own():
     turn = Turn()
     with turn:
         other = copy.deepcopy(turn)
-        assert in_another_thread(lambda: other.__enter__()) is None  # not held by this thread
+        assert in_another_thread(lambda: other._lock.acquire(timeout=5))  # it is not held by this thread
     assert isinstance(pickle.loads(pickle.dumps(turn)), Turn)
 
 

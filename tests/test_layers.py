@@ -14,6 +14,7 @@ LAYERS = (
     {
         "audio",
         "audio_checks",
+        "held",
         "manifests",
         "fingerprints",
         "manifest_file",

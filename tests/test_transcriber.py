@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from own_models import make_model
-from samples import random_state, store_speaker
+from samples import random_state, store_people, store_speaker
 
 from asradapt.adaptation.mixed import IDENTITY, KeptMembers
 from asradapt.decoding import Decoder, DecoderOptions, Heard, Word, unwritable
@@ -42,10 +42,7 @@ DEMO = Path(__file__).parents[1] / "data" / "demo" / "audio"
 
 @pytest.fixture
 def store(tmp_path, model):
-    store = SpeakerStore(tmp_path / "store")
-    for seed, (speaker, method) in enumerate(METHODS.items()):
-        store_speaker(store, model, speaker, method, seed=seed)
-    return store
+    return store_people(tmp_path / "store", model, METHODS)
 
 
 @pytest.fixture

@@ -74,7 +74,8 @@ def cli(context: click.Context) -> int:
     """Speaker adaptation for speech recognition: enrol a person, transcribe, measure.
 
     Results go to stdout, everything else to stderr. Exit codes: 0 all is done; 1 some inputs failed, or a
-    speaker, model or file does not exist; 2 wrong usage; 130 interrupted.
+    speaker, model or file does not exist; 2 wrong usage; 130 interrupted (143 and 129 by
+    SIGTERM and SIGHUP).
     """
     return help_without_command(context)
 

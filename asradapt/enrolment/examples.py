@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.objective import longest_seconds, objective_of
 from asradapt.errors import AudioError, InputError, TextError
+from asradapt.held import recording_of
 from asradapt.models.base import SourceModel
 from asradapt.pace import Pace, prepare_one
 from asradapt.pcm import digest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from asradapt.enrolment.examples import LONGEST_SECONDS, Example
-from asradapt.enrolment.held import Held, recording_of
 from asradapt.errors import AudioError, InputError
+from asradapt.held import Held, recording_of
 from asradapt.pcm import digest, to_integers
 from asradapt.store import SpeakerStore
 from asradapt.store.kept import Kept

@@ -25,9 +25,8 @@ from asradapt.models.places import stacks
 from asradapt.models.turns import CHANGING, thread, working_for
 
 logger = logging.getLogger(__name__)
-_ONE = (
-    threading.RLock()
-)  # blocks belong to a model that threads may share: one training at a time computes them twice
+# blocks belong to a model, which threads may share: one training at a time computes them twice
+_ONE = threading.RLock()
 _FILTERING = threading.RLock()  # filters of warnings belong to the process, and passes may run side by side
 
 CPU_SECONDS = 90.0  # measured: from 24 s on, more audio at once is not faster on a CPU

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from asradapt.adaptation.mixed import IDENTITY
 from asradapt.enrolment.enroll import Progress, enroll
-from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.moving import Moved, move
 from asradapt.enrolment.options import EnrolmentOptions
 from asradapt.enrolment.past import kept_recordings, learned_from
 from asradapt.enrolment.suiting import Suited, own_options, suit
 from asradapt.enrolment.trial import Trial, judge_moved, left_out_lines
 from asradapt.errors import AsradaptError, StoreError, UsageError
+from asradapt.held import recording_of
 from asradapt.models.base import SourceModel, source_of
 from asradapt.pcm import digest
 from asradapt.scoring import NORMALIZER, total
@@ -148,6 +148,7 @@ def _move(
         raise StoreError(
             f"{record.speaker} keeps the source, which goes with every model: there is nothing to move"
         )
+    stamp = store.version_stamp(record.speaker)
     stored = store.load(record.speaker, record.version)
     moved = move(model, stored)  # first: recordings would be of no use where nothing fits
     if not utterances and not unjudged:
@@ -156,7 +157,7 @@ def _move(
             f"{model.name}: give recordings with texts to judge it by, or --unjudged"
         )
     trial = None if unjudged else judge_moved(model, stored, moved, utterances, options)
-    saved = store.save(*_record(model, record, moved, trial, options))
+    saved = store.save(*_record(model, record, moved, trial, options), expected=stamp)
     places = len(moved.moved) + len(moved.dropped)
     how = f"moved {len(moved.moved)} of {places} places from version {record.version}"
     how += f"; {moved.fresh} places of the new model begin as the identity" if moved.fresh else ""

@@ -11,8 +11,8 @@ from torch import Tensor
 from asradapt.adaptation import METHODS, SpeakerBank, create
 from asradapt.enrolment.examples import Example, Examples, digests_of, prepare_examples
 from asradapt.enrolment.folds import SENTENCE_WORDS
-from asradapt.enrolment.held import Held, hold
 from asradapt.errors import AsradaptError, StoreError
+from asradapt.held import Held, hold
 from asradapt.models.base import SourceModel
 from asradapt.pcm import to_samples
 from asradapt.store import Adaptation, SpeakerRecord, SpeakerStore, another_source

@@ -14,11 +14,11 @@ from asradapt.adaptation import SpeakerBank
 from asradapt.budget import in_halves
 from asradapt.decoding import Decoder, DecoderOptions, Heard
 from asradapt.enrolment.examples import SHORTEST_SECONDS, Example, Examples
-from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.memory import find_sizes
 from asradapt.enrolment.objective import Pair, adapted, objective_of
 from asradapt.enrolment.updates import TrainingOptions, pair_batches
 from asradapt.errors import AudioError, InputError, StoreError, TextError, UsageError
+from asradapt.held import recording_of
 from asradapt.language import load_language
 from asradapt.models.base import SourceModel, encode_all, without_ctc, writes
 from asradapt.models.names import is_embedded

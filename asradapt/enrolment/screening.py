@@ -15,9 +15,9 @@ import torch
 from asradapt.adaptation.tokens import base_letter
 from asradapt.decoding import greedy_decode
 from asradapt.enrolment.examples import Example
-from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.objective import Pair, adapted, encode_pairs
 from asradapt.enrolment.updates import TrainingOptions, pair_batches
+from asradapt.held import recording_of
 from asradapt.models.base import Seq2SeqModel, SourceModel, writes
 from asradapt.recordings.duplicates import RATE, Bands, Samples, same_sounds
 from asradapt.recordings.fits import log_scores, token_index

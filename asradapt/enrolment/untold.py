@@ -9,10 +9,10 @@ from rapidfuzz.fuzz import partial_ratio
 
 from asradapt.enrolment.examples import LONGEST_SECONDS, Example, Examples
 from asradapt.enrolment.folds import SENTENCE_WORDS
-from asradapt.enrolment.held import recording_of
 from asradapt.enrolment.pseudo import cut_recordings
 from asradapt.enrolment.screening import MOST_BAD, Sound, sounds_alike, sounds_of
 from asradapt.errors import AudioError
+from asradapt.held import recording_of
 from asradapt.models.base import SourceModel
 from asradapt.recordings.duplicates import spectrum
 from asradapt.types import Utterance

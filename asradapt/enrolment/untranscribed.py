@@ -20,7 +20,7 @@ from asradapt.enrolment.people import by_name, make_person
 from asradapt.enrolment.pseudo import cut_recordings, hear, labelled, phrases_of, teacher_for
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.self_training import SelfTraining, self_train, source_agreement
-from asradapt.enrolment.storing import keep, standing_version
+from asradapt.enrolment.storing import keep, stamps_of, standing_version
 from asradapt.errors import StoreError, UsageError
 from asradapt.models import require_fp32
 from asradapt.models.base import SourceModel, without_ctc, writes
@@ -227,11 +227,12 @@ def enroll_untranscribed(
             if progress:
                 progress(stage, (before + share) / len(jobs))
 
+        stamps = stamps_of(store, job)
         finished = _run_job(work, {name: names[name] for name in job}, tell)
         if store is not None and finished:
             checked = [_unless_less(store, one) for one in finished]
             standing = [one for one in checked if one.stays]
-            finished = standing + keep(store, [one for one in checked if not one.stays], work.failed)
+            finished = standing + keep(store, [one for one in checked if not one.stays], work.failed, stamps)
         done += finished
         tell("done", 1.0)
     return Enrolment(tuple(done), tuple(work.failed), tuple(work.warnings))

@@ -46,3 +46,18 @@ def one_writer(root: Path, *, wait: float = WAIT_SECONDS) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def explained_writing(task: str, root: Path) -> Iterator[None]:
+    """Turns what the disk refuses of a task into a StoreError with what to do; every step undoes itself."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space or choose another folder" if full else "Choose a folder that you may write to"
+        raise StoreError(
+            f"cannot {task} in {error.filename or root}: {reason}; that changed nothing. {advice} with --store "
+            "or ASRADAPT_HOME"
+        ) from error

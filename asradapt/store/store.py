@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from asradapt.phrases import Phrases
 from asradapt.store import tensors as tensor_file
 from asradapt.store.archive import read_archive, write_archive
 from asradapt.store.files import discard, replace_file, sweep, take_out, unique
-from asradapt.store.lock import one_writer
+from asradapt.store.lock import explained_writing, one_writer
 from asradapt.store.made_for import portable
 from asradapt.store.names import validate_speaker
 from asradapt.store.reading import explained, read_adaptation
@@ -220,7 +219,7 @@ class SpeakerStore(StoredSpeakers):
     @contextlib.contextmanager
     def _alone(self, task: str) -> Iterator[None]:
         """Writes without other writers, and turns what the disk refuses into a StoreError."""
-        with _writing(task, self.root), one_writer(self.root):
+        with explained_writing(task, self.root), one_writer(self.root):
             sweep(self.root / TEMPORARY)
             yield
 
@@ -248,20 +247,5 @@ class SpeakerStore(StoredSpeakers):
             raise StoreError(f"{speaker} was removed meanwhile: nothing is stored")
         raise StoreError(
             f"another version of {speaker} was stored meanwhile, with which this one was not compared: it is not "
-            "stored; enrol again"
+            "stored; begin again"
         )
-
-
-@contextlib.contextmanager
-def _writing(task: str, root: Path) -> Iterator[None]:
-    """Turns what the disk refuses into a StoreError; every step undoes itself."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "Free some space or choose another folder" if full else "Choose a folder that you may write to"
-        raise StoreError(
-            f"cannot {task} in {error.filename or root}: {reason}; that changed nothing. {advice} with --store "
-            "or ASRADAPT_HOME"
-        ) from error

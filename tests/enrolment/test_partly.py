@@ -14,9 +14,9 @@ from asradapt.audio import load_audio
 from asradapt.decoding import GREEDY, Decoder, DecoderOptions, Heard, Word
 from asradapt.enrolment import enroll, fitting, hearing, selection
 from asradapt.enrolment.hearing import Teacher, learn_rest
-from asradapt.enrolment.held import hold
 from asradapt.enrolment.pseudo import hear
 from asradapt.errors import StoreError, UsageError
+from asradapt.held import hold
 
 pytestmark = pytest.mark.usefixtures("alike")
 

@@ -93,49 +93,50 @@ def test_no_version_is_current_that_was_dropped_meanwhile(store, record, monkeyp
     assert other.record("ann").version == 13
 
 
-def test_an_import_is_whole_or_not_at_all(store, record, tmp_path, monkeypatch):
+@pytest.fixture
+def exported(store, record, tmp_path):
     store.save(record, TENSORS)
     store.recordings("ann").add([new(1)])
-    path = store.export("ann", tmp_path / "ann.zip", with_audio=True)
-    other = SpeakerStore(tmp_path / "other")
+    return store.export("ann", tmp_path / "ann.zip", with_audio=True)
 
+
+@pytest.fixture
+def other(tmp_path):
+    """Another store, with nobody in it."""
+    return SpeakerStore(tmp_path / "other")
+
+
+def test_an_import_is_whole_or_not_at_all(exported, other, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr("asradapt.store.recordings.Recordings._write", full)
         with pytest.raises(StoreError, match="No space left"):
-            other.import_(path)
+            other.import_(exported)
     assert other.speakers() == []
-    other.import_(path)
+    other.import_(exported)
     assert len(other.recordings("ann").kept().recordings) == 1
 
 
-def test_an_import_that_fails_takes_nothing_of_others_with_it(store, record, tmp_path, monkeypatch):
-    store.save(record, TENSORS)
-    store.recordings("ann").add([new(1)])
-    path = store.export("ann", tmp_path / "ann.zip", with_audio=True)
-    other = SpeakerStore(tmp_path / "other")
-
+def test_an_import_that_fails_takes_nothing_of_others_with_it(exported, other, monkeypatch):
     def full(*_: object) -> None:
         SpeakerFolder(other.root / "speakers" / "ann", other.root / ".tmp").add(other.record("ann"), b"x")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("asradapt.store.recordings.Recordings._write", full)
     with pytest.raises(StoreError, match="No space left"):
-        other.import_(path)
+        other.import_(exported)
     assert other.versions("ann") == [1, 2]
 
 
 @pytest.mark.parametrize("recordings", [1, 0])
-def test_the_day_of_agreement_travels_along(store, record, tmp_path, recordings):
+def test_the_day_of_agreement_travels_along(store, record, other, tmp_path, recordings):
     store.save(record, TENSORS)
     shelf = store.recordings("ann")
     sent = [replace(new(one), added="2026-02-03T04:05:06+00:00") for one in range(recordings)]
     shelf.add(sent, agreed="2026-01-02T03:04:05+00:00")
-    path = store.export("ann", tmp_path / "ann.zip", with_audio=True)
-    other = SpeakerStore(tmp_path / "other")
-    other.import_(path)
+    other.import_(store.export("ann", tmp_path / "ann.zip", with_audio=True))
     found: Kept = other.recordings("ann").kept()
     assert found == shelf.kept()
     assert found.agreed == "2026-01-02T03:04:05+00:00"
