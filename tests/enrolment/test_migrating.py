@@ -16,7 +16,7 @@ from tones import make_tone_model
 from whisper_samples import save_whisper
 
 from asradapt.adaptation import SpeakerBank, create
-from asradapt.enrolment import EnrolmentOptions, enroll
+from asradapt.enrolment import EnrolmentOptions, enroll, migrating
 from asradapt.enrolment.examples import prepare_examples
 from asradapt.enrolment.migrating import migrate
 from asradapt.enrolment.moving import move
@@ -115,6 +115,19 @@ def test_the_gate_decides_about_an_enrolment_anew_too(agreed):
     assert (done.anew, done.record.decision, done.record.version) == (True, "source", 2)
     assert "the source is kept" in done.explanation
     assert agreed.rollback("ann").decision == "adapted"
+
+
+def test_a_version_that_was_stored_while_one_was_judged_stays(tone_model, newer, enrolled, spoken, monkeypatch):
+    judged = migrating.judge_moved
+
+    def meanwhile(*arguments):
+        store_speaker(enrolled, tone_model, "ann", "input")
+        return judged(*arguments)
+
+    monkeypatch.setattr(migrating, "judge_moved", meanwhile)
+    with pytest.raises(StoreError, match="another version of ann was stored meanwhile"):
+        migrate(newer, enrolled, "ann", spoken[1], options=INPUT)
+    assert enrolled.versions("ann") == [1, 2]
 
 
 def test_a_moved_adaptation_that_helps_is_used(tone_model, newer, enrolled, spoken):

@@ -12,6 +12,7 @@ from samples import store_speaker
 from tones import RATE, WORDS, spoken
 
 from asradapt.adaptation import SpeakerBank, create
+from asradapt.adaptation.mixed import IDENTITY
 from asradapt.audio import load_audio
 from asradapt.decoding import Decoder, Heard, Word
 from asradapt.enrolment import (
@@ -36,7 +37,7 @@ from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.selection import Choice
 from asradapt.enrolment.self_training import self_train
 from asradapt.enrolment.training import APART, Task, Trainer, train
-from asradapt.errors import UsageError
+from asradapt.errors import StoreError, UsageError
 from asradapt.evaluation import heard_before
 from asradapt.models.base import fingerprint
 from asradapt.pcm import digest
@@ -420,6 +421,20 @@ def test_the_source_is_kept_and_stored_where_the_method_cannot_learn(tone_model,
     assert stored.tensors == {}
     assert not stored.record.transcribed
     assert stored.record.gate["tried"]["method"] == "lowrank"
+
+
+def test_who_was_stored_meanwhile_is_not_overtaken(tone_model, teacher, ann, store, monkeypatch):
+    run = untranscribed._run_job
+
+    def meanwhile(*arguments):
+        store_speaker(store, tone_model, "ann", IDENTITY)
+        return run(*arguments)
+
+    monkeypatch.setattr(untranscribed, "_run_job", meanwhile)
+    options = replace(OPTIONS, method="lowrank")  # its sites pass nothing on in the tone model
+    with pytest.raises(StoreError, match="another version of ann was stored meanwhile"):
+        enroll_untranscribed(tone_model, {"ann": ann}, decoder=teacher, options=options, plan=PLAN, store=store)
+    assert store.versions("ann") == [1]
 
 
 def test_unsure_words_are_no_ground_to_judge_by(tone_model, teacher, ann, monkeypatch):
