@@ -108,8 +108,13 @@ def _no_ctrl_c() -> Iterator[None]:
 
 
 def _prepare_worker(alive: Connection, scratch: str) -> None:
-    """Be a group with the synthesisers that this process starts, and end with the first process."""
+    """Be a group with the synthesisers that this process starts, and end with the first process.
+
+    And not before: when one process has ended the pool terminates the others, perhaps before they have ended what
+    they started. The handler does nothing, and unlike an ignored signal is not inherited by programs.
+    """
     os.setpgrp()
+    signal.signal(signal.SIGTERM, lambda *_: None)
     tempfile.tempdir = scratch
     threading.Thread(target=_end_with, args=(alive, scratch), daemon=True).start()
 

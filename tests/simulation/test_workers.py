@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def test_ctrl_c_ends_the_processes_and_what_they_started(tmp_path):
         stopped()
     assert time.monotonic() - began < 60
     wait_for(lambda: ended(int(pid.read_text())))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_process_ends_with_the_first_one_and_not_by_the_pool(tmp_path):
+    with workers._pool(1) as pool:
+        one = pool.submit(os.getpid).result(60)
+        os.kill(one, signal.SIGTERM)
+        assert pool.submit(os.getpid).result(60) == one
+        # programs that it starts can be ended by the signal
+        assert pool.submit(os.system, "kill -TERM $$").result(60) == signal.SIGTERM
+    wait_for(lambda: ended(one))
 
 
 def test_audio_that_cannot_be_written_is_told_with_the_reason(tmp_path, monkeypatch):
