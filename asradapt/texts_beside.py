@@ -20,10 +20,12 @@ class Listing:
 
     Attributes:
         spoken: Names of its recordings without their endings.
+        files: Names of its recordings with them.
         texts: Its text files by what their names look like.
     """
 
     spoken: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
     texts: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -36,9 +38,9 @@ class TextsBeside:
     def of(self, audio: Path) -> Path:
         """The text of a recording: of exactly its name, else the only one whose name looks the same.
 
-        That is in capitals or not, with composed accents or not, and with the ending twice, as where a program
-        hides endings. What has exactly the name of another recording belongs to that one. The exact name where
-        there is none.
+        That is in capitals or not, with composed accents or not, with the ending twice, as where a program hides
+        endings, and with that of the recording before its own (`p1.wav.txt`). What has exactly the name of another
+        recording belongs to that one. The exact name where there is none.
 
         Raises:
             TextError: If several look the same.
@@ -50,7 +52,7 @@ class TextsBeside:
         except OSError:  # a name that is too long
             return exact
         listing = self.listing(audio.parent)
-        alike = listing.texts.get(_plain(audio.stem), [])
+        alike = listing.texts.get(_plain(audio.stem), []) + listing.texts.get(_plain(audio.name), [])
         same = [name for name in alike if Path(name).stem == audio.stem]  # but for the ending
         found = same or sorted(name for name in alike if Path(name).stem not in listing.spoken)
         if len(found) > 1:
@@ -80,7 +82,7 @@ class TextsBeside:
             for folder, below, _ in os.walk(top):
                 below[:] = sorted(name for name in below if not name.startswith("."))
                 listing = self.listing(Path(folder))
-                spoken = {_plain(name) for name in listing.spoken}
+                spoken = {_plain(name) for name in listing.spoken | listing.files}
                 lost = [name for plain, names in listing.texts.items() if plain not in spoken for name in names]
                 alone += [Path(folder) / name for name in sorted(lost)]
         if not alone:
@@ -97,6 +99,7 @@ def _add(listing: Listing, entry: os.DirEntry[str]) -> None:
         return
     if is_audio_name(entry.name):
         listing.spoken.add(name.stem)
+        listing.files.add(entry.name)
     else:
         stem = name.stem[: -len(TEXT)] if name.stem.lower().endswith(TEXT) else name.stem
         listing.texts.setdefault(_plain(stem), []).append(entry.name)

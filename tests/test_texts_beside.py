@@ -35,6 +35,8 @@ UMLAUT = "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}bung 1"
         ("p4.wav", "P4.TXT"),
         ("p4.wav", "p4.TXT"),
         ("p2.wav", "p2.txt.txt"),
+        ("p3.wav", "p3.wav.txt"),
+        ("P3.Wav", "p3.wav.TXT"),
         (f"{UMLAUT}.wav", normalize("NFD", f"{UMLAUT}.txt")),
         (normalize("NFD", f"{UMLAUT}.wav"), f"{UMLAUT}.txt"),
         ("a/b.c.wav", "a/b.c.txt"),
@@ -53,6 +55,16 @@ def test_a_text_of_exactly_another_name_stays_with_that_one(tmp_path):
         found = utterances_from_audio([tmp_path])
         assert [(one.audio.name, one.text) for one in found.utterances] == [("a.wav", "said in a.txt")]
         assert "write what was said into A.txt" in found.failed[0].reason
+
+
+def test_a_text_with_the_ending_of_a_recording_is_of_that_one(tmp_path):
+    make(tmp_path, "a.wav", "a.mp3", "a.wav.txt", "a.mp3.txt", "b.wav", "b.wav.ogg", "b.wav.txt")
+    assert texts(tmp_path) == {
+        "a.mp3": "said in a.mp3.txt",
+        "a.wav": "said in a.wav.txt",
+        "b.wav.ogg": "said in b.wav.txt",
+    }
+    assert not utterances_from_audio([tmp_path]).warnings
 
 
 def test_several_that_look_the_same_are_none(tmp_path):

@@ -20,7 +20,7 @@ import click
 
 from asradapt import __version__
 from asradapt.cli.check import check
-from asradapt.cli.common import help_without_command, note, print_json
+from asradapt.cli.common import Arguments, help_without_command, note, print_json
 from asradapt.cli.correct import correct
 from asradapt.cli.curve import curve
 from asradapt.cli.demo import demo
@@ -113,18 +113,20 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 def _interrupted(arguments: Sequence[str]) -> str:
     """What is told of Ctrl-C."""
     if STORING & set(arguments[:1]):
-        return "interrupted; nothing is stored by halves, but what was done by then stays: asradapt speakers list"
+        more = "; the same command with --skip-enrolled goes on" if "--every-speaker" in arguments else ""
+        stays = "nothing is stored by halves, but what was done by then stays: asradapt speakers list"
+        return f"interrupted; {stays}{more}"
     if any(one.partition("=")[0] == "--output-dir" for one in arguments):
         return f"interrupted; {GOES_ON}"
     return "interrupted"
 
 
-def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
+def _fail(message: str, code: int, arguments: Arguments) -> int:
     with suppress(OSError):  # a full disk of logs keeps no script from its answer
         note(f"error: {message}")
     if _wants_json(arguments):
         with suppress(OSError):  # stdout itself may be what is full
-            print_json({"error": message, "failed": []})
+            print_json({"error": message, "failed": [], **arguments.done})
     return code
 
 
@@ -136,14 +138,15 @@ def _dashed(error: click.UsageError, arguments: Sequence[str]) -> str:
     return f" ({files[0]} is a file: give it as ./{files[0]})" if files else ""
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(words: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0 good, 1 some input failed, 2 usage, 130 interrupted.
 
     Raises:
         SystemExit: With 1, by click, when whoever read the output has gone.
     """
+    arguments = Arguments(words)
     try:
-        result = cli.main(list(arguments), prog_name="asradapt", standalone_mode=False, obj=list(arguments))
+        result = cli.main(list(words), prog_name="asradapt", standalone_mode=False, obj=arguments)
         return result if isinstance(result, int) else 0
     except click.UsageError as error:
         context = error.ctx

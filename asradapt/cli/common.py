@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 BAR_AFTER_SECONDS = 2.0
 
+
+class Folder(click.Path):
+    """A folder that is named: an unset variable of a script is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path.
+
+        Raises:
+            BadParameter: If nothing is named.
+        """
+        if value == "":
+            self.fail("no folder is named; the current one is .", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to stdout, nothing else."
 )
@@ -33,7 +48,7 @@ store_option = click.option(
     "--store",
     "store_path",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=Folder(path_type=Path),
     help="Speaker store  [default: $ASRADAPT_HOME, or the platform's data folder]",
 )
 
@@ -109,10 +124,26 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class Arguments(list[str]):
+    """The words of the command that is running.
+
+    Attributes:
+        done: What it has done by now, as parts of its JSON: told also where it is interrupted or fails.
+    """
+
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        super().__init__(words)
+        self.done: dict[str, Any] = {}
+
+
+def running() -> Arguments:
+    """The command that is running."""
+    return click.get_current_context().find_object(Arguments) or Arguments()
+
+
 def command_line() -> str:
     """The command that is running, as it would be typed."""
-    arguments = click.get_current_context().find_object(list) or []
-    return shlex.join(["asradapt", *arguments])
+    return shlex.join(["asradapt", *running()])
 
 
 def say(text: str) -> None:
@@ -169,6 +200,11 @@ class Bar:
         target = min(1000, int(share * 1000))
         self._bar.update(max(0, target - self._shown))
         self._shown = max(self._shown, target)
+
+    def aside(self) -> None:
+        """Leave the line of the bar, for a line of something else; the bar goes on below it."""
+        if self._bar is not None and sys.stderr.isatty():
+            note("")
 
     def close(self) -> None:
         """Leave the line of the bar."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asradapt.cli.common import budget_option, json_option, open_store, seed_option, store_option
-from asradapt.cli.enroll_output import finish, tell_texts, without_rank
-from asradapt.cli.enroll_work import gather, hear, learn, teacher_of
+from asradapt.cli.enroll_output import Outcomes, finish, tell_texts, without_rank
+from asradapt.cli.enroll_work import gather, hear, learn, teacher_of, without_enrolled
 from asradapt.cli.enrolled_on import model_for
 from asradapt.cli.inputs import recordings_options
 from asradapt.cli.model_options import model_options, open_model
@@ -83,6 +83,11 @@ keep_audio_option = click.option(
     is_flag=True,
     help="Enrol from the source and these recordings alone; the version in use stays unless this is adapted too.",
 )
+@click.option(
+    "--skip-enrolled",
+    is_flag=True,
+    help="With --every-speaker: leave out who is enrolled on this model already, as after an interruption.",
+)
 @store_option
 @model_options
 @seed_option
@@ -105,6 +110,7 @@ def enroll(
     speakers_at_once: int,
     keep_audio: bool,
     fresh: bool,
+    skip_enrolled: bool,
     store_path: Path | None,
     model: str,
     device: str,
@@ -131,6 +137,8 @@ def enroll(
         "--fresh": fresh,
         "--add-tokens": add_tokens,
     }
+    if skip_enrolled and not everybody:
+        raise UsageError("--skip-enrolled is for --every-speaker")
     _require_lowrank(method, rank, untranscribed)
     given = [name for name, value in with_texts.items() if value]
     _require_fitting(untranscribed, partly, lm, given)
@@ -143,21 +151,25 @@ def enroll(
     chosen = {"folds": folds, "budget": budget, "seed": seed, "speakers_at_once": speakers_at_once}
     options = _options(method, rank, add_tokens, chosen | {"strict": strict})
     store = open_store(store_path)
+    outcomes = Outcomes(store, as_json)
+    skipped: list[str] = []
     result, hint = Enrolment((), (), ()), not (partly or untranscribed) and _could_hear(options)
     if people and not (strict and failed):
         source = open_model(model_for(speaker, store, model), device)
+        if skip_enrolled:
+            people, skipped = without_enrolled(people, source, store)
         if untranscribed:
-            result = hear(source, people, options, store, lm)
+            result = hear(source, people, options, outcomes, lm)
         else:
             teacher = teacher_of(source, lm) if partly else None
             if partly:
                 tell_texts(people)
             hint = hint and not writes(source)
-            result = learn(source, people, options, store, keep_audio=keep_audio, fresh=fresh, teacher=teacher)
+            result = learn(source, people, options, outcomes, keep_audio=keep_audio, fresh=fresh, teacher=teacher)
     elif people:
         warnings.append("--strict: the other recordings were not checked any further")
     warnings += without_rank(result, rank)
-    return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], store, as_json, hint)
+    return finish(result, [*failed, *result.failed], [*warnings, *result.warnings], outcomes, skipped, hint)
 
 
 def _could_hear(options: EnrolmentOptions) -> bool:

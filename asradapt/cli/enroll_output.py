@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from asradapt.cli.common import note, print_json, report_problems, say
+from asradapt.cli.common import Bar, note, print_json, report_problems, running, say
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 
@@ -48,9 +49,35 @@ def tell_one(one: Enrolled, store: SpeakerStore) -> None:
         )
 
 
-def _print(result: Enrolment, store: SpeakerStore) -> None:
-    for one in result.speakers:
-        tell_one(one, store)
+class Outcomes:
+    """Everybody's outcome as soon as it is stored: printed, or kept for the JSON, also if the others fail."""
+
+    def __init__(self, store: SpeakerStore, as_json: bool) -> None:
+        self.store, self.as_json = store, as_json
+        self._done: list[Enrolled] = []
+        self._told = 0
+        self._entries: list[dict[str, object]] = []
+        running().done["speakers"] = self._entries
+
+    def stored(self, people: Sequence[Enrolled], bar: Bar) -> None:
+        """These are done. Where stdout does not take it the others are enrolled all the same."""
+        self._done += people
+        if self.as_json:
+            self._entries += [one.as_dict() for one in people]
+        elif people:
+            with suppress(OSError):  # told by the next try, in the end
+                bar.aside()
+                self.tell()
+
+    def tell(self) -> None:
+        """Print what has not been printed yet."""
+        for one in self._done[self._told :]:
+            tell_one(one, self.store)
+            self._told += 1
+
+
+def _print(result: Enrolment, outcomes: Outcomes) -> None:
+    outcomes.tell()
     if len(result.speakers) > 1:
         fresh = [one.record.decision == "adapted" for one in result.speakers if not one.stays]
         stays = len(result.speakers) - len(fresh)
@@ -84,18 +111,32 @@ def finish(
     result: Enrolment,
     failed: Sequence[Failure],
     warnings: Sequence[str],
-    store: SpeakerStore,
-    as_json: bool,
+    outcomes: Outcomes,
+    skipped: Sequence[str] = (),
     hint: bool = False,
 ) -> int:
-    """Print the outcome; the exit code. A `hint` tells what learns from recordings without texts beside others."""
-    if as_json:
+    """Print the outcome; the exit code.
+
+    Args:
+        result: Everybody who was enrolled.
+        failed: What could not be used.
+        warnings: What else is to be told.
+        outcomes: Who of them has been told of.
+        skipped: Who was enrolled already.
+        hint: Whether to tell what learns from recordings without texts beside others.
+    """
+    store = outcomes.store
+    if outcomes.as_json:
         entries = [one.as_dict() for one in result.speakers]
-        print_json({"speakers": entries, "failed": [f.as_dict() for f in failed], "warnings": list(warnings)})
+        told: dict[str, object] = {"skipped": list(skipped)} if skipped else {}
+        failures = [one.as_dict() for one in failed]
+        print_json({"speakers": entries, **told, "failed": failures, "warnings": list(warnings)})
     else:
-        _print(result, store)
+        _print(result, outcomes)
     report_problems(warnings, failed)
     new = [one for one in result.speakers if not one.stays or one.kept]  # kept recordings are stored, too
+    if skipped:
+        note(f"{counted(len(skipped), 'speaker')} enrolled already, left as they are")
     nothing = "nobody was enrolled" if failed and not result.speakers else "nothing was stored"
     note(f"stored in {store.root}" if new else nothing)
     without = any(one.reason.startswith(NO_TEXTS) for one in failed)

@@ -13,6 +13,7 @@ from asradapt.errors import InvalidSpeakerName, UsageError
 from asradapt.types import Failure, Utterance
 
 if TYPE_CHECKING:
+    from asradapt.cli.enroll_output import Outcomes
     from asradapt.decoding import Decoder
     from asradapt.enrolment import Enrolment, EnrolmentOptions
     from asradapt.models.base import SourceModel
@@ -71,11 +72,19 @@ def gather(
     return ({validate_speaker(speaker): list(read.utterances)} if read.utterances else {}), failed, warnings
 
 
+def without_enrolled(people: People, source: SourceModel, store: SpeakerStore) -> tuple[People, list[str]]:
+    """Who is not enrolled on this model yet, and the names of those who are."""
+    from asradapt.enrolment.storing import is_enrolled
+
+    skipped = [name for name in people if is_enrolled(store, source, name)]
+    return {name: found for name, found in people.items() if name not in skipped}, skipped
+
+
 def learn(
     source: SourceModel,
     people: People,
     options: EnrolmentOptions,
-    store: SpeakerStore,
+    outcomes: Outcomes,
     *,
     keep_audio: bool,
     fresh: bool,
@@ -88,22 +97,23 @@ def learn(
     """
     from asradapt.enrolment import enroll as enroll_people
 
-    require_writable(store)
+    require_writable(outcomes.store)
     with progress() as bar:
         return enroll_people(
             source,
             people,
             options=options,
-            store=store,
+            store=outcomes.store,
             progress=bar,
             keep_audio=keep_audio,
             fresh=fresh,
             teacher=teacher,
+            stored=lambda done: outcomes.stored(done, bar),
         )
 
 
 def hear(
-    source: SourceModel, people: People, options: EnrolmentOptions, store: SpeakerStore, lm: str | None
+    source: SourceModel, people: People, options: EnrolmentOptions, outcomes: Outcomes, lm: str | None
 ) -> Enrolment:
     """Enrol people from recordings without texts, by what a teacher hears in them.
 
@@ -114,9 +124,17 @@ def hear(
     from asradapt.enrolment import enroll_untranscribed
 
     teacher = teacher_of(source, lm)
-    require_writable(store)
+    require_writable(outcomes.store)
     with progress() as bar:
-        return enroll_untranscribed(source, people, decoder=teacher, options=options, store=store, progress=bar)
+        return enroll_untranscribed(
+            source,
+            people,
+            decoder=teacher,
+            options=options,
+            store=outcomes.store,
+            progress=bar,
+            stored=lambda done: outcomes.stored(done, bar),
+        )
 
 
 def teacher_of(source: SourceModel, lm: str | None) -> Decoder:

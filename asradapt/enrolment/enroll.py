@@ -34,6 +34,7 @@ BANK_BYTES = 2 * 2**30
 COPIES = 7
 """Of a bank in training: itself, gradient, two moments of Adam, average, that at less strength, the best."""
 Progress = Callable[[str, float], None]  # what is being done, and the share of the whole that is done
+Stored = Callable[[Sequence[Enrolled]], None]  # the outcomes of a job
 
 
 def finish(
@@ -151,6 +152,7 @@ def enroll(
     keep_audio: bool = False,
     fresh: bool = False,
     teacher: Decoder | None = None,
+    stored: Stored | None = None,
 ) -> Enrolment:
     """Enrol people: cross-validate, gate, fit and store an adaptation for each, many in one batched job.
 
@@ -167,6 +169,7 @@ def enroll(
         teacher: Hears with a language model what is said in recordings without texts (`text` None), which are then
             learned from beside those with texts where held-out ones with texts are no worse for it. None: they are
             failures.
+        stored: Called with the outcomes of every job as soon as they are stored, or done where nothing is kept.
 
     Returns:
         Everybody, with unusable recordings in `failed`; a person without any usable recording is in `failed` only.
@@ -212,4 +215,6 @@ def enroll(
             finished = with_audio(store, model, people, finished, keep_audio, failed)
         done += finished
         tell("done", 1.0)
+        if stored:
+            stored(finished)
     return Enrolment(tuple(done), tuple(failed), tuple(warnings))

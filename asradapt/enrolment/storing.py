@@ -9,12 +9,21 @@ from dataclasses import replace
 from asradapt.enrolment.keeping import keep_recordings
 from asradapt.enrolment.options import Enrolled
 from asradapt.enrolment.people import Person
-from asradapt.errors import StoreError
+from asradapt.errors import StoreError, UnknownName
 from asradapt.models.base import SourceModel
 from asradapt.store import SpeakerRecord, SpeakerStore, another_source
 from asradapt.store.store import ANY
 from asradapt.store.vocabulary import Stamp
 from asradapt.types import Failure
+
+
+def is_enrolled(store: SpeakerStore, model: SourceModel, name: str) -> bool:
+    """Whether a speaker's current version, adapted or not, is one of this source model."""
+    try:
+        record = store.record(name)
+    except (StoreError, UnknownName):  # damaged: nothing that could be used
+        return False
+    return not another_source(record, model.name, model.fingerprint)
 
 
 def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:

@@ -10,7 +10,7 @@ from shlex import quote
 import torch
 
 from asradapt.decoding import GREEDY, Decoder, Heard
-from asradapt.enrolment.enroll import Progress, groups, job_size
+from asradapt.enrolment.enroll import Progress, Stored, groups, job_size
 from asradapt.enrolment.examples import Example
 from asradapt.enrolment.heard_gate import Work, finish, first_passes
 from asradapt.enrolment.heard_texts import learn_texts
@@ -185,6 +185,7 @@ def enroll_untranscribed(
     plan: SelfTraining | None = None,
     store: SpeakerStore | None = None,
     progress: Progress | None = None,
+    stored: Stored | None = None,
 ) -> Enrolment:
     """Enrol people from recordings that nobody has written down, by self-training with a gate.
 
@@ -198,6 +199,7 @@ def enroll_untranscribed(
         plan: How to learn from what is heard.
         store: Where to keep the result, and whose vocabularies help the teacher; None keeps nothing.
         progress: Called with what is being done and the share of the whole that is done.
+        stored: Called with the outcomes of every job as soon as they are stored, or done where nothing is kept.
 
     Returns:
         Everybody, as from `enroll`; error counts are the words missed of those that are heard with the
@@ -235,4 +237,6 @@ def enroll_untranscribed(
             finished = standing + keep(store, [one for one in checked if not one.stays], work.failed, stamps)
         done += finished
         tell("done", 1.0)
+        if stored:
+            stored(finished)
     return Enrolment(tuple(done), tuple(work.failed), tuple(work.warnings))

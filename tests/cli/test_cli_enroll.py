@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import shutil
+from importlib import import_module
 from types import SimpleNamespace
 
+import click
 import pytest
 import soundfile
 from samples import write_rows
 
-from asradapt.cli.enroll_output import finish
+from asradapt.cli.common import Bar
+from asradapt.cli.enroll_output import Outcomes, finish
+from asradapt.enrolment.storing import is_enrolled
 from asradapt.store import SpeakerStore
 
 FROM_MANIFEST = ("--where", "part=enroll")
@@ -68,6 +72,81 @@ def test_files_folder_and_manifest_enrol_the_same(asradapt, recordings, tmp_path
     assert SpeakerStore(home).versions("ann") == [1, 2, 3]
 
 
+def one_by_one(recordings):
+    """Enrols everybody of the test people from few recordings, each in a job of their own."""
+    manifest = ("--manifest", recordings / "manifest.jsonl", "--where", "part=test")
+    return ("enroll", "--every-speaker", *manifest, "--method", "affine", "--speakers-at-once", 1)
+
+
+class Interrupts:
+    """Stands for the enrolment of a job and is interrupted in the second."""
+
+    def __init__(self, enroll_job, error):
+        self.enroll_job, self.error, self.jobs = enroll_job, error, 0
+
+    def __call__(self, *arguments):
+        self.jobs += 1
+        if self.jobs == 2:
+            raise self.error
+        return self.enroll_job(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 1)]
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_who_was_enrolled_by_then_is_told_and_can_be_left_out(
+    asradapt, recordings, home, monkeypatch, error, code, as_json
+):
+    """Of two people the first is stored when the second job breaks off."""
+    job = import_module("asradapt.enrolment.enroll")
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "run_job", Interrupts(job.run_job, error))
+        broken = asradapt(*one_by_one(recordings), *(["--json"] if as_json else []))
+    assert broken.code == code
+    if as_json:
+        assert [one["speaker"] for one in broken.json["speakers"]] == ["ann"]
+    else:
+        assert broken.out.startswith("ann: 4 recordings")
+        assert "bob" not in broken.out
+    if code == 130:
+        assert "--skip-enrolled goes on" in broken.err
+    assert SpeakerStore(home).speakers() == ["ann"]
+    rest = asradapt(*one_by_one(recordings), "--skip-enrolled", "--json")
+    assert (rest.code, rest.json["skipped"]) == (0, ["ann"])
+    assert [one["speaker"] for one in rest.json["speakers"]] == ["bob"]
+    assert "1 speaker enrolled already, left as they are" in rest.err
+    assert SpeakerStore(home).versions("ann") == [1]
+    nobody = asradapt(*one_by_one(recordings), "--skip-enrolled")
+    assert (nobody.code, nobody.out) == (0, "")
+    assert "2 speakers enrolled already" in nobody.err
+
+
+def test_stdout_that_takes_nothing_keeps_nobody_from_being_enrolled(asradapt, recordings, home, monkeypatch):
+    output = import_module("asradapt.cli.enroll_output")
+
+    def full(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(output, "say", full)
+    assert asradapt(*one_by_one(recordings)).code == 1
+    assert SpeakerStore(home).speakers() == ["ann", "bob"]
+
+
+def test_skip_enrolled_is_for_every_speaker_and_for_this_model(asradapt, recordings, enrolled, monkeypatch):
+    alone = asradapt("enroll", "ann", *clips(recordings, "ann", 2), "--skip-enrolled")
+    assert (alone.code, "--skip-enrolled is for --every-speaker" in alone.err) == (2, True)
+    record = SpeakerStore(enrolled).record("ann")
+    model = SimpleNamespace(name=record.source["name"], fingerprint=record.source["fingerprint"])
+    store = SpeakerStore(enrolled)
+    assert is_enrolled(store, model, "ann")
+    assert is_enrolled(store, model, "bob")  # the source was kept for him
+    assert not is_enrolled(store, model, "anna")
+    assert not is_enrolled(store, SimpleNamespace(name=model.name, fingerprint="another"), "ann")
+    (enrolled / "speakers" / "bob" / "current").write_text("nothing of ours")
+    assert not is_enrolled(store, model, "bob")
+
+
 def test_who_keeps_an_adaptation_is_not_counted_as_keeping_the_source(capsys):
     outcomes = (("adapted", 0), ("adapted", 1), ("source", 1), ("source", 0))
     people = [
@@ -94,9 +173,15 @@ def test_who_keeps_an_adaptation_is_not_counted_as_keeping_the_source(capsys):
         )
         for decision, stays in outcomes
     ]
-    finish(SimpleNamespace(speakers=people), [], [], SimpleNamespace(root="store"), as_json=False)
-    told = "4 speakers enrolled, 1 adapted, 1 keep the source, 2 keep what they had"
-    assert told in capsys.readouterr().out
+    with click.Context(click.Command("enroll")):
+        told = Outcomes(SimpleNamespace(root="store"), as_json=False)
+    told.stored(people[:1], Bar())
+    assert capsys.readouterr().out.startswith("ann: 2 recordings")
+    told.stored(people[1:], Bar())
+    finish(SimpleNamespace(speakers=people), [], [], told)
+    out = capsys.readouterr().out
+    assert out.count("ann: 2 recordings") == 3  # the first is not told of again
+    assert "4 speakers enrolled, 1 adapted, 1 keep the source, 2 keep what they had" in out
 
 
 def test_where_chooses_the_rows(asradapt, recordings):
