@@ -116,6 +116,18 @@ def load_audio(path: str | Path, sample_rate: int = 16_000, *, max_seconds: floa
     )
 
 
+def audio_seconds(path: str | Path) -> float:
+    """The length of an audio file in seconds, by its header.
+
+    Raises:
+        AudioError: As `load_audio`, but for what only reading all of it shows.
+    """
+    path = Path(path)
+    _require_file(path)
+    with _open(path) as file:
+        return float(file.frames / file.samplerate)
+
+
 def audio_files(path: str | Path) -> list[Path]:
     """List the audio files of a folder and its subfolders, sorted; a file is its own list.
 

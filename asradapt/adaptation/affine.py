@@ -18,7 +18,7 @@ class Affine(Method):
     """`y * (1 + scale) + shift`: hidden unit contributions (LHUC, Swietojanski et al. 2016) plus a shift."""
 
     name = "affine"
-    summary = "scale and shift of every normalised activation (LHUC-like); the least data, a few kB"
+    summary = "scale and shift of every normalised activation (LHUC-like); the least data, some tens of kB"
     kinds = frozenset({"norm", "block"})
     rate = 1e-2
 

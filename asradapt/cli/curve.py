@@ -127,7 +127,7 @@ def curve(
     points before foretells, to be compared with what was measured.
     """
     if manifest is None:
-        raise UsageError("give --manifest FILE with audio_filepath, text, speaker and duration")
+        raise UsageError("give --manifest FILE with audio_filepath, text and speaker")
     if no_audio and report is None:
         raise UsageError("--no-audio belongs to --report FILE")
     from asradapt.adaptation import create

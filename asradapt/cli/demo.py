@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asradapt.cli.common import (
+    Folder,
     json_option,
     note,
     open_store,
@@ -20,7 +21,6 @@ from asradapt.cli.common import (
     report_problems,
     say,
     seed_option,
-    store_option,
 )
 from asradapt.cli.decoding_options import default_decoder
 from asradapt.cli.model_options import model_options, open_model
@@ -88,7 +88,13 @@ def _letter(transcriber: Transcriber) -> dict[str, Any]:
 
 
 @click.command()
-@store_option
+@click.option(
+    "--store",
+    "store_path",
+    metavar="DIR",
+    type=Folder(path_type=Path),
+    help="Where to keep the demo speaker  [default: a temporary folder]",
+)
 @model_options
 @seed_option
 @json_option

@@ -69,8 +69,8 @@ def model_options(command: F) -> F:
         click.option(
             "--model",
             default="source_en",
-            show_default=True,
-            help="Source model: a name, torchaudio:BUNDLE, hf:OWNER/MODEL, a folder or a .safetensors file.",
+            help="Source model: a name, torchaudio:BUNDLE, hf:OWNER/MODEL, a folder or a .safetensors file  "
+            "[default: that of the one speaker who is named, else source_en]",
         ),
     ):
         command = option(command)

@@ -58,7 +58,7 @@ STYLES = ("txt", "json", "jsonl", "srt", "vtt", "tsv", "ctm")
 @click.option(
     "--adapt-each",
     is_flag=True,
-    help="Let every segment adapt the model to itself first, without any text; takes two to six times as long. "
+    help="Let every segment adapt the model to itself first, without any text; takes three to six times as long. "
     "Helps most with --beam 0 and where the model is far off.",
 )
 @vad_option

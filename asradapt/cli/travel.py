@@ -57,8 +57,9 @@ def export(
     texts.
 
     --peft and --merged write a folder without texts, recordings or a name, which `peft`, `transformers` or
-    `torchaudio` load without this program. --merged takes the --model that SPEAKER was enrolled on, and knows it
-    where it was enrolled on this machine. A --model that is another one is refused.
+    `torchaudio` load without this program; what is merged of the embedded model, --model takes. --merged takes
+    the --model that SPEAKER was enrolled on, and knows it where it was enrolled on this machine. A --model that
+    is another one is refused.
     """
     if sum(target is not None for target in (file, peft, merged)) != 1:
         raise click.UsageError("give one of FILE, --peft DIR and --merged DIR", click.get_current_context())

@@ -1,12 +1,26 @@
-"""Which recordings a point has, and what the points before it foretell."""
+"""Which recordings a point has and how long they are, and what the points before it foretell."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
-from asradapt.types import Utterance
+from asradapt.audio import audio_seconds
+from asradapt.errors import AudioError
+from asradapt.types import Failure, Utterance
+
+
+def timed(utterances: Sequence[Utterance], failed: list[Failure]) -> list[Utterance]:
+    """Recordings with their lengths, by the files' headers where a manifest has none; others go to `failed`."""
+    known = []
+    for one in utterances:
+        try:
+            known.append(one if one.duration else replace(one, duration=audio_seconds(one.audio)))
+        except AudioError as error:
+            failed.append(Failure.of(str(one.audio), error))
+    return known
 
 
 def draw(utterances: Sequence[Utterance], minutes: float, seed: int) -> list[Utterance]:

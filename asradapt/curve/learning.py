@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from asradapt.adaptation.mixed import IDENTITY
-from asradapt.curve.draw import draw, forecast
+from asradapt.curve.draw import draw, forecast, timed
 from asradapt.curve.points import Curve, CurveOptions, Point, Run
 from asradapt.enrolment import enroll
 from asradapt.enrolment.folds import speaker_seed
@@ -41,17 +41,19 @@ def learning_curve(
 
     Args:
         model: The source model.
-        recordings: What may be enrolled, by speaker, with durations.
+        recordings: What may be enrolled, by speaker; where they have no durations, those are read from the files.
         tests: What is measured, by speaker; people without tests are left out.
         options: Which points to measure.
         progress: Called with what is being done and the share of the whole that is done.
 
     Raises:
-        ManifestError: Nobody has both kinds of recordings, some are both, durations are missing, or no point has
-            enough audio.
+        ManifestError: Nobody has both kinds of recordings, some are both, or no point has enough audio.
     """
     options = options or CurveOptions()
     warnings: list[str] = []
+    unread: list[Failure] = []
+    recordings = {name: timed(own, unread) if name in tests else own for name, own in recordings.items()}
+    recordings = {name: own for name, own in recordings.items() if own}
     people = _people(recordings, tests, warnings)
     minutes = _minutes(people, recordings, options, warnings)
     _require_others(people, recordings, tests)
@@ -67,7 +69,7 @@ def learning_curve(
         done = enroll(
             model, parts, options=enrolment, store=store, progress=lambda stage, share: tell(stage, 0.85 * share)
         )
-        failed, warnings = _told(names, done.failed), warnings + list(done.warnings)
+        failed, warnings = unread + _told(names, done.failed), warnings + list(done.warnings)
         adapted = {one.record.speaker for one in done.speakers if one.record.method != IDENTITY}
         warnings += _read_before(store, names, tests, adapted)
         heard = _hear(
@@ -99,9 +101,6 @@ def _people(recordings: People, tests: People, warnings: list[str]) -> tuple[str
         warnings.append(f"no recordings of one of the two parts: {counted(len(left), 'speaker')} ({names})")
     if not both:
         raise ManifestError("nobody has recordings both to enrol and to test; check --enroll and --test")
-    unknown = [str(one.audio) for name in both for one in recordings[name] if not one.duration]
-    if unknown:
-        raise ManifestError(f"{len(unknown)} rows have no duration, such as {unknown[0]}: a curve needs them")
     return both
 
 

@@ -19,7 +19,7 @@ def phone_losses(model: PhoneModel, inner: Sequence[Tensor], frames: Tensor, tex
     or do not fit.
 
     The phones say what a person's sounds mean where the spelling does not, and lie nearer to the sound (Lee and
-    Watanabe 2021, arXiv 2102.03216). They are those of an English dictionary, whoever speaks.
+    Watanabe 2021, arXiv 2102.03216). They are those that `pronounce_en` gives an English word, whoever speaks.
     """
     losses = torch.zeros(len(texts), device=frames.device)
     if (sounds := Sounds.of(model.card, model.phones)) is None:

@@ -77,7 +77,7 @@ class SelfTraining:
     def __post_init__(self) -> None:
         problems = []
         if min(self.rounds, self.steps, self.texts_steps, self.texts_passes) < 1:
-            problems.append("rounds, passes and steps must be at least 1")
+            problems.append("rounds, passes of texts and steps must be at least 1")
         if not (self.rate > 0 and self.step_seconds > 0):
             problems.append("rate and seconds of an update must be above 0")
         if not 0 <= self.last <= 1:

@@ -43,7 +43,7 @@ class TrainingOptions:
         anchor: Share of the loss that is not the text but the distance from the source's own output, so that what
             the recordings do not teach stays as it was (KL regularisation, Yu et al. 2013); 0 to below 1.
         inner: What the inner outputs over phones count in the loss, beside the text, where the source model has
-            such; the phones are what a dictionary says of the text.
+            such; the phones are what `pronounce_en` says of the text.
         augmentation: How recordings are changed at every update.
         average: Whether the result is the average of the path of training, not its end.
         bf16: Whether gradients are computed in bf16; None does where the processor is faster in it.

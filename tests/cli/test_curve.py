@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from samples import random_state, store_speaker
@@ -135,8 +136,16 @@ def test_too_little_audio_is_an_error(tiny, people):
         learning_curve(tiny, own, people["test"], CurveOptions((5.0,)))
     with pytest.raises(ManifestError, match="nobody has recordings both"):
         learning_curve(tiny, own, {"bob": []})
-    with pytest.raises(ManifestError, match="1 rows have no duration"):
-        learning_curve(tiny, {"ann": [Utterance(own["ann"][0].audio, "x", "ann")]}, people["test"])
+
+
+def test_durations_that_a_manifest_lacks_are_those_of_the_files(curve, tiny, people):
+    bare = [replace(one, duration=None) for one in people["enroll"]["ann"]]
+    lost = replace(bare[0], audio=Path("lost.wav"))
+    found = learning_curve(tiny, {"ann": [*bare, lost], "bob": [lost]}, {"ann": people["test"]["ann"]}, OPTIONS)
+    assert found.points == curve.points
+    assert [(one.item, "does not exist" in one.reason) for one in found.failed] == [("lost.wav", True)]
+    with pytest.raises(ManifestError, match="nobody has recordings both"):
+        learning_curve(tiny, {"ann": [lost]}, people["test"])
 
 
 def test_recordings_to_test_that_may_be_enrolled_are_refused(tiny, people):
