@@ -106,16 +106,16 @@ def _entries(path: Path, content: str) -> Sequence[object]:
 
 def _is_lines(content: str) -> bool:
     """Whether the file means to hold an object a line: the first line is one, or there is nothing."""
-    first = next((line for line in content.splitlines() if line.strip()), "")
+    first = next((line for line in content.split("\n") if line.strip()), "")
     try:
         return not first or isinstance(json.loads(first), dict)
     except (ValueError, RecursionError):
-        return len([line for line in content.splitlines() if line.strip()]) > 1 and first.rstrip().endswith("}")
+        return len([line for line in content.split("\n") if line.strip()]) > 1 and first.rstrip().endswith("}")
 
 
 def _lines(path: Path, content: str) -> list[object]:
     entries = []
-    for number, line in enumerate(content.splitlines(), start=1):
+    for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
             try:
                 entries.append(json.loads(line))

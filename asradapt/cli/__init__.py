@@ -169,13 +169,16 @@ def run(words: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `asradapt` command."""
-    _buffer_stdout()
+    code = 0
     try:
+        _buffer_stdout()
         code = run(sys.argv[1:])
-    except KeyboardInterrupt as error:  # a second one while the first is told of
-        code = SIGNALLED + error.number if isinstance(error, Stopped) else INTERRUPTED
-    _give_up_stdout()
-    if code > SIGNALLED or not _readers_ended():
+        _give_up_stdout()
+        at_once = code > SIGNALLED or not _readers_ended()
+    except KeyboardInterrupt as error:  # before the work, after it, or a second one while the first is told of
+        code = code or (SIGNALLED + error.number if isinstance(error, Stopped) else INTERRUPTED)
+        at_once = True
+    if at_once:
         _end_at_once(code)
     sys.exit(code)
 

@@ -157,7 +157,7 @@ def enroll(
     if people and not (strict and failed):
         source = open_model(model_for(speaker, store, model), device)
         if skip_enrolled:
-            people, skipped = without_enrolled(people, source, store)
+            people, skipped = without_enrolled(people, source, store, keep_audio)
         if untranscribed:
             result = hear(source, people, options, outcomes, lm)
         else:

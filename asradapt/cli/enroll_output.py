@@ -15,6 +15,7 @@ NO_TEXTS = ("no text", "the text is empty")  # how failures of recordings withou
 if TYPE_CHECKING:
     from asradapt.enrolment import Enrolled, Enrolment
     from asradapt.store import SpeakerStore
+    from asradapt.store.kept import Kept
 
 
 def _line(one: Enrolled) -> str:
@@ -41,12 +42,15 @@ def tell_one(one: Enrolled, store: SpeakerStore) -> None:
     if one.start:
         say(f"  {one.start}")
     if one.kept:
-        count, minutes = len(one.kept.recordings), one.kept.seconds / 60
-        say(
-            f"  audio is kept: {counted(count, 'recording')}, {minutes:.1f} min, {one.kept.bytes / 1e6:.1f} MB in "
-            f"{store.recordings(one.record.speaker).path}; `asradapt speakers forget-audio` deletes them"
-            + ("; recordings without texts are not kept" if one.partly else "")
-        )
+        more = "; recordings without texts are not kept" if one.partly else ""
+        say(f"  {audio_is_kept(one.kept, store, one.record.speaker)}{more}")
+
+
+def audio_is_kept(kept: Kept, store: SpeakerStore, speaker: str) -> str:
+    """Which recordings are kept where."""
+    size = f"{counted(len(kept.recordings), 'recording')}, {kept.seconds / 60:.1f} min, {kept.bytes / 1e6:.1f} MB"
+    path = store.recordings(speaker).path
+    return f"audio is kept: {size} in {path}; `asradapt speakers forget-audio` deletes them"
 
 
 class Outcomes:

@@ -72,11 +72,13 @@ def gather(
     return ({validate_speaker(speaker): list(read.utterances)} if read.utterances else {}), failed, warnings
 
 
-def without_enrolled(people: People, source: SourceModel, store: SpeakerStore) -> tuple[People, list[str]]:
-    """Who is not enrolled on this model yet, and the names of those who are."""
+def without_enrolled(
+    people: People, source: SourceModel, store: SpeakerStore, keep_audio: bool
+) -> tuple[People, list[str]]:
+    """Who is not enrolled on this model yet, or not with recordings that are to be kept, and who is."""
     from asradapt.enrolment.storing import is_enrolled
 
-    skipped = [name for name in people if is_enrolled(store, source, name)]
+    skipped = [name for name in people if is_enrolled(store, source, name, with_audio=keep_audio)]
     return {name: found for name, found in people.items() if name not in skipped}, skipped
 
 

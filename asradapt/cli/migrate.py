@@ -18,6 +18,7 @@ from asradapt.cli.common import (
     seed_option,
     store_option,
 )
+from asradapt.cli.enroll_output import audio_is_kept
 from asradapt.cli.inputs import read_recordings, recordings_options
 from asradapt.cli.model_options import model_options, open_model
 from asradapt.cli.speakers import brief
@@ -25,6 +26,7 @@ from asradapt.errors import UsageError
 
 if TYPE_CHECKING:
     from asradapt.enrolment.migrating import Migrated
+    from asradapt.store import SpeakerStore
 
 
 @click.command()
@@ -89,12 +91,12 @@ def migrate(
             progress=bar,
         )
     failed = [*read.failed, *done.failed]
-    _tell(done, as_json, [failure.as_dict() for failure in failed])
+    _tell(done, store, as_json, [failure.as_dict() for failure in failed])
     report_problems([*read.warnings, *done.warnings], failed)
     return 1 if failed else 0
 
 
-def _tell(done: Migrated, as_json: bool, failed: list[dict[str, Any]]) -> None:
+def _tell(done: Migrated, store: SpeakerStore, as_json: bool, failed: list[dict[str, Any]]) -> None:
     """Print the outcome."""
     record = done.record
     if as_json:
@@ -104,6 +106,8 @@ def _tell(done: Migrated, as_json: bool, failed: list[dict[str, Any]]) -> None:
     say(f"{record.speaker}: now on {record.source['name']}, version {record.version} [{what}]")
     say(f"  {done.how}")
     say(f"  {done.explanation}")
+    if done.kept:
+        say(f"  {audio_is_kept(done.kept, store, record.speaker)}")
     for line in done.dropped[:20]:
         say(f"  dropped: {line}")
     if len(done.dropped) > 20:

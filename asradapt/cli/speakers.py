@@ -26,7 +26,7 @@ from asradapt.wording import counted
 
 if TYPE_CHECKING:
     from asradapt.phrases import Phrases
-    from asradapt.store import SpeakerRecord
+    from asradapt.store import SpeakerRecord, SpeakerStore
     from asradapt.store.kept import Kept
     from asradapt.store.recordings import Recordings
 
@@ -153,9 +153,12 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     versions = store.versions(speaker)
     shelf = store.recordings(speaker)
     kept, problem = _kept(shelf)
+    phrases, wrong = _vocabulary(store, speaker)
     if as_json:
-        print_json(asdict(record) | {"versions": versions, "kept_audio": kept.as_dict()})
-        report_problems([problem] if problem else [], [])
+        more = {"versions": versions, "kept_audio": None if problem else kept.as_dict()}
+        listed = None if wrong else {"phrases": list(phrases), "strength": phrases.strength}
+        print_json(asdict(record) | more | {"vocabulary": listed})
+        report_problems([one for one in (problem, wrong) if one], [])
         return 0
     say(f"speaker     {record.speaker}")
     say(f"decision    {_decision(record)}")
@@ -168,8 +171,8 @@ def show(speaker: str, version: int | None, store_path: Path | None, as_json: bo
     say(f"folds       {_folds(record)}")
     if isinstance(origin := record.split.get("migrated"), dict):
         say(f"moved       {_origin(origin)}")
-    if phrases := store.vocabulary(speaker):
-        say(f"phrases     {_phrases(phrases)}")
+    if phrases or wrong or phrases.strength is not None:
+        say(f"phrases     {wrong or _phrases(phrases)}")
     say(f"audio       {problem or _audio(kept, shelf.path)}")
     say(f"source      {record.source['name']} {record.source['fingerprint'][:16]}")
     return 0
@@ -187,6 +190,16 @@ def _phrases(phrases: Phrases) -> str:
     """How many phrases there are, and how strongly they are listened for."""
     strength = "" if phrases.strength is None else f", listened for with a strength of {phrases.strength:g}"
     return counted(len(phrases), "phrase") + strength
+
+
+def _vocabulary(store: SpeakerStore, speaker: str) -> tuple[Phrases, str]:
+    """The phrases of a speaker, and what is wrong with them."""
+    from asradapt.phrases import Phrases
+
+    try:
+        return store.vocabulary(speaker), ""
+    except StoreError as error:
+        return Phrases(), str(error)
 
 
 def _kept(shelf: Recordings) -> tuple[Kept, str]:

@@ -22,11 +22,13 @@ from asradapt.enrolment.people import AUTO_SETTINGS, Person, by_name, gather
 from asradapt.enrolment.planning import MANY_FITS
 from asradapt.enrolment.retention import RetentionCheck
 from asradapt.enrolment.screening import Screening
+from asradapt.enrolment.spelling import left_out_of
 from asradapt.enrolment.storing import keep, stamps_of, with_audio
 from asradapt.models import require_fp32
 from asradapt.models.base import SourceModel
 from asradapt.scoring import Interval, total
 from asradapt.store import SpeakerStore
+from asradapt.store.vocabulary import Stamp
 from asradapt.types import Failure, Utterance
 
 BANK_BYTES = 2 * 2**30
@@ -34,7 +36,7 @@ BANK_BYTES = 2 * 2**30
 COPIES = 7
 """Of a bank in training: itself, gradient, two moments of Adam, average, that at less strength, the best."""
 Progress = Callable[[str, float], None]  # what is being done, and the share of the whole that is done
-Stored = Callable[[Sequence[Enrolled]], None]  # the outcomes of a job
+Stored = Callable[[Sequence[Enrolled]], None]  # outcomes that are stored
 
 
 def finish(
@@ -140,6 +142,27 @@ def _one_job(
     return people, run_job(model, people, screened, options, tell, began, teacher, warnings) if people else []
 
 
+def _keep(
+    store: SpeakerStore,
+    model: SourceModel,
+    people: Sequence[Person],
+    finished: Sequence[Enrolled],
+    failed: list[Failure],
+    stamps: Mapping[str, Stamp | None],
+    keep_audio: bool,
+    stored: Stored | None,
+) -> list[Enrolled]:
+    """Store the people of a job, each with the recordings that are kept."""
+
+    def then(one: Enrolled) -> Enrolled:
+        one = with_audio(store, model, people, one, keep_audio, failed)
+        if stored:
+            stored([one])
+        return one
+
+    return keep(store, finished, failed, stamps, then)
+
+
 @torch.inference_mode(mode=False)
 @torch.enable_grad()
 def enroll(
@@ -169,7 +192,7 @@ def enroll(
         teacher: Hears with a language model what is said in recordings without texts (`text` None), which are then
             learned from beside those with texts where held-out ones with texts are no worse for it. None: they are
             failures.
-        stored: Called with the outcomes of every job as soon as they are stored, or done where nothing is kept.
+        stored: Called with everybody's outcome as soon as it is stored, or with those of a job where nothing is.
 
     Returns:
         Everybody, with unusable recordings in `failed`; a person without any usable recording is in `failed` only.
@@ -195,6 +218,7 @@ def enroll(
     before = None if fresh else store
     hearing = Teacher(teacher, store) if teacher else None
     spaces = label_spaces(model, names, options, before)
+    warnings += [told] if (told := left_out_of(model.tokens)) else []
     if options.add_tokens:
         warnings += [told for own, wide in spaces for told in rare_characters(own, characters_of(wide))]
     if options.strict and (refused := [one for own, wide in spaces for one in refusals(model, own, wide)]):
@@ -211,10 +235,9 @@ def enroll(
             model, {name: names[name] for name in job}, wide, before, hearing, tell, failed, warnings
         )
         if store is not None and people:
-            finished = keep(store, finished, failed, stamps)
-            finished = with_audio(store, model, people, finished, keep_audio, failed)
+            finished = _keep(store, model, people, finished, failed, stamps, keep_audio, stored)
+        elif stored:
+            stored(finished)
         done += finished
         tell("done", 1.0)
-        if stored:
-            stored(finished)
     return Enrolment(tuple(done), tuple(failed), tuple(warnings))

@@ -21,6 +21,7 @@ from asradapt.models.base import SourceModel, source_of
 from asradapt.pcm import digest
 from asradapt.scoring import NORMALIZER, total
 from asradapt.store import SpeakerRecord, SpeakerStore, another_source
+from asradapt.store.kept import Kept
 from asradapt.types import Failure, Utterance
 
 
@@ -38,6 +39,7 @@ class Migrated:
             for; and why.
         failed: Recordings that could not be used.
         warnings: What is odd about the others.
+        kept: What is kept of the person's recordings, if they agreed.
     """
 
     record: SpeakerRecord
@@ -48,6 +50,7 @@ class Migrated:
     dropped: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
+    kept: Kept | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The outcome for `--json`, besides what the record says."""
@@ -58,6 +61,7 @@ class Migrated:
             "moved": list(self.moved),
             "dropped": list(self.dropped),
             "warnings": list(self.warnings),
+            "kept_audio": self.kept.as_dict() if self.kept else None,
         }
 
 
@@ -130,9 +134,8 @@ def _anew(
     (one,) = result.speakers
     how = f"enrolled anew from {_used(model, one.record, kept, new)}"
     warnings = (*result.warnings, *left_out_lines(one.left_out))
-    return Migrated(
-        one.record, True, how, one.explanation, dropped=suited.reasons, failed=result.failed, warnings=warnings
-    )
+    done = Migrated(one.record, True, how, one.explanation, dropped=suited.reasons, kept=one.kept)
+    return replace(done, failed=result.failed, warnings=warnings)
 
 
 def _move(

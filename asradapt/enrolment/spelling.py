@@ -32,6 +32,19 @@ def encode_text(text: str | None, tokens: Sequence[str]) -> tuple[str, list[int]
     return normal, [index[character] for character in normal]
 
 
+def left_out_of(tokens: Sequence[str]) -> str:
+    """What a model writes and an enrolment's texts do not have, in a sentence; empty where there is nothing."""
+    single = [token for token in tokens if len(token) == 1]
+    cases = any(token != token.lower() for token in single) and any(token != token.upper() for token in single)
+    kinds = [*(["capitals"] if cases else []), *(["punctuation"] if set(single) & set(".,?!") else [])]
+    if not kinds:
+        return ""
+    return (
+        f"the model writes {' and '.join(kinds)}, which are not learned from and not counted: an adapted one may "
+        "leave them out"
+    )
+
+
 def frames_needed(target: Sequence[int]) -> int:
     """Output frames that CTC needs at least: one a token and a blank between equal neighbours."""
     return len(target) + sum(a == b for a, b in pairwise(target))

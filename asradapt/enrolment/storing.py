@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -17,13 +17,21 @@ from asradapt.store.vocabulary import Stamp
 from asradapt.types import Failure
 
 
-def is_enrolled(store: SpeakerStore, model: SourceModel, name: str) -> bool:
-    """Whether a speaker's current version, adapted or not, is one of this source model."""
+def is_enrolled(store: SpeakerStore, model: SourceModel, name: str, *, with_audio: bool = False) -> bool:
+    """Whether a speaker's current version, adapted or not, is one of this source model.
+
+    Args:
+        store: Where the speaker may be.
+        model: The source model.
+        name: The speaker.
+        with_audio: Whether recordings must be kept, too: an interruption may have come before they were.
+    """
     try:
         record = store.record(name)
+        there = not with_audio or store.recordings(name).agreed
     except (StoreError, UnknownName):  # damaged: nothing that could be used
         return False
-    return not another_source(record, model.name, model.fingerprint)
+    return there and not another_source(record, model.name, model.fingerprint)
 
 
 def standing_version(store: SpeakerStore, record: SpeakerRecord) -> int:
@@ -61,12 +69,14 @@ def keep(
     enrolled: Sequence[Enrolled],
     failed: list[Failure],
     expected: Mapping[str, Stamp | None] | None = None,
+    then: Callable[[Enrolled], Enrolled] = lambda one: one,
 ) -> list[Enrolled]:
-    """Store everybody; who cannot be stored goes to `failed`, so that one bad folder loses nobody else.
+    """Store one after the other; who cannot be stored goes to `failed`, so that one bad folder loses nobody else.
 
     An adaptation that stands is not replaced by an enrolment that ends with the source: a second round
     with less or worse speech must not make it worse. Nor is a version that was stored since the enrolment began,
-    with whose stamps (`expected`, by speaker) it was not compared.
+    with whose stamps (`expected`, by speaker) it was not compared. What is to be done `then` is done with each
+    before the next is stored, so that an interruption finds one person unfinished at most.
 
     Raises:
         StoreError: If nobody could be stored.
@@ -76,13 +86,15 @@ def keep(
         try:
             earlier = standing_version(store, one.record) if one.record.decision == "source" else 0
             if earlier:
-                kept.append(stands(one, earlier))
+                done = stands(one, earlier)
             else:
                 stamp = (expected or {}).get(one.record.speaker, ANY)
-                kept.append(replace(one, record=store.save(one.record, one.state, expected=stamp)))
+                done = replace(one, record=store.save(one.record, one.state, expected=stamp))
         except StoreError as error:
             errors.append(error)
             failed.append(Failure(one.record.speaker, str(error)))
+        else:
+            kept.append(then(done))
     if errors and not kept:
         raise errors[0]
     return kept
@@ -92,12 +104,11 @@ def with_audio(
     store: SpeakerStore,
     model: SourceModel,
     people: Sequence[Person],
-    enrolled: Sequence[Enrolled],
+    one: Enrolled,
     agree: bool,
     failed: list[Failure],
-) -> list[Enrolled]:
-    """Keep the recordings of those who agree; what is kept is noted with each."""
-    stored = {one.record.speaker for one in enrolled}
-    examples = {person.name: person.examples for person in people if person.name in stored}
+) -> Enrolled:
+    """Keep the recordings of somebody who agrees; what is kept is noted."""
+    examples = {person.name: person.examples for person in people if person.name == one.record.speaker}
     kept = keep_recordings(store, examples, model.sample_rate, agree=agree, failed=failed)
-    return [replace(one, kept=kept.get(one.record.speaker)) for one in enrolled]
+    return replace(one, kept=kept.get(one.record.speaker))

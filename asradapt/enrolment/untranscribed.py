@@ -174,6 +174,13 @@ def _run_job(work: Work, speakers: Mapping[str, Sequence[Utterance]], tell: Prog
     return [replace(one, wall_seconds=wall) for one in enrolled]
 
 
+def _tell(stored: Stored | None, people: list[Enrolled]) -> list[Enrolled]:
+    """The people, of whom is told that they are stored."""
+    if stored and people:
+        stored(people)
+    return people
+
+
 @torch.inference_mode(mode=False)
 @torch.enable_grad()
 def enroll_untranscribed(
@@ -199,7 +206,7 @@ def enroll_untranscribed(
         plan: How to learn from what is heard.
         store: Where to keep the result, and whose vocabularies help the teacher; None keeps nothing.
         progress: Called with what is being done and the share of the whole that is done.
-        stored: Called with the outcomes of every job as soon as they are stored, or done where nothing is kept.
+        stored: Called with everybody's outcome as soon as it is stored, or with those of a job where nothing is.
 
     Returns:
         Everybody, as from `enroll`; error counts are the words missed of those that are heard with the
@@ -234,9 +241,11 @@ def enroll_untranscribed(
         if store is not None and finished:
             checked = [_unless_less(store, one) for one in finished]
             standing = [one for one in checked if one.stays]
-            finished = standing + keep(store, [one for one in checked if not one.stays], work.failed, stamps)
+            _tell(stored, standing)
+            fresh = [one for one in checked if not one.stays]
+            finished = standing + keep(store, fresh, work.failed, stamps, lambda one: _tell(stored, [one])[0])
+        else:
+            _tell(stored, finished)
         done += finished
         tell("done", 1.0)
-        if stored:
-            stored(finished)
     return Enrolment(tuple(done), tuple(work.failed), tuple(work.warnings))

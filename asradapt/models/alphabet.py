@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from asradapt.errors import InputError
 
 BLANK = "<blank>"
+APOSTROPHE, APOSTROPHES = "'", "\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}"
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,21 @@ def make_alphabet(own: Sequence[str], *, blank: int, boundary: str) -> Alphabet:
             f"the vocabulary has no word boundary {boundary!r} among its {len(own)} tokens; models that write "
             "phones or syllables without spaces cannot be used"
         )
+    own = _with_apostrophe(own)
     letters = [token for token in own if len(token) == len(token.upper()) == 1 and token.lower() != token.upper()]
     lower = bool(letters) and all(token == token.upper() for token in letters)
     order = (blank, *(number for number in range(len(own)) if number != blank))
     return Alphabet((BLANK, *(_shown(own[number], boundary, lower) for number in order[1:])), order)
+
+
+def _with_apostrophe(own: Sequence[str]) -> list[str]:
+    """The outputs with ' for the apostrophe that a vocabulary writes otherwise; so do all texts here."""
+    others = [token for token in own if token in APOSTROPHES]
+    return (
+        [APOSTROPHE if token == others[0] else token for token in own]
+        if others and APOSTROPHE not in own
+        else [*own]
+    )
 
 
 def _shown(token: str, boundary: str, lower: bool) -> str:

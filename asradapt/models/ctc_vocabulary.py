@@ -23,7 +23,7 @@ class Vocabulary:
         boundary: The token between words.
         language: The chosen language, of a model of many.
         languages: All that it has; empty for a model of one.
-        pad: The token that its own decoder takes for the blank, where its settings name it.
+        pad: The token that its own decoder takes for the blank, if there is such a one.
     """
 
     folder: Path
@@ -94,7 +94,7 @@ def read_vocabulary(folder: Path, name: str, language: str | None) -> Vocabulary
         added = {token: number for token, number in added.items() if number not in numbers.values()}
     boundary = settings.get("word_delimiter_token") or "|"
     boundary = boundary["content"] if isinstance(boundary, dict) else boundary
-    pad = settings.get("pad_token")
+    pad = settings.get("pad_token") or _special(folder).get("pad_token") or "<pad>"  # as the library's tokenizer
     return Vocabulary(
         folder=folder,
         numbers=numbers,
@@ -102,8 +102,14 @@ def read_vocabulary(folder: Path, name: str, language: str | None) -> Vocabulary
         boundary=str(boundary),
         language=language if nested else None,
         languages=tuple(sorted(content)) if nested else (),
-        pad=str(pad["content"] if isinstance(pad, dict) else pad) if pad else None,
+        pad=str(pad["content"] if isinstance(pad, dict) else pad),
     )
+
+
+def _special(folder: Path) -> Mapping[str, Any]:
+    """The special tokens, in the file that older versions wrote."""
+    path = folder / "special_tokens_map.json"
+    return read_json(path) if path.exists() else {}
 
 
 def _usable(path: Path, numbers: Mapping[str, Any]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from asradapt.models.ctc_vocabulary import Vocabulary
 from asradapt.models.hub import PICKLES, weight_files
 from asradapt.models.options import ModelOptions
 from asradapt.models.pickles import REFUSED, causes, from_a_pickle, quiet_pickles
+
+MASK = "masked_spec_embed"
+"""What stands for masked frames while a network is trained; published checkpoints may lack it."""
 
 
 def usable_types() -> str:
@@ -77,13 +80,25 @@ def load_network(
         with quiet_pickles():
             model, report = kind.from_pretrained(folder, **arguments, **more, output_loading_info=True)
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
-        raise InputError(_unreadable(name, folder, error)) from error
-    missing = [key for key in report["missing_keys"] if "masked_spec_embed" not in key]
+        raise InputError(unreadable(name, folder, error)) from error
+    missing = [key for key in report["missing_keys"] if MASK not in key]
     if missing:
         raise InputError(_incomplete(name, missing))
+    _settle(model, report["missing_keys"])
     if vocabulary.language and model.config.adapter_attn_dim is not None:
         _speak(name, model, vocabulary, arguments)
     return model
+
+
+def _settle(model: Any, keys: Iterable[str]) -> None:
+    """Let what a checkpoint lacks, and recognition has no use for, be zero: the library draws it anew every time.
+
+    What is drawn would be a part of the fingerprint, and no speaker would ever fit the model again.
+    """
+    own = dict(model.named_parameters())
+    with torch.no_grad():
+        for key in keys:
+            own[key].zero_()
 
 
 def _speak(name: str, model: Any, vocabulary: Vocabulary, arguments: dict[str, Any]) -> None:
@@ -104,7 +119,7 @@ def _speak(name: str, model: Any, vocabulary: Vocabulary, arguments: dict[str, A
         with quiet_pickles():
             model.load_adapter(language, **arguments)
     except Exception as error:
-        raise InputError(_unreadable(name, folder, error)) from error
+        raise InputError(unreadable(name, folder, error)) from error
 
 
 def adapter_files(vocabulary: Vocabulary, *, allow_pickle: bool) -> list[str]:
@@ -114,7 +129,7 @@ def adapter_files(vocabulary: Vocabulary, *, allow_pickle: bool) -> list[str]:
     return [str(path) for path in paths if vocabulary.language and path.exists()]
 
 
-def _unreadable(name: str, folder: Path, error: Exception) -> str:
+def unreadable(name: str, folder: Path, error: Exception) -> str:
     """What is told of an error of the library."""
     chain = causes(error)
     if from_a_pickle(error):

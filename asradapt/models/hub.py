@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asradapt.errors import InputError, UsageError
+from asradapt.errors import AsradaptError, InputError, UsageError
 from asradapt.models.download import ROOM
 
 INSTALL = "install the extra for Hugging Face models: pip install 'asradapt[hf]'"
@@ -106,13 +106,14 @@ def cached_models() -> dict[str, str]:
     except ImportError:
         return {}
     found = {}
-    for config in sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*/config.json")):
-        name = config.parents[2].name.removeprefix("models--").replace("--", "/")
+    for folder in sorted(Path(HF_HUB_CACHE).glob("models--*/")):
+        name = folder.name.removeprefix("models--").replace("--", "/")
         try:
-            (kind, *_) = json.loads(config.read_text(encoding="utf-8")).get("architectures") or [""]
-        except (OSError, ValueError, AttributeError):
+            own = find_folder(name)  # the snapshot that would be loaded
+            (kind, *_) = json.loads((own / "config.json").read_text("utf-8")).get("architectures") or [""]
+        except (AsradaptError, OSError, ValueError, AttributeError):
             continue
-        if str(kind).endswith(RECOGNISERS) and weight_files(config.parent):
+        if str(kind).endswith(RECOGNISERS) and weight_files(own):
             found[name] = str(kind)
     return found
 

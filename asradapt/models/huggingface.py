@@ -173,7 +173,7 @@ def _runner(model: Any) -> Any:
     layers = (
         int(getattr(model.config, "num_adapter_layers", 0)) if getattr(model.config, "add_adapter", False) else 0
     )
-    stride = int(getattr(model.config, "adapter_stride", 1))
+    stride, kernel = (int(getattr(model.config, f"adapter_{name}", 1)) for name in ("stride", "kernel_size"))
 
     def run(features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         inside = torch.arange(features.shape[1], device=features.device) < frames[:, None]
@@ -181,7 +181,7 @@ def _runner(model: Any) -> Any:
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
             logits = model(input_values=features, attention_mask=inside).logits
         for _ in range(layers):
-            frames = torch.div(frames - 1, stride, rounding_mode="floor") + 1
+            frames = torch.div(frames + 2 - kernel, stride, rounding_mode="floor") + 1  # padding of 1
         return logits, frames.clamp(max=logits.shape[1])
 
     return run

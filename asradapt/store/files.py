@@ -6,13 +6,11 @@ import contextlib
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 TRASH = "gone-"
 """Begins the names of what was taken out of its place to be deleted: whoever comes next finishes that."""
-STALE_SECONDS = 24 * 3600  # no save takes a day, so what is older was left behind by a kill
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -97,11 +95,16 @@ def discard(taken: Path) -> None:
         shutil.rmtree(taken)
 
 
-def sweep(folder: Path) -> None:
-    """Deletes what killed processes left in a temporary folder: trash at once, anything else after a day."""
+def sweep(folder: Path, *, alone: bool = False) -> None:
+    """Deletes what killed processes left in a temporary folder: voices, texts, halves of versions.
+
+    Args:
+        folder: Where everything is in work or trash.
+        alone: Whether nobody else is at work there; otherwise trash alone is deleted.
+    """
     with contextlib.suppress(OSError):
         for path in list(folder.iterdir()):
-            if path.name.startswith(TRASH) or time.time() - path.lstat().st_mtime > STALE_SECONDS:
+            if alone or path.name.startswith(TRASH):
                 shutil.rmtree(path, ignore_errors=True)
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ folder deletes recordings and agreement in one step.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asradapt.errors import DamagedSpeaker, StoreError
-from asradapt.store.files import discard, replace_file, take_out, unique
+from asradapt.store.files import discard, replace_file, staging, sync_folder, take_out, unique
 from asradapt.store.kept import KEPT_FILE, MOST_RECORDINGS, Kept, KeptRecording, decode, encode, file_name
 
 if TYPE_CHECKING:
@@ -141,17 +141,33 @@ class Recordings:
             found = {one.digest: one for one in before.recordings}
             self.require_room(new)
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            self.path.mkdir(exist_ok=True)
-            self.temporary.mkdir(parents=True, exist_ok=True)
-            try:
+            with self._shelf(bool(before.agreed)) as shelf:
                 for one in new:
                     known = found.get(one.digest)
-                    found[one.digest] = replace(known, text=one.text) if known else self._write(one, now)
+                    found[one.digest] = replace(known, text=one.text) if known else self._write(one, now, shelf)
                 kept = Kept(before.agreed or agreed or now, tuple(found.values()))
-                replace_file(self.path / KEPT_FILE, encode(kept), temporary=unique(self.temporary))
+                replace_file(shelf / KEPT_FILE, encode(kept), temporary=unique(self.temporary))
+        return kept
+
+    @contextlib.contextmanager
+    def _shelf(self, there: bool) -> Iterator[Path]:
+        """Where recordings are written: the folder that is there, or a new one that takes its place as a whole.
+
+        No recording may lie in the folder of somebody who, as far as anybody can see, has not agreed.
+        """
+        self.temporary.mkdir(parents=True, exist_ok=True)
+        if there:
+            try:
+                yield self.path
             finally:
                 self._drop_strangers()
-        return kept
+            return
+        with staging(self.temporary) as shelf:
+            yield shelf
+            if self.path.exists():  # without an agreement: of a version before, that was killed
+                discard(take_out(self.path, self.temporary))
+            shelf.rename(self.path)
+            sync_folder(self.path.parent)
 
     def require_room(self, new: Sequence[NewRecording]) -> None:
         """Refuses recordings that would be too many beside those that are kept.
@@ -185,11 +201,11 @@ class Recordings:
             ) from error
         return count
 
-    def _write(self, one: NewRecording, now: str) -> KeptRecording:
+    def _write(self, one: NewRecording, now: str, shelf: Path) -> KeptRecording:
         from asradapt.store.flac import flac_bytes
 
         data = flac_bytes(one.samples, one.sample_rate)
-        replace_file(self.path / file_name(one.digest), data, temporary=unique(self.temporary))
+        replace_file(shelf / file_name(one.digest), data, temporary=unique(self.temporary))
         seconds = round(len(one.samples) / one.sample_rate, 3)
         return KeptRecording(one.digest, one.text, seconds, one.sample_rate, len(data), one.added or now)
 
@@ -200,5 +216,3 @@ class Recordings:
             for path in list(self.path.iterdir()):
                 if path.name not in named:
                     path.unlink()
-            if not self.agreed:
-                self.path.rmdir()

@@ -193,26 +193,32 @@ class SpeakerStore(StoredSpeakers):
         checked([*held, *phrases])  # before anything is stored: too many refuse the whole
         if recordings and record.speaker in self:
             self.recordings(record.speaker).require_room(recordings)
-        new = record.speaker not in self
-        stored = self._add(record, data)
-        stamp = self.version_stamp(stored.speaker)
+        new, begun = record.speaker not in self, False
+        record = _completed(record, data)
         try:
+            with self._alone(f"save speaker {record.speaker!r}"):
+                if not force:  # somebody may have stored this speaker meanwhile
+                    self._require_unchanged(record.speaker, None)
+                begun = True
+                stored = self._folder(record.speaker).add(record, data)
             if phrases or phrases.strength is not None:
                 self.change_vocabulary(stored.speaker, lambda known: known.with_more(phrases))
             if recordings is not None:
                 self.recordings(stored.speaker).add(recordings, agreed=recordings.agreed)
         except BaseException:
-            if new:  # all of it or nothing
+            if new and begun:  # all of it or nothing
                 with contextlib.suppress(StoreError, OSError):
-                    self._take_back(stored.speaker, stamp)
+                    self._take_back(record.speaker, tensor_file.digest(data))
             raise
         return stored
 
-    def _take_back(self, speaker: str, stamp: Stamp | None) -> None:
-        """Remove a speaker of whom nobody else has stored anything since."""
+    def _take_back(self, speaker: str, sha256: str) -> None:
+        """Remove a speaker of whom nobody has stored anything but a first version with these tensors."""
         folder = self._folder(speaker)
+        taken = None
         with self._alone(f"remove speaker {speaker!r}"):
-            taken = take_out(folder.path, folder.temporary) if self.version_stamp(speaker) == stamp else None
+            if folder.numbers() == [1] and read_adaptation(folder, 1).record.sha256 == sha256:
+                taken = take_out(folder.path, folder.temporary)
         if taken:
             discard(taken)
 
@@ -220,19 +226,12 @@ class SpeakerStore(StoredSpeakers):
     def _alone(self, task: str) -> Iterator[None]:
         """Writes without other writers, and turns what the disk refuses into a StoreError."""
         with explained_writing(task, self.root), one_writer(self.root):
-            sweep(self.root / TEMPORARY)
+            sweep(self.root / TEMPORARY, alone=True)
             yield
 
     def _add(self, record: SpeakerRecord, data: bytes, expected: Expected = ANY) -> SpeakerRecord:
-        """Completes the record, checks that it can be read again, and writes the version."""
-        record = replace(
-            record,
-            created=record.created or datetime.now(UTC).isoformat(timespec="seconds"),
-            sha256=tensor_file.digest(data),
-            format_version=FORMAT_VERSION,
-        )
-        record = SpeakerRecord.from_json(record.to_json())
-        folder = self._folder(record.speaker)
+        """Writes a version, if what `version_stamp` says is what was expected."""
+        record, folder = _completed(record, data), self._folder(record.speaker)
         with self._alone(f"save speaker {record.speaker!r}"):
             if expected != ANY:
                 self._require_unchanged(record.speaker, expected)
@@ -249,3 +248,14 @@ class SpeakerStore(StoredSpeakers):
             f"another version of {speaker} was stored meanwhile, with which this one was not compared: it is not "
             "stored; begin again"
         )
+
+
+def _completed(record: SpeakerRecord, data: bytes) -> SpeakerRecord:
+    """The record with what the store fills in, after checking that it can be read again."""
+    record = replace(
+        record,
+        created=record.created or datetime.now(UTC).isoformat(timespec="seconds"),
+        sha256=tensor_file.digest(data),
+        format_version=FORMAT_VERSION,
+    )
+    return SpeakerRecord.from_json(record.to_json())

@@ -3,6 +3,7 @@
     <folder>/current                                  the number of the current version
     <folder>/versions/000001/speaker.json
     <folder>/versions/000001/adaptation.safetensors
+    <folder>/versions/000001/before                   the number of the version that it has replaced, if any
 
 A version is written completely elsewhere, renamed into its place, and only then becomes current. So a
 kill or a full disk at any instant leaves the previous version current, and readers need no lock. Writers
@@ -25,6 +26,7 @@ from asradapt.store.record import RECORD_FILE, SpeakerRecord
 from asradapt.store.tensors import TENSORS_FILE
 
 CURRENT_FILE = "current"
+BEFORE_FILE = "before"
 KEPT_VERSIONS = 10
 
 _ATTEMPTS = 100  # to find a free number while other processes save the same speaker
@@ -89,13 +91,24 @@ class SpeakerFolder:
             return number if number in self.numbers() else None
         return None
 
+    def _replaced_by(self, number: int | None) -> int | None:
+        """The version that was current when this one was stored, if both are there still."""
+        with contextlib.suppress(OSError, ValueError):
+            before = int((self.version(number or 0) / BEFORE_FILE).read_bytes())
+            return before if before in self.numbers() else None
+        return None
+
     def before_current(self) -> int:
-        """The version to go back to: the one before the current one, or the last if none is current.
+        """The version to go back to: the one that the current one has replaced, or the last if none is current.
+
+        Where nothing says which that was, it is the one with the next lower number.
 
         Raises:
             StoreError: There is no earlier version.
         """
         numbers, current = self.numbers(), self.usable_current()
+        if replaced := self._replaced_by(current):
+            return replaced
         earlier = [number for number in numbers if current is None or number < current]
         if not earlier:
             listed = ", ".join(map(str, numbers)) or "none"
@@ -137,9 +150,12 @@ class SpeakerFolder:
         for _ in range(_ATTEMPTS):
             self._versions.mkdir(parents=True, exist_ok=True)
             self._check_own_name()
-            number = max([0, *self.numbers(), self.usable_current() or 0]) + 1
+            before = self.usable_current()
+            number = max([0, *self.numbers(), before or 0]) + 1
             saved = replace(record, version=number)
             write_synced(folder / RECORD_FILE, saved.to_json().encode())
+            if before:
+                write_synced(folder / BEFORE_FILE, b"%d\n" % before)
             sync_folder(folder)
             try:
                 folder.rename(self.version(number))
@@ -181,11 +197,12 @@ class SpeakerFolder:
             self.path.rmdir()
 
     def _prune(self) -> None:
-        """Deletes all but the last versions and the current one; failing to is no failed save."""
+        """Deletes all but the last versions, the current one and what it has replaced; failing fails no save."""
         try:
             current = self.usable_current()
+            used = (current, self._replaced_by(current))
             for number in self.numbers()[:-KEPT_VERSIONS]:
-                if number != current:
+                if number not in used:
                     shutil.rmtree(take_out(self.version(number), self.temporary), ignore_errors=True)
         except FileNotFoundError:
             pass  # another process is deleting them

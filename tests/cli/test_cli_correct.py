@@ -52,6 +52,17 @@ def test_corrected_transcripts_enrol_further(asradapt, transcript, enrolled, sty
     assert not list(enrolled.rglob("*.flac"))
 
 
+@pytest.mark.parametrize("ending", ["\u2028", "\u0085"])
+def test_a_line_of_a_transcript_ends_where_json_lines_do(asradapt, transcript, ending):
+    path = transcript(as_said, "jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["text"] += ending
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    done = asradapt("correct", "ann", path, "--confirmed", "--json")
+    assert (done.code, done.json["failed"]) == (0, [])
+
+
 def test_several_files_are_learned_from_together(asradapt, transcript, tmp_path):
     whole = transcript(as_said)
     entries = json.loads(whole.read_text())["results"]

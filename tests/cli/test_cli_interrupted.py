@@ -198,6 +198,32 @@ def test_ctrl_c_while_the_commands_are_loaded_is_no_traceback():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
 
 
+AROUND = """
+import os, signal, sys
+import asradapt.cli as cli
+step, number = sys.argv[1], int(sys.argv[2])
+original = getattr(cli, step)
+def interrupted():
+    original()
+    os.kill(os.getpid(), number)
+setattr(cli, step, interrupted)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[1:] = ["methods"]
+from asradapt.__main__ import main
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("step", ["_buffer_stdout", "_give_up_stdout", "_readers_ended"])
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_a_signal_around_the_work_is_no_traceback(step, number, code):
+    command = [sys.executable, "-c", AROUND, step, str(number)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("command", ["methods", "transcribe -", "speakers list --store /nowhere/at/all"])
 def test_closed_streams_are_no_traceback(closed, command):

@@ -108,7 +108,9 @@ COMMANDS = {
     "speakers list": ((), {"speakers": [BRIEF], "failed": FAILED}),
     "speakers show": (
         ("ann",),
-        BRIEF | {"versions": [int], "folds": dict, "gate": dict, "source": dict, "kept_audio": dict},
+        BRIEF
+        | {"versions": [int], "folds": dict, "gate": dict, "source": dict, "kept_audio": dict}
+        | {"vocabulary": dict},
     ),
     "speakers remove": (("ann", "--yes"), {"removed": str}),
     "speakers rollback": (("ann", "--to", "1"), BRIEF),

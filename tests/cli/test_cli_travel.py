@@ -187,7 +187,12 @@ def test_migrate_enrols_anew_from_kept_recordings(asradapt, home, recordings, mo
     done = asradapt("speakers", "migrate", "ann", "--model", other_path, "--json")
     assert (done.code, done.json["anew"], done.json["version"]) == (0, True, 2)
     assert done.json["how"] == "enrolled anew from 12 kept recordings"
+    assert done.json["kept_audio"]["recordings"] == 12
     assert SpeakerStore(home).record("ann").source["name"] == "other"
+    more = asradapt(
+        "speakers", "migrate", "ann", *(recordings / f"ann{n}.wav" for n in (12, 13)), "--model", model_path
+    )
+    assert (more.code, "audio is kept: 14 recordings" in more.out) == (0, True)
 
 
 @pytest.mark.parametrize(

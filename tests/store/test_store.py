@@ -157,6 +157,31 @@ def test_the_last_ten_versions_and_the_current_one_are_kept(store: SpeakerStore,
     assert not any((store.root / ".tmp").iterdir())
 
 
+def test_rollback_goes_to_the_version_that_was_replaced(store: SpeakerStore, kept: SpeakerRecord) -> None:
+    for _ in range(2):
+        store.save(kept, {})
+    store.rollback("ann")
+    assert store.save(kept, {}).version == 3
+    assert store.rollback("ann").version == 1
+    with pytest.raises(StoreError, match="no earlier version"):
+        store.rollback("ann")
+    store.rollback("ann", 3)
+    (store.root / "speakers" / "ann" / "versions" / "000003" / "before").unlink()  # as stored by a version before
+    assert store.rollback("ann").version == 2
+
+
+def test_a_version_that_was_just_replaced_is_kept(store: SpeakerStore, kept: SpeakerRecord) -> None:
+    for _ in range(10):
+        store.save(kept, {})
+    store.rollback("ann", 1)
+    store.save(kept, {})
+    assert store.versions("ann") == list(range(1, 12))
+    assert store.rollback("ann").version == 1
+    store.rollback("ann", 11)
+    store.save(kept, {})
+    assert store.versions("ann") == list(range(3, 13))
+
+
 def test_failing_to_delete_old_versions_is_no_failed_save(
     store: SpeakerStore,
     kept: SpeakerRecord,
@@ -165,12 +190,13 @@ def test_failing_to_delete_old_versions_is_no_failed_save(
 ) -> None:
     monkeypatch.setattr("asradapt.store.versions.KEPT_VERSIONS", 1)
     store.save(kept, {})
+    store.save(kept, {})
 
     def refuse(path: Path, trash: Path) -> Path:
         raise PermissionError(errno.EACCES, "denied")
 
     monkeypatch.setattr("asradapt.store.versions.take_out", refuse)
-    assert store.save(kept, {}).version == store.current("ann") == 2
+    assert store.save(kept, {}).version == store.current("ann") == 3
     assert "cannot delete old versions" in caplog.text
 
 

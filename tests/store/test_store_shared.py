@@ -16,7 +16,7 @@ from asradapt.errors import StoreError, UnknownName, UsageError
 from asradapt.pcm import digest, to_integers
 from asradapt.store import SpeakerRecord, SpeakerStore
 from asradapt.store.kept import Kept
-from asradapt.store.recordings import NewRecording
+from asradapt.store.recordings import NewRecording, Recordings
 from asradapt.store.versions import SpeakerFolder
 
 TENSORS = {"lowrank/x/down": torch.ones(1, 2, 4)}
@@ -128,6 +128,48 @@ def test_an_import_that_fails_takes_nothing_of_others_with_it(exported, other, m
     with pytest.raises(StoreError, match="No space left"):
         other.import_(exported)
     assert other.versions("ann") == [1, 2]
+
+
+def test_an_import_that_is_interrupted_after_its_version_is_taken_back(exported, other, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("asradapt.store.versions.SpeakerFolder._prune", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            other.import_(exported)
+    assert other.speakers() == []
+    assert rest(other) == []
+
+
+def test_of_two_imports_of_one_new_speaker_the_second_is_refused(exported, other, monkeypatch):
+    """Both have asked whether the speaker is there before either has stored anything."""
+    monkeypatch.setattr(SpeakerStore, "__contains__", lambda *_: False)
+    other.import_(exported)
+    before = sorted(path for path in other.root.rglob("*") if path.is_file())
+    with pytest.raises(StoreError, match="another version of ann was stored meanwhile"):
+        other.import_(exported)
+    assert sorted(path for path in other.root.rglob("*") if path.is_file()) == before
+
+
+def test_no_recording_is_in_its_place_before_the_agreement(store, record, monkeypatch):
+    """A kill leaves them in the temporary folder, which the next writer empties."""
+    store.save(record, TENSORS)
+    shelf, write, seen = store.recordings("ann"), Recordings._write, []
+
+    def look(*arguments: object) -> object:
+        seen.append(shelf.path.exists())
+        return write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recordings, "_write", look)
+        patch.setattr(type(shelf.path), "rename", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            shelf.add([new(1)])
+    assert seen == [False]
+    assert not shelf.path.exists()
+    shelf.path.mkdir()
+    (shelf.path / "left.flac").write_text("by a version before, that was killed")
+    kept = shelf.add([new(1), new(2)])
+    assert len(kept.recordings) == len(list(shelf.path.glob("*.flac"))) == 2
+    assert rest(store) == []
 
 
 @pytest.mark.parametrize("recordings", [1, 0])

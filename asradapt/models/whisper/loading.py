@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from asradapt.errors import InputError, UsageError
+from asradapt.models.hf_network import unreadable
 from asradapt.models.hub import read_licence, weight_files
 from asradapt.models.options import ModelOptions, no_use
 from asradapt.models.pickles import REFUSED, from_a_pickle, quiet_pickles
@@ -73,7 +74,7 @@ def _network(folder: Path, options: ModelOptions) -> Any:
     except Exception as error:  # the library raises what its parts raise: OSError, ValueError, RuntimeError, ...
         if from_a_pickle(error):
             raise InputError(f"the weights in {folder} are {REFUSED}") from error
-        raise InputError(f"the model {folder} cannot be loaded: {str(error).strip()[:300]}") from error
+        raise InputError(unreadable(folder.name, folder, error)) from error
     if missing := sorted(report["missing_keys"]):
         shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
         raise InputError(f"the weights in {folder} lack {len(missing)} tensors of the network: {shown}")

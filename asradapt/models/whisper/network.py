@@ -66,10 +66,12 @@ class WhisperNetwork(nn.Module):
 
     def alignment_heads(self) -> list[tuple[int, int]]:
         """The heads that follow the speech: those of the checkpoint, else all of the decoder's upper half."""
-        given = getattr(self.whisper.generation_config, "alignment_heads", None)
-        if given:
-            return [(int(layer), int(head)) for layer, head in given]
         config = self.whisper.config
+        given = getattr(self.whisper.generation_config, "alignment_heads", None) or []
+        most = (config.decoder_layers, config.decoder_attention_heads)
+        # a distilled model may name those of its teacher, which had more layers
+        if there := [(int(layer), int(head)) for layer, head in given if layer < most[0] and head < most[1]]:
+            return there
         layers = range(config.decoder_layers // 2, config.decoder_layers)
         return [(layer, head) for layer in layers for head in range(config.decoder_attention_heads)]
 

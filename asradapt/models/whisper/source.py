@@ -35,6 +35,15 @@ def _told(weights: str, generation: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{weights}|{sorted(generation.items())}".encode()).hexdigest()
 
 
+def more_words(tokenizer: Any, end: int) -> frozenset[int]:
+    """The tokens behind the end of a text that are words all the same: those that somebody has added."""
+    signs = set(tokenizer.all_special_ids)
+    added = tokenizer.get_added_vocab().items()
+    return frozenset(
+        number for token, number in added if number > end and number not in signs and token[:2] != "<|"
+    )
+
+
 class WhisperSource(FrozenSource[WhisperNetwork]):
     """A Whisper model as a `Seq2SeqModel`: frozen, in `eval()` mode, row-independent.
 
@@ -62,6 +71,7 @@ class WhisperSource(FrozenSource[WhisperNetwork]):
         self._tokenizer, self._mel, self._prompt = tokenizer, mel, tuple(prompt)
         self._generation, self.card = generation, card
         self._end = int(network.whisper.config.eos_token_id)
+        self._more = more_words(tokenizer, self._end)
 
     @property
     def sample_rate(self) -> int:
@@ -137,7 +147,7 @@ class WhisperSource(FrozenSource[WhisperNetwork]):
         if not normal:
             raise TextError(f"the text {text!r} holds no word")
         tokens = self._tokenizer(f" {' '.join(text.split())}", add_special_tokens=False).input_ids
-        if any(token >= self._end for token in tokens):
+        if not all(self._is_word(token) for token in tokens):
             raise TextError(
                 f"the text {text!r} holds a sign of the model's own, such as <|endoftext|>; leave it out"
             )
@@ -180,7 +190,10 @@ class WhisperSource(FrozenSource[WhisperNetwork]):
 
     def _until_end(self, tokens: list[int]) -> list[int]:
         end = tokens.index(self._end) if self._end in tokens else len(tokens)
-        return [token for token in tokens[:end] if token < self._end]
+        return [token for token in tokens[:end] if self._is_word(token)]
+
+    def _is_word(self, token: int) -> bool:
+        return token < self._end or token in self._more
 
     def _decode(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(
