@@ -216,6 +216,10 @@ def _transcriber(
         raise UsageError(f"{system.name!r} needs a store of speakers")
     if system.kind == "adapted":
         return Transcriber(model, store, options, decoder)
+    if system.version and (whole := f"{system.speaker}@v{system.version}") in store:
+        raise UsageError(
+            f"{whole!r} is a version of {system.speaker!r} and a speaker, too: export one and import it by another name"
+        )
     transcriber = Transcriber(model, _OneVersion(store.root, system.version), options, decoder)
     transcriber.member(system.speaker)  # unknown, damaged or of another model: said before any work
     return transcriber

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -176,6 +177,10 @@ def test_a_model_of_the_hub_is_fetched_loaded_listed_and_fetched_once(asradapt, 
     hub.sent.clear()
     assert asradapt("models", "fetch", "hf:me/small").code == 0
     assert hub.sent == []
+    (snapshot,) = Path(file["file"]).parents[1].iterdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("another")  # that was not fetched
+    assert cached_models() == {}
+    assert asradapt("models", "show", "hf:me/small").code == 1
 
 
 def test_a_connection_that_breaks_off_is_taken_up_again(asradapt, hub):

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from asradapt.enrolment.examples import LONGEST_SECONDS, prepare_examples
-from asradapt.enrolment.spelling import encode_text, frames_needed
+from asradapt.enrolment.spelling import encode_text, frames_needed, left_out_of
 from asradapt.errors import TextError
 from asradapt.types import Utterance
 
@@ -173,3 +173,19 @@ def test_the_same_recording_with_another_text_is_refused(tiny_model, record, tmp
 def test_a_recording_of_exactly_the_longest_time_is_taken(tiny_model, record):
     found = prepare_examples(tiny_model(), [Utterance(record("long.wav", LONGEST_SECONDS, rate=8000), "hello")])
     assert [example.seconds for example in found.usable] == [40.0]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (("<blank>", " ", *"abc'-"), ""),
+        (("<blank>", " ", *"abc\u00df\u0905"), ""),
+        (("<blank>", " ", *"abcABC"), "writes capitals,"),
+        (("<blank>", " ", *"abc,."), "writes punctuation,"),
+        (("<blank>", " ", *"aB?"), "writes capitals and punctuation, which are not learned from"),
+        ((), ""),
+    ],
+)
+def test_what_a_model_writes_and_texts_have_not_is_told(tokens, said):
+    found = left_out_of(tokens)
+    assert said in found if said else found == ""

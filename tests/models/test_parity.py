@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 import torchaudio
+from safetensors.torch import load_file, save_file
 
 transformers = pytest.importorskip("transformers")
 
@@ -21,6 +22,7 @@ from asradapt.models import ModelOptions, load_model  # noqa: E402
 from asradapt.models.torchaudio_bundle import bundles, make_source  # noqa: E402
 from asradapt.store import SpeakerStore, check_source  # noqa: E402
 
+RIGHT = "\N{RIGHT SINGLE QUOTATION MARK}"
 SAME = {"rtol": 0, "atol": 1e-4}  # sums of another order in fp32; the logits reach 10
 SECONDS = (1.0, 0.61, 0.5)
 
@@ -223,6 +225,52 @@ def test_a_blank_that_tokenizer_and_network_name_differently_is_refused(tmp_path
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_blank_that_the_tokenizer_names_elsewhere_or_by_default_is_refused_too(tmp_path, beside):
+    letters = (*LETTERS[4:], "[PAD]" if beside else "<pad>")
+    folder = save_ctc(tmp_path / "model", "hubert", letters=letters)
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+        (folder / name).unlink(missing_ok=True)
+    if beside:
+        (folder / "special_tokens_map.json").write_text(json.dumps({"pad_token": "[PAD]"}))
+    with pytest.raises(InputError, match="is in doubt"):
+        load_model(str(folder), device="cpu")
+
+
+def test_a_checkpoint_without_the_mask_of_its_training_is_the_same_every_time(tmp_path):
+    """As the published facebook/wav2vec2-base-960h; the library draws what is missing anew."""
+    folder = save_ctc(tmp_path / "model", "wav2vec2-base")
+    weights = load_file(folder / "model.safetensors")
+    del weights["wav2vec2.masked_spec_embed"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    found = set()
+    for seed in range(2):
+        torch.manual_seed(seed)
+        found.add(load_model(str(folder), device="cpu").fingerprint)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_an_adapter_of_any_kernel_counts_the_frames_of_the_library(tmp_path, clips, batch, kernel):
+    folder = save_ctc(tmp_path / "model", "wav2vec2-adapter", adapter_kernel_size=kernel)
+    model = load_model(str(folder), device="cpu")
+    network = transformers.AutoModelForCTC.from_pretrained(folder).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    _, frames = model(*batch(clips))
+    for clip, count in zip(clips, frames.tolist(), strict=True):
+        assert count == len(logits_of((network, extractor, None), clip))
+
+
+def test_another_apostrophe_than_that_of_the_texts_is_written_as_theirs(tmp_path):
+    letters = tuple(RIGHT if letter == "'" else letter for letter in LETTERS)
+    model = load_model(str(save_ctc(tmp_path / "model", "hubert", letters=letters)), device="cpu")
+    assert RIGHT not in model.tokens
+    _, target = objective_of(model).spell(f"don{RIGHT}t don't")
+    assert [model.tokens[number] for number in target] == [*"don't don't"]
+    both = load_model(str(save_ctc(tmp_path / "both", "hubert", letters=(*LETTERS, RIGHT))), device="cpu")
+    assert {"'", RIGHT} <= set(both.tokens)
+
+
 def test_beam_search_never_writes_the_signs_of_a_vocabulary(ours, babble, batch):
     decoder = Decoder(ours.tokens, ours.frame_seconds, None, DecoderOptions(beams=4, phrases=("hello",)))
     found = " ".join(decoder(*ours.forward(*batch([babble(1.5, seed)])))[0].text for seed in range(4))

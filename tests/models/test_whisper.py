@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,6 +290,23 @@ def test_a_text_is_spelt_as_it_was_written(model, library):
     assert tokens[-1] == library[0].config.eos_token_id
 
 
+def test_words_that_were_added_to_a_tokenizer_are_words(folder, tmp_path):
+    tokenizer = transformers.WhisperTokenizer.from_pretrained(folder)
+    network = transformers.WhisperForConditionalGeneration.from_pretrained(folder)
+    tokenizer.add_tokens(["zzz"])
+    network.resize_token_embeddings(len(tokenizer))
+    shutil.copytree(folder, tmp_path / "more")
+    (tmp_path / "more" / "tokenizer.json").unlink()
+    for one in (tokenizer, network):
+        one.save_pretrained(tmp_path / "more")
+    model = load_model(str(tmp_path / "more"), device="cpu")
+    _, tokens = model.spell("the zzz sat")
+    assert tokenizer.convert_tokens_to_ids("zzz") in tokens
+    assert "zzz" in model._decode(model._until_end(tokens))
+    with pytest.raises(TextError, match="a sign of the model's own"):
+        model.spell("the <|notimestamps|>")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -336,6 +354,10 @@ def test_a_model_without_alignment_heads_looks_with_the_upper_half(model, folder
     chosen = copy.deepcopy(model.module)
     chosen.whisper.generation_config.alignment_heads = [[0, 1]]
     assert chosen.alignment_heads() == [(0, 1)]
+    chosen.whisper.generation_config.alignment_heads = [[layers, 0], [0, 99], [0, 1]]  # its teacher had more
+    assert chosen.alignment_heads() == [(0, 1)]
+    chosen.whisper.generation_config.alignment_heads = [[layers, 0]]
+    assert chosen.alignment_heads() == model.module.alignment_heads()
 
 
 @torch.no_grad()
@@ -439,8 +461,6 @@ def test_options_of_other_models_are_refused(folder, tmp_path):
 
 def damaged(folder: Path, tmp_path: Path, change) -> str:
     """What is said of a copy of the folder with a change."""
-    import shutil
-
     other = tmp_path / "other"
     shutil.copytree(folder, other)
     change(other)
@@ -500,8 +520,6 @@ def test_an_outdated_checkpoint_of_many_languages_is_refused(tmp_path):
 
 
 def test_a_pickle_is_read_only_when_it_is_allowed(folder, tmp_path, model):
-    import shutil
-
     other = tmp_path / "pickled"
     shutil.copytree(folder, other)
     torch.save(load_file(other / "model.safetensors"), other / "pytorch_model.bin")
