@@ -130,6 +130,14 @@ def test_missing_speakers_and_versions_are_told_before_the_work(tiny, store, utt
         compare_systems(parse_systems("source"), utterances)
 
 
+def test_a_name_that_means_two_systems_is_refused(tiny, tmp_path, utterances):
+    store = SpeakerStore(tmp_path)
+    for name in ("ann", "ann@v1"):
+        store_speaker(store, tiny, name, "affine")
+    with pytest.raises(UsageError, match="and the name of a speaker, too"):
+        compare_systems(parse_systems("ann@v1"), utterances, model=tiny, store=store)
+
+
 def test_hypotheses_are_matched_by_any_name_and_missing_ones_are_deletions(tmp_path, utterances):
     names = [str(utterances[0].audio), utterances[1].audio.name, "ann1", "bob-bob1", "/elsewhere/x.wav"]
     path = write_rows(tmp_path / "other.jsonl", [{"id": n, "text": "the blue hats"} for n in names])

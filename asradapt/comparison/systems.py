@@ -218,7 +218,8 @@ def _transcriber(
         return Transcriber(model, store, options, decoder)
     if system.version and (whole := f"{system.speaker}@v{system.version}") in store:
         raise UsageError(
-            f"{whole!r} is a version of {system.speaker!r} and a speaker, too: export one and import it by another name"
+            f"{whole!r} is a version of {system.speaker!r} and the name of a speaker, too: export one of them and "
+            "import it by another name"
         )
     transcriber = Transcriber(model, _OneVersion(store.root, system.version), options, decoder)
     transcriber.member(system.speaker)  # unknown, damaged or of another model: said before any work
