@@ -119,6 +119,8 @@ def test_as_dict() -> None:
         "deletions": 2,
         "insertions": 3,
         "words": 12,
+        "character_errors": 5,
+        "characters": 50,
     }
 
 

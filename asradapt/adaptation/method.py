@@ -11,12 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from asradapt.adaptation.method_options import read_options
 from asradapt.errors import UnknownMethod, UsageError
 from asradapt.models.base import Site, SourceModel
 from asradapt.models.turns import hooked
@@ -147,7 +148,13 @@ METHODS: dict[str, type[Method]] = {}
 
 
 def register(method: type[Method]) -> type[Method]:
-    """Class decorator that makes a method known by its name."""
+    """Class decorator that makes a method known by its name.
+
+    Raises:
+        UsageError: If it cannot be asked for by that name.
+    """
+    if not method.name or "+" in method.name or method.name in ("auto", "identity"):
+        raise UsageError(f"an adaptation method cannot be called {method.name!r}")
     METHODS[method.name] = method
     return method
 
@@ -170,16 +177,11 @@ def create(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) ->
         raise UsageError(f"method {alone[0]!r} changes all weights and cannot be combined: {name!r}")
     given = options or {}
     problems = [f"options for {part!r}, which is not part of it" for part in given.keys() - set(names)]
-    for part in names:
-        allowed = {field.name: getattr(field.type, "__name__", field.type) for field in fields(METHODS[part])}
-        for key, value in dict(given.get(part, {})).items():
-            if key not in allowed:
-                problems.append(f"{part} has no option {key!r}; it has {', '.join(allowed) or 'none'}")
-            elif type(value).__name__ != allowed[key]:
-                problems.append(f"{part}: {key} must be {allowed[key]}, got {value!r}")
+    read = {part: read_options(METHODS[part], given.get(part, {})) for part in names}
+    problems += [one for part in names for one in read[part][1]]
     if problems:
         raise UsageError(f"method {name!r}: {'; '.join(problems)}")
     try:
-        return tuple(METHODS[part](**given.get(part, {})) for part in names)
+        return tuple(METHODS[part](**read[part][0]) for part in names)
     except ValueError as error:
         raise UsageError(f"unusable options for {name!r}: {error}") from error

@@ -174,7 +174,8 @@ def evaluate(
     done = before_after(rows, wanted) if systems is None else all_systems(rows, wanted)
     failed, warnings = [*read.failed, *done.failed], [*read.warnings, *done.warnings]
     if as_json:
-        print_json(done.content | {"failed": [f.as_dict() for f in failed], "warnings": warnings})
+        empty = {"error": "nothing was evaluated"} if done.empty else {}  # rates of no words are no rates
+        print_json(empty | done.content | {"failed": [f.as_dict() for f in failed], "warnings": warnings})
     if systems is None:  # the table itself says so
         warnings = [warning for warning in warnings if NOT_ENROLLED not in warning]
     report_problems(warnings, failed)

@@ -61,7 +61,7 @@ class ErrorCounts:
         )
 
     def as_dict(self) -> dict[str, float]:
-        """The rates (fractions) and word counts for `--json` outputs."""
+        """The rates (fractions) and counts for `--json` outputs."""
         return {
             "wer": self.wer,
             "cer": self.cer,
@@ -69,6 +69,8 @@ class ErrorCounts:
             "deletions": self.deletions,
             "insertions": self.insertions,
             "words": self.words,
+            "character_errors": self.character_errors,
+            "characters": self.characters,
         }
 
 

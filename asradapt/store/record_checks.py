@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from asradapt.errors import AsradaptError, DamagedSpeaker
+from asradapt.errors import AsradaptError, DamagedSpeaker, StoreError, UnknownMethod
 
 DECISIONS = ("adapted", "source")
 MODEL_OPTIONS = {"model", "language", "task"}
@@ -44,6 +44,7 @@ def require_method(method: str, options: Mapping[str, Any]) -> None:
 
     Raises:
         DamagedSpeaker: In this case; says what is known.
+        StoreError: If the method is not known: nothing is damaged, it is another program's.
     """
     if method == IDENTITY and not options:
         return
@@ -51,6 +52,11 @@ def require_method(method: str, options: Mapping[str, Any]) -> None:
 
     try:
         create("+".join(options) if method == IDENTITY else method, options)
+    except UnknownMethod as error:
+        raise StoreError(
+            f"it was made with a method that is not loaded here: {error}. Import its module, or install the "
+            "package that registers it"
+        ) from error
     except AsradaptError as error:
         raise DamagedSpeaker(f"speaker.json is damaged: {error}") from error
 

@@ -127,6 +127,11 @@ class LogitsContract:
         assert len(set(model.tokens)) == len(model.tokens)
         assert " " in model.tokens
 
+    def test_letters_are_small_as_texts_are(self, model: SourceModel) -> None:
+        """Or of both cases: texts are compared and learned from in lower case."""
+        letters = {token for token in model.tokens if len(token) == len(token.lower()) == 1}
+        assert {letter.lower() for letter in letters} <= set(model.tokens)
+
     @torch.no_grad()
     def test_every_site_has_the_stated_widths_and_fires_once(
         self, model: SourceModel, clips: list[Tensor]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from asradapt.adaptation import SpeakerBank
+from asradapt.adaptation import SpeakerBank, create
 from asradapt.errors import DamagedSpeaker
 from asradapt.models.base import SourceModel
 from asradapt.testing.adapted import EachMethod, Methods
@@ -33,6 +34,10 @@ class StateContract(EachMethod):
         for tensor in state.values():
             tensor.fill_(7.0)  # copies: the bank does not notice
         assert not any(bool((tensor[3] == 7.0).all()) for tensor in bank.tensors.values())
+
+    def test_options_come_back_from_a_record_the_same(self, methods: Methods) -> None:
+        kept = json.loads(json.dumps({method.name: method.options() for method in methods}))
+        assert create("+".join(method.name for method in methods), kept) == tuple(methods)
 
     def test_a_saved_state_comes_back_the_same(
         self, model: SourceModel, methods: Methods, inputs: Inputs, tmp_path: Path

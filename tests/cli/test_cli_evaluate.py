@@ -115,10 +115,12 @@ def test_rows_without_text_or_audio_fail_and_the_others_count(asradapt, recordin
 
 
 def test_nothing_to_evaluate_prints_no_table(asradapt, recordings, manifest):
-    done = asradapt("evaluate", "--manifest", manifest({"audio_filepath": str(recordings / "ann0.wav")}))
+    words = ("evaluate", "--manifest", manifest({"audio_filepath": str(recordings / "ann0.wav")}))
+    done = asradapt(*words)
     assert (done.code, done.out) == (1, "")
     assert "there is no text to score against" in done.err
     assert "nothing was evaluated" in done.err
+    assert asradapt(*words, "--json").json["error"] == "nothing was evaluated"
 
 
 @pytest.mark.parametrize(
