@@ -110,12 +110,11 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     return not to_files and (("--format", "json") in pairwise(arguments) or "--format=json" in arguments)
 
 
-def _interrupted(arguments: Sequence[str]) -> str:
+def _interrupted(arguments: Arguments) -> str:
     """What is told of Ctrl-C."""
     if STORING & set(arguments[:1]):
-        more = "; the same command with --skip-enrolled goes on" if "--every-speaker" in arguments else ""
         stays = "nothing is stored by halves, but what was done by then stays: asradapt speakers list"
-        return f"interrupted; {stays}{more}"
+        return f"interrupted; {stays}{arguments.goes_on}"
     if any(one.partition("=")[0] == "--output-dir" for one in arguments):
         return f"interrupted; {GOES_ON}"
     return "interrupted"

@@ -129,11 +129,13 @@ class Arguments(list[str]):
 
     Attributes:
         done: What it has done by now, as parts of its JSON: told also where it is interrupted or fails.
+        goes_on: What goes on with the rest of it after an interruption, in words; empty where nothing does.
     """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         super().__init__(words)
         self.done: dict[str, Any] = {}
+        self.goes_on = ""
 
 
 def running() -> Arguments:

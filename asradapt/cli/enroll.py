@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asradapt.cli.common import budget_option, json_option, open_store, seed_option, store_option
+from asradapt.cli.common import budget_option, json_option, open_store, running, seed_option, store_option
 from asradapt.cli.enroll_output import Outcomes, finish, tell_texts, without_rank
 from asradapt.cli.enroll_work import gather, hear, learn, teacher_of, without_enrolled
 from asradapt.cli.enrolled_on import model_for
@@ -156,8 +156,11 @@ def enroll(
     result, hint = Enrolment((), (), ()), not (partly or untranscribed) and _could_hear(options)
     if people and not (strict and failed):
         source = open_model(model_for(speaker, store, model), device)
+        new, enrolled = without_enrolled(people, source, store, keep_audio)
         if skip_enrolled:
-            people, skipped = without_enrolled(people, source, store, keep_audio)
+            people, skipped = new, enrolled
+        if everybody and people == new:  # whom it would leave out, this command has enrolled
+            running().goes_on = "; the same command with --skip-enrolled goes on"
         if untranscribed:
             result = hear(source, people, options, outcomes, lm)
         else:

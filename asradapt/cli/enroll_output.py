@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from asradapt.cli.common import Bar, note, print_json, report_problems, running, say
+from asradapt.errors import AsradaptError
 from asradapt.types import Failure, Utterance
 from asradapt.wording import counted
 
@@ -69,7 +70,7 @@ class Outcomes:
         if self.as_json:
             self._entries += [one.as_dict() for one in people]
         elif people:
-            with suppress(OSError):  # told by the next try, in the end
+            with suppress(OSError, AsradaptError):  # told by the next try, in the end
                 bar.aside()
                 self.tell()
 

@@ -278,7 +278,7 @@ def forget_audio(speaker: str, yes: bool, store_path: Path | None, as_json: bool
 
 @speakers.command()
 @click.argument("speaker")
-@click.option("--to", type=int, help="Which version  [default: the one before the current]")
+@click.option("--to", type=int, help="Which version  [default: the one that the current one has replaced]")
 @store_option
 @json_option
 def rollback(speaker: str, to: int | None, store_path: Path | None, as_json: bool) -> int:

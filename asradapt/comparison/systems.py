@@ -216,7 +216,10 @@ def _transcriber(
         raise UsageError(f"{system.name!r} needs a store of speakers")
     if system.kind == "adapted":
         return Transcriber(model, store, options, decoder)
-    if system.version and (whole := f"{system.speaker}@v{system.version}") in store:
+    whole = f"{system.speaker}@v{system.version}" if system.version else ""
+    if whole in store and system.speaker not in store:
+        system = replace(system, speaker=whole, version=None)
+    elif whole in store:
         raise UsageError(
             f"{whole!r} is a version of {system.speaker!r} and the name of a speaker, too: export one of them and "
             "import it by another name"

@@ -54,7 +54,7 @@ def learning_curve(
     unread: list[Failure] = []
     recordings = {name: timed(own, unread) if name in tests else own for name, own in recordings.items()}
     recordings = {name: own for name, own in recordings.items() if own}
-    people = _people(recordings, tests, warnings)
+    people = _people(recordings, tests, warnings, unread)
     minutes = _minutes(people, recordings, options, warnings)
     _require_others(people, recordings, tests)
     tell: Progress = progress or (lambda stage, share: None)
@@ -94,13 +94,14 @@ def learning_curve(
     return Curve(people, source, points, tested, tuple(dict.fromkeys(failed)), tuple(dict.fromkeys(warnings)))
 
 
-def _people(recordings: People, tests: People, warnings: list[str]) -> tuple[str, ...]:
+def _people(recordings: People, tests: People, warnings: list[str], unread: Sequence[Failure]) -> tuple[str, ...]:
     both = tuple(name for name in recordings if name in tests)
     if left := sorted({*recordings, *tests} - {*both}):
         names = ", ".join(left[:10])
         warnings.append(f"no recordings of one of the two parts: {counted(len(left), 'speaker')} ({names})")
     if not both:
-        raise ManifestError("nobody has recordings both to enrol and to test; check --enroll and --test")
+        lost = f" ({len(unread)} cannot be read, such as {unread[0].item}: {unread[0].reason})" if unread else ""
+        raise ManifestError(f"nobody has recordings both to enrol and to test{lost}; check --enroll and --test")
     return both
 
 

@@ -27,7 +27,7 @@ def is_enrolled(store: SpeakerStore, model: SourceModel, name: str, *, with_audi
         with_audio: Whether recordings must be kept, too: an interruption may have come before they were.
     """
     try:
-        record = store.record(name)
+        record = store.load(name).record  # with its tensors, which may be damaged
         there = not with_audio or store.recordings(name).agreed
     except (StoreError, UnknownName):  # damaged: nothing that could be used
         return False

@@ -94,7 +94,9 @@ def read_vocabulary(folder: Path, name: str, language: str | None) -> Vocabulary
         added = {token: number for token, number in added.items() if number not in numbers.values()}
     boundary = settings.get("word_delimiter_token") or "|"
     boundary = boundary["content"] if isinstance(boundary, dict) else boundary
-    pad = settings.get("pad_token") or _special(folder).get("pad_token") or "<pad>"  # as the library's tokenizer
+    # as the library's tokenizer: the older file counts, and comes first, where the newer one lists no tokens
+    special = {} if settings.get("added_tokens_decoder") else _special(folder)
+    pad = special.get("pad_token") or settings.get("pad_token") or "<pad>"
     return Vocabulary(
         folder=folder,
         numbers=numbers,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from asradapt.errors import StoreError
 from asradapt.phrases import Phrases
 from asradapt.store import tensors as tensor_file
+from asradapt.store.all_or_nothing import held_already, whole
 from asradapt.store.archive import read_archive, write_archive
 from asradapt.store.files import discard, replace_file, sweep, take_out, unique
 from asradapt.store.lock import explained_writing, one_writer
@@ -22,6 +23,7 @@ from asradapt.store.record import FORMAT_VERSION, RECORD_FILE, SpeakerRecord
 from asradapt.store.recordings import RECORDINGS_FOLDER, Recordings
 from asradapt.store.stored import TEMPORARY, StoredSpeakers
 from asradapt.store.tensors import TENSORS_FILE
+from asradapt.store.versions import SpeakerFolder
 from asradapt.store.vocabulary import VOCABULARY_FILE, Stamp, checked, encode, read_vocabulary
 
 if TYPE_CHECKING:
@@ -84,13 +86,7 @@ class SpeakerStore(StoredSpeakers):
         """
         folder = self._known(speaker)
         with self._alone(f"store the vocabulary of speaker {speaker!r}"):
-            stored = read_vocabulary(folder.path / VOCABULARY_FILE)
-            changed = change(stored)
-            listed = isinstance(changed, Phrases | str)  # what is one text is refused
-            kept = checked(changed if listed else Phrases(changed, stored.strength))
-            folder.temporary.mkdir(parents=True, exist_ok=True)
-            replace_file(folder.path / VOCABULARY_FILE, encode(kept), temporary=unique(folder.temporary))
-        return kept
+            return _change_vocabulary(folder, change)
 
     def recordings(self, speaker: str) -> Recordings:
         """The recordings that are kept of a speaker; they belong to all versions."""
@@ -123,7 +119,7 @@ class SpeakerStore(StoredSpeakers):
 
         Args:
             speaker: The speaker.
-            to: The version; by default the one before the current one, or the last one stored if
+            to: The version; by default the one that the current one has replaced, or the last one stored if
                 none is current.
 
         Raises:
@@ -184,43 +180,25 @@ class SpeakerStore(StoredSpeakers):
             StoreError: The archive is not an exported speaker or is damaged, or the speaker exists.
         """
         record, data, phrases, recordings = read_archive(Path(path), name=name)
-        if record.speaker in self and not force:
-            raise StoreError(
-                f"speaker {record.speaker!r} exists; give another name (--name), or force the import (--force), "
-                "which adds a version"
-            )
         held = self.vocabulary(record.speaker) if phrases and record.speaker in self else ()
         checked([*held, *phrases])  # before anything is stored: too many refuse the whole
         if recordings and record.speaker in self:
             self.recordings(record.speaker).require_room(recordings)
-        new, begun = record.speaker not in self, False
-        record = _completed(record, data)
-        try:
-            with self._alone(f"save speaker {record.speaker!r}"):
-                if not force:  # somebody may have stored this speaker meanwhile
-                    self._require_unchanged(record.speaker, None)
-                begun = True
-                stored = self._folder(record.speaker).add(record, data)
-            if phrases or phrases.strength is not None:
-                self.change_vocabulary(stored.speaker, lambda known: known.with_more(phrases))
-            if recordings is not None:
-                self.recordings(stored.speaker).add(recordings, agreed=recordings.agreed)
-        except BaseException:
-            if new and begun:  # all of it or nothing
-                with contextlib.suppress(StoreError, OSError):
-                    self._take_back(record.speaker, tensor_file.digest(data))
-            raise
+        record, folder = _completed(record, data), self._folder(record.speaker)
+        with self._alone(f"save speaker {record.speaker!r}"):
+            if folder.exists and not force:
+                raise StoreError(
+                    f"speaker {record.speaker!r} exists; give another name (--name), or force the import "
+                    "(--force), which adds a version"
+                )
+            with whole(folder):
+                stored = folder.add(record, data)
+                if phrases or phrases.strength is not None:
+                    _change_vocabulary(folder, lambda known: known.with_more(phrases))
+                if recordings is not None:
+                    shelf = Recordings(folder.path / RECORDINGS_FOLDER, folder.temporary, held_already)
+                    shelf.add(recordings, agreed=recordings.agreed)
         return stored
-
-    def _take_back(self, speaker: str, sha256: str) -> None:
-        """Remove a speaker of whom nobody has stored anything but a first version with these tensors."""
-        folder = self._folder(speaker)
-        taken = None
-        with self._alone(f"remove speaker {speaker!r}"):
-            if folder.numbers() == [1] and read_adaptation(folder, 1).record.sha256 == sha256:
-                taken = take_out(folder.path, folder.temporary)
-        if taken:
-            discard(taken)
 
     @contextlib.contextmanager
     def _alone(self, task: str) -> Iterator[None]:
@@ -259,3 +237,14 @@ def _completed(record: SpeakerRecord, data: bytes) -> SpeakerRecord:
         format_version=FORMAT_VERSION,
     )
     return SpeakerRecord.from_json(record.to_json())
+
+
+def _change_vocabulary(folder: SpeakerFolder, change: Callable[[Phrases], Iterable[str]]) -> Phrases:
+    """`SpeakerStore.change_vocabulary` where other writers are kept out already."""
+    stored = read_vocabulary(folder.path / VOCABULARY_FILE)
+    changed = change(stored)
+    listed = isinstance(changed, Phrases | str)  # what is one text is refused
+    kept = checked(changed if listed else Phrases(changed, stored.strength))
+    folder.temporary.mkdir(parents=True, exist_ok=True)
+    replace_file(folder.path / VOCABULARY_FILE, encode(kept), temporary=unique(folder.temporary))
+    return kept

@@ -92,10 +92,9 @@ class SpeakerFolder:
         return None
 
     def _replaced_by(self, number: int | None) -> int | None:
-        """The version that was current when this one was stored, if both are there still."""
+        """The version that was current when this one was stored, if there was one and it is known."""
         with contextlib.suppress(OSError, ValueError):
-            before = int((self.version(number or 0) / BEFORE_FILE).read_bytes())
-            return before if before in self.numbers() else None
+            return int((self.version(number or 0) / BEFORE_FILE).read_bytes())
         return None
 
     def before_current(self) -> int:
@@ -104,16 +103,25 @@ class SpeakerFolder:
         Where nothing says which that was, it is the one with the next lower number.
 
         Raises:
-            StoreError: There is no earlier version.
+            StoreError: There is no earlier version, or it is no longer stored.
         """
         numbers, current = self.numbers(), self.usable_current()
+        listed = ", ".join(map(str, numbers)) or "none"
         if replaced := self._replaced_by(current):
+            if replaced not in numbers:
+                raise StoreError(
+                    f"version {replaced}, which version {current} has replaced, is no longer stored; choose "
+                    f"another one with --to: {listed}"
+                )
             return replaced
         earlier = [number for number in numbers if current is None or number < current]
         if not earlier:
-            listed = ", ".join(map(str, numbers)) or "none"
             raise StoreError(f"there is no earlier version to go back to; stored: {listed}; enrol again")
         return earlier[-1]
+
+    def forget_current(self) -> None:
+        """Lets no version be the current one."""
+        self._current_file.unlink(missing_ok=True)
 
     def make_current(self, number: int) -> None:
         """Makes a stored version the current one in one step."""

@@ -224,7 +224,6 @@ def test_a_blank_that_tokenizer_and_network_name_differently_is_refused(tmp_path
         load_model(str(folder), device="cpu")
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_blank_that_the_tokenizer_names_elsewhere_or_by_default_is_refused_too(tmp_path, beside):
     letters = (*LETTERS[4:], "[PAD]" if beside else "<pad>")
@@ -271,6 +270,7 @@ def test_another_apostrophe_than_that_of_the_texts_is_written_as_theirs(tmp_path
     assert {"'", RIGHT} <= set(both.tokens)
 
 
+@torch.no_grad()
 def test_beam_search_never_writes_the_signs_of_a_vocabulary(ours, babble, batch):
     decoder = Decoder(ours.tokens, ours.frame_seconds, None, DecoderOptions(beams=4, phrases=("hello",)))
     found = " ".join(decoder(*ours.forward(*batch([babble(1.5, seed)])))[0].text for seed in range(4))

@@ -154,6 +154,11 @@ def test_the_last_ten_versions_and_the_current_one_are_kept(store: SpeakerStore,
     for _ in range(12):
         store.save(kept, {})
     assert store.versions("ann") == list(range(3, 13))
+    store.rollback("ann", 3)
+    with pytest.raises(
+        StoreError, match=r"version 2, which version 3 has replaced, is no longer stored; .* --to: 3, 4"
+    ):
+        store.rollback("ann")
     assert not any((store.root / ".tmp").iterdir())
 
 

@@ -16,8 +16,8 @@ from asradapt.errors import StoreError, UnknownName, UsageError
 from asradapt.pcm import digest, to_integers
 from asradapt.store import SpeakerRecord, SpeakerStore
 from asradapt.store.kept import Kept
+from asradapt.store.lock import one_writer
 from asradapt.store.recordings import NewRecording, Recordings
-from asradapt.store.versions import SpeakerFolder
 
 TENSORS = {"lowrank/x/down": torch.ones(1, 2, 4)}
 
@@ -119,15 +119,29 @@ def test_an_import_is_whole_or_not_at_all(exported, other, monkeypatch):
     assert len(other.recordings("ann").kept().recordings) == 1
 
 
-def test_an_import_that_fails_takes_nothing_of_others_with_it(exported, other, monkeypatch):
-    def full(*_: object) -> None:
-        SpeakerFolder(other.root / "speakers" / "ann", other.root / ".tmp").add(other.record("ann"), b"x")
-        raise OSError(28, "No space left on device")
+def test_nobody_else_writes_while_an_import_is_stored(exported, other, monkeypatch):
+    """So that what is taken back of one that fails is all of its own."""
+    write, seen = Recordings._write, []
 
-    monkeypatch.setattr("asradapt.store.recordings.Recordings._write", full)
-    with pytest.raises(StoreError, match="No space left"):
-        other.import_(exported)
-    assert other.versions("ann") == [1, 2]
+    def look(*arguments: object) -> object:
+        with pytest.raises(StoreError, match="has been writing"), one_writer(other.root, wait=0.01):
+            seen.append("got in")
+        return write(*arguments)
+
+    monkeypatch.setattr(Recordings, "_write", look)
+    other.import_(exported)
+    assert seen == []
+    assert other.speakers() == ["ann"]
+
+
+def test_an_import_over_what_a_kill_left_takes_back_its_own_alone(store, exported, monkeypatch):
+    """A version that never became current, as a kill between the two leaves it."""
+    (store.root / "speakers" / "ann" / "current").unlink()
+    monkeypatch.setattr(Recordings, "add", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store.import_(exported)
+    assert store.speakers() == []
+    assert store.versions("ann", damaged=True) == [1]
 
 
 def test_an_import_that_is_interrupted_after_its_version_is_taken_back(exported, other, monkeypatch):
@@ -144,7 +158,7 @@ def test_of_two_imports_of_one_new_speaker_the_second_is_refused(exported, other
     monkeypatch.setattr(SpeakerStore, "__contains__", lambda *_: False)
     other.import_(exported)
     before = sorted(path for path in other.root.rglob("*") if path.is_file())
-    with pytest.raises(StoreError, match="another version of ann was stored meanwhile"):
+    with pytest.raises(StoreError, match="speaker 'ann' exists"):
         other.import_(exported)
     assert sorted(path for path in other.root.rglob("*") if path.is_file()) == before
 
