@@ -123,7 +123,7 @@ def _interrupted(arguments: Arguments) -> str:
 def _fail(message: str, code: int, arguments: Arguments) -> int:
     with suppress(OSError):  # a full disk of logs keeps no script from its answer
         note(f"error: {message}")
-    if _wants_json(arguments):
+    if _wants_json(arguments) and not arguments.told:  # one object, also where it breaks off behind that
         with suppress(OSError):  # stdout itself may be what is full
             print_json({"error": message, "failed": [], **arguments.done})
     return code

@@ -129,18 +129,21 @@ class Arguments(list[str]):
 
     Attributes:
         done: What it has done by now, as parts of its JSON: told also where it is interrupted or fails.
+        told: Whether the JSON is printed.
         goes_on: What goes on with the rest of it after an interruption, in words; empty where nothing does.
     """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         super().__init__(words)
         self.done: dict[str, Any] = {}
+        self.told = False
         self.goes_on = ""
 
 
 def running() -> Arguments:
     """The command that is running."""
-    return click.get_current_context().find_object(Arguments) or Arguments()
+    context = click.get_current_context(silent=True)
+    return (context.find_object(Arguments) if context else None) or Arguments()
 
 
 def command_line() -> str:
@@ -161,6 +164,7 @@ def note(text: str) -> None:
 def print_json(content: dict[str, Any]) -> None:
     """Print the one JSON object of a command."""
     say(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
+    running().told = True
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

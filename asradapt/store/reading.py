@@ -91,9 +91,12 @@ def reading(path: Path) -> Iterator[None]:
 
 def _advice(folder: SpeakerFolder) -> str:
     """What to do about a version that cannot be read: go back, where there is something to go back to."""
-    name = shlex.quote(folder.path.name)
-    try:
-        folder.before_current()
-    except (StoreError, OSError):
-        return f"No earlier version is stored: `asradapt speakers remove {name}`, then enrol or import again"
-    return f"Go back with `asradapt speakers rollback {name}`, or enrol the speaker again"
+    name, usual, current = shlex.quote(folder.path.name), None, folder.usable_current()
+    with contextlib.suppress(StoreError, OSError):
+        usual = folder.before_current()
+    for number in (usual, *reversed(folder.numbers())):
+        with contextlib.suppress(StoreError, OSError):
+            if number not in (None, current) and read_adaptation(folder, number):
+                to = "" if number == usual else f" --to {number}"
+                return f"Go back with `asradapt speakers rollback {name}{to}`, or enrol the speaker again"
+    return f"No earlier version can be used: `asradapt speakers remove {name}`, then enrol or import again"

@@ -198,6 +198,18 @@ def test_ctrl_c_while_the_commands_are_loaded_is_no_traceback():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
 
 
+def test_an_interruption_behind_the_json_prints_no_second_object(asradapt, recordings, monkeypatch):
+    output = import_module("asradapt.cli.enroll_output")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(output, "report_problems", interrupted)
+    done = asradapt("enroll", "ann", recordings / "ann0.wav", recordings / "ann1.wav", "--json")
+    assert done.code == 130
+    assert [one["speaker"] for one in done.json["speakers"]] == ["ann"]
+
+
 AROUND = """
 import os, signal, sys
 import asradapt.cli as cli

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asradapt.errors import InvalidSpeakerName, StoreError, UnknownName
+from asradapt.errors import DamagedSpeaker, InvalidSpeakerName, StoreError, UnknownName
 from asradapt.store import SpeakerRecord, SpeakerStore
 
 
@@ -185,6 +185,24 @@ def test_a_version_that_was_just_replaced_is_kept(store: SpeakerStore, kept: Spe
     store.rollback("ann", 11)
     store.save(kept, {})
     assert store.versions("ann") == list(range(3, 13))
+
+
+def test_the_advice_for_a_damaged_version_names_one_that_can_be_used(
+    store: SpeakerStore, record: SpeakerRecord
+) -> None:
+    for _ in range(3):
+        store.save(record, tensors())
+    versions = store.root / "speakers" / "ann" / "versions"
+    for number in (3, 2):
+        (versions / f"{number:06d}" / "speaker.json").write_text("{")
+    with pytest.raises(DamagedSpeaker, match="rollback ann --to 1`"):
+        store.load("ann")
+    with pytest.raises(DamagedSpeaker, match="rollback ann --to 1`"):
+        store.rollback("ann")
+    assert store.rollback("ann", 1).version == 1
+    (versions / "000001" / "speaker.json").write_text("{")
+    with pytest.raises(DamagedSpeaker, match="No earlier version can be used"):
+        store.load("ann")
 
 
 def test_failing_to_delete_old_versions_is_no_failed_save(
