@@ -152,15 +152,15 @@ def enroll(
     options = _options(method, rank, add_tokens, chosen | {"strict": strict})
     store = open_store(store_path)
     outcomes = Outcomes(store, as_json)
-    skipped: list[str] = []
+    skipped: list[str] = []  # who is enrolled already
     result, hint = Enrolment((), (), ()), not (partly or untranscribed) and _could_hear(options)
     if people and not (strict and failed):
         source = open_model(model_for(speaker, store, model), device)
-        new, enrolled = without_enrolled(people, source, store, keep_audio)
-        if skip_enrolled:
-            people, skipped = new, enrolled
-        if everybody and people == new:  # whom it would leave out, this command has enrolled
-            running().goes_on = "; the same command with --skip-enrolled goes on"
+        if everybody:
+            new, there = without_enrolled(people, source, store, keep_audio)
+            people, skipped = (new, there) if skip_enrolled else (people, [])
+            if people == new:  # whom --skip-enrolled will leave out, this command has enrolled
+                running().goes_on = "; the same command with --skip-enrolled goes on"
         if untranscribed:
             result = hear(source, people, options, outcomes, lm)
         else:
