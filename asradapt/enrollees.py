@@ -65,6 +65,7 @@ class Enrollees:
             UnknownName: If the speaker is not enrolled.
             SourceMismatch: If the adaptation was made for another source model.
             DamagedSpeaker: If its files are broken, or its tensors do not fit its method.
+            StoreError: If its method is not loaded.
         """
         with self._turn:
             self._renew(speaker)
